@@ -1,0 +1,1 @@
+"""Exact gradients of time-stepping simulations, in the memory you have."""
