@@ -1,0 +1,165 @@
+"""The cheapest schedule of all, found by walking every memory state: slow, and hard to fool.
+
+A memory state is what the machine holds between two moves: how many steps are still to be
+reversed, which state is live, and which states and tapes are kept where.  Every legal move is an
+edge with its cost, and the cheapest path from "nothing held but the live x_0" to "no step is
+left" is the optimum over all schedules, whatever their structure.  Nothing here knows of splits,
+persistence or dynamic programmes, and nothing is imported from the library.
+"""
+
+import heapq
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+# unreversed steps, live state or -1, RAM checkpoints, disk checkpoints, tapes (bit masks)
+State = tuple[int, int, int, int, int]
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What each move costs and what fits; one entry a step in each of the lists.
+
+    With `tape_bytes` None a step is recorded and reversed in one move, and its tape counts
+    nowhere (convention C1); otherwise every tape counts against `ram_bytes`, and tapes may be
+    kept in any order for any time.
+    """
+
+    step: list[float]
+    record_and_reverse: list[float]
+    ram_bytes: int
+    state_bytes: list[int]
+    tape_bytes: list[int] | None = None
+    disk_slots: int = 0
+    ram_write: float = 0.0
+    ram_read: float = 0.0
+    disk_write: float = 0.0
+    disk_read: float = 0.0
+
+    def used(self, ram: int, tapes: int) -> int:
+        """Bytes that the RAM checkpoints and the tapes take."""
+        total = sum(size for k, size in enumerate(self.state_bytes) if ram >> k & 1)
+        if self.tape_bytes is not None:
+            total += sum(size for k, size in enumerate(self.tape_bytes) if tapes >> k & 1)
+        return total
+
+    def moves(self, state: State) -> Iterator[tuple[float, State]]:
+        """Every legal move from `state`: its cost and where it leads."""
+        left, live, ram, disk, tapes = state
+        free = self.ram_bytes - self.used(ram, tapes)
+        if live >= 0:
+            yield self.step[live], tidy(left, live + 1, ram, disk, tapes)
+            if self.tape_bytes is None:
+                if live == left - 1:
+                    yield self.record_and_reverse[live], tidy(left - 1, -1, ram, disk, 0)
+            elif self.tape_bytes[live] <= free and not tapes >> live & 1:
+                cost = self.record_and_reverse[live]
+                yield cost, tidy(left, live + 1, ram, disk, tapes | 1 << live)
+            if self.state_bytes[live] <= free and not ram >> live & 1:
+                yield self.ram_write, tidy(left, live, ram | 1 << live, disk, tapes)
+            if disk.bit_count() < self.disk_slots and not disk >> live & 1:
+                yield self.disk_write, tidy(left, live, ram, disk | 1 << live, tapes)
+        if self.tape_bytes is not None and tapes >> (left - 1) & 1:
+            yield 0.0, tidy(left - 1, live, ram, disk, tapes)
+        for k in range(left):
+            if ram >> k & 1 and k != live:
+                yield self.ram_read, tidy(left, k, ram, disk, tapes)
+            if disk >> k & 1 and k != live:
+                yield self.disk_read, tidy(left, k, ram, disk, tapes)
+        # Freeing is put off until something doesn't fit, which loses nothing.
+        biggest = max(max(self.state_bytes), max(self.tape_bytes or [0]))
+        for k in range(left):
+            if free < biggest and ram >> k & 1:
+                yield 0.0, tidy(left, live, ram & ~(1 << k), disk, tapes)
+            if free < biggest and tapes >> k & 1:
+                yield 0.0, tidy(left, live, ram, disk, tapes & ~(1 << k))
+            if disk.bit_count() == self.disk_slots and disk >> k & 1:
+                yield 0.0, tidy(left, live, ram, disk & ~(1 << k), tapes)
+
+
+def tidy(left: int, live: int, ram: int, disk: int, tapes: int) -> State:
+    """The same state without what can't serve any more: all that lies at or beyond `left`."""
+    useful = (1 << left) - 1
+    return (left, live if live < left else -1, ram & useful, disk & useful, tapes & useful)
+
+
+def cheapest(machine: Machine) -> list[float]:
+    """The least cost of reversing the first n steps, for n = 1 … N; infinite where impossible.
+
+    One graph serves every n: reversing the first n steps is the state with n steps left, the
+    live x_0 and nothing held.  Its distance to "nothing left" is found from the goal backwards.
+    """
+    n_steps = len(machine.step)
+    starts: list[State] = [(n, 0, 0, 0, 0) for n in range(1, n_steps + 1)]
+    reached = set(starts)
+    into: dict[State, list[tuple[float, State]]] = {}
+    pending = list(starts)
+    while pending:
+        here = pending.pop()
+        for cost, there in machine.moves(here):
+            into.setdefault(there, []).append((cost, here))
+            if there not in reached and there[0] > 0:
+                reached.add(there)
+                pending.append(there)
+    goal: State = (0, -1, 0, 0, 0)
+    distance = {goal: 0.0}
+    heap = [(0.0, goal)]
+    done: set[State] = set()
+    while heap:
+        so_far, here = heapq.heappop(heap)
+        if here in done:
+            continue
+        done.add(here)
+        for cost, before in into.get(here, []):
+            if so_far + cost < distance.get(before, float("inf")):
+                distance[before] = so_far + cost
+                heapq.heappush(heap, (so_far + cost, before))
+    return [distance.get(start, float("inf")) for start in starts]
+
+
+def cheapest_with_slots(
+    n_steps: int,
+    ram: int,
+    disk: int,
+    *,
+    step: float = 1.0,
+    adjoint: float = 1.0,
+    write: float = 0.0,
+    read: float = 0.0,
+) -> list[float]:
+    """The optimum for slots in RAM (free to use) and on disk, for 1 … n_steps steps."""
+    return cheapest(
+        Machine(
+            step=[step] * n_steps,
+            record_and_reverse=[step + adjoint] * n_steps,
+            ram_bytes=ram,
+            state_bytes=[1] * n_steps,
+            disk_slots=disk,
+            disk_write=write,
+            disk_read=read,
+        )
+    )
+
+
+def fewest_advances(
+    step: list[float],
+    budget: int,
+    state_bytes: list[int],
+    tape_bytes: list[int],
+) -> list[float]:
+    """The least sum of plain step costs under one budget of bytes, for every prefix of the chain.
+
+    A taped step costs what a plain one does, so that taping is never a free way to advance; each
+    step is taped at least once, and that part is taken off again.
+    """
+    machine = Machine(
+        step=step,
+        record_and_reverse=list(step),
+        ram_bytes=budget,
+        state_bytes=state_bytes,
+        tape_bytes=tape_bytes,
+    )
+    taped, answers = 0.0, []
+    for cost, total in zip(step, cheapest(machine), strict=True):
+        taped += cost
+        answers.append(total - taped)
+    return answers
