@@ -6,7 +6,9 @@ of steps are half-open: ``start`` is executed, ``stop`` is not.
 """
 
 import enum
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 __all__ = ["Action", "Advance", "Discard", "Level", "Record", "Restore", "Reverse", "Save"]
 
@@ -18,6 +20,42 @@ class Level(enum.IntEnum):
     DISK = 1
 
 
+_Class = TypeVar("_Class", bound=type)
+
+# A schedule makes millions of actions.  The `__init__` of a frozen dataclass writes its fields by
+# name through `object.__setattr__`; writing them through the descriptors of the slots takes 0.7 of
+# that time.  Nothing else changes: frozen, slotted, equality, hash, repr, match, pickle.
+
+
+def _fast_stretch(cls: _Class) -> _Class:
+    """Let `__init__` of a class with the fields `start` and `stop` write its slots directly."""
+    set_start, set_stop = cls.__dict__["start"].__set__, cls.__dict__["stop"].__set__
+
+    def __init__(self: object, start: int, stop: int) -> None:
+        set_start(self, start)
+        set_stop(self, stop)
+
+    return _with_init(cls, __init__)
+
+
+def _fast_checkpoint(cls: _Class) -> _Class:
+    """Let `__init__` of a class with the fields `state` and `level` write its slots directly."""
+    set_state, set_level = cls.__dict__["state"].__set__, cls.__dict__["level"].__set__
+
+    def __init__(self: object, state: int, level: Level) -> None:
+        set_state(self, state)
+        set_level(self, level)
+
+    return _with_init(cls, __init__)
+
+
+def _with_init(cls: _Class, init: Callable[..., None]) -> _Class:
+    init.__qualname__ = f"{cls.__qualname__}.__init__"
+    type.__setattr__(cls, "__init__", init)
+    return cls
+
+
+@_fast_stretch
 @dataclass(frozen=True, slots=True)
 class Advance:
     """Run steps ``start … stop - 1`` from the live state and keep nothing; state `stop` is live."""
@@ -26,6 +64,7 @@ class Advance:
     stop: int
 
 
+@_fast_stretch
 @dataclass(frozen=True, slots=True)
 class Record:
     """Run steps ``start … stop - 1`` and keep the tape of each; state `stop` is live."""
@@ -34,6 +73,7 @@ class Record:
     stop: int
 
 
+@_fast_stretch
 @dataclass(frozen=True, slots=True)
 class Reverse:
     """Use and drop the tapes of steps ``stop - 1 … start``, last first; no state is live after."""
@@ -42,6 +82,7 @@ class Reverse:
     stop: int
 
 
+@_fast_checkpoint
 @dataclass(frozen=True, slots=True)
 class Save:
     """Copy the live state, state `state`, to a checkpoint on `level`."""
@@ -50,6 +91,7 @@ class Save:
     level: Level
 
 
+@_fast_checkpoint
 @dataclass(frozen=True, slots=True)
 class Restore:
     """Make a copy of the checkpoint of state `state` on `level` the live state."""
@@ -58,6 +100,7 @@ class Restore:
     level: Level
 
 
+@_fast_checkpoint
 @dataclass(frozen=True, slots=True)
 class Discard:
     """Free the checkpoint of state `state` on `level`."""

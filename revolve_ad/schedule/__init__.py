@@ -1,0 +1,18 @@
+"""Schedules: which steps to run, to tape and to reverse, and which states to keep meanwhile.
+
+A schedule is a value that knows no model, no array and no disk: only integers.  Played from left
+to right, its actions reverse a chain of N steps while at most so many checkpoints are held.
+
+The convention, for all of this package::
+
+    state 0 ──step 0──▶ state 1 ──step 1──▶ state 2  …  ──step N−1──▶ state N
+
+- Step k makes state k + 1 from state k, k = 0 … N − 1.
+- One state is live, the working state.  At the start that is state 0, at the end none is.
+- A step is reversed from its tape, and its tape comes from running it once more, taped
+  (`Record`); so each step is recorded exactly once, and what a schedule can save is plain steps
+  (`Advance`).  `t` counts them for the best schedule: a gradient evaluates N + t steps.
+- A slot holds one checkpoint; **state 0 takes one too**.  The live state, the cotangent and, where
+  bytes don't matter, the tapes are not counted as checkpoints.
+- Nothing is left at the end: every checkpoint is discarded, every tape used.
+"""
