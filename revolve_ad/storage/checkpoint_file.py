@@ -1,9 +1,9 @@
-"""The format of a checkpoint file: how arrays become bytes and come back, every bit checked.
+r"""The format of a checkpoint file: how arrays become bytes and come back, every bit checked.
 
 All integers of the frame are little-endian::
 
     offset        bytes
-    0             8     magic  b"RVLV\\r\\n\\x1a\\n"  (shows transfers in text mode, as PNG's does)
+    0             8     magic  b"RVLV\r\n\x1a\n"  (shows transfers in text mode, as PNG's does)
     8             2     version of this format, 1
     10            4     H, the length of the header
     14            4     CRC-32 of the header

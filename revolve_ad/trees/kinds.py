@@ -36,7 +36,7 @@ def is_leaf(value: object) -> bool:
     return kind_of(type(value)) is None
 
 
-def kind_of(cls: type) -> Container | None | type:
+def kind_of(cls: type) -> Container | type | None:
     """Return the `Container` of a type, None for a type of leaves, `Unknown` for any other."""
     try:
         return KINDS[cls]
@@ -48,7 +48,7 @@ class Unknown:
     """Stands in the table for types that are neither a leaf nor a container."""
 
 
-def _classify(cls: type) -> Container | None | type:
+def _classify(cls: type) -> Container | type | None:
     if _is_leaf_type(cls):
         return None
     if issubclass(cls, tuple) and hasattr(cls, "_fields") and hasattr(cls, "_make"):
@@ -131,7 +131,7 @@ def _getter(names: list[str]) -> Callable[[Any], tuple[Any, ...]]:
     return lambda value: ()
 
 
-KINDS: Final[dict[type, Container | None | type]] = {
+KINDS: Final[dict[type, Container | type | None]] = {
     np.ndarray: None,
     float: None,
     int: None,
