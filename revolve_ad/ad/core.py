@@ -1,0 +1,238 @@
+"""The primitives of the tape's normal form: inputs, constants, elementwise, gather and scatter.
+
+Everything else (reductions, products, solves) stands beside its rule in `rules`.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from revolve_ad.ad.strided import StridedMap
+from revolve_ad.ad.tape import ArrayType, Kind, Primitive
+
+__all__ = [
+    "BROADCAST",
+    "CAST",
+    "CONSTANT",
+    "FULL",
+    "GATHER",
+    "IMAG",
+    "INPUT",
+    "ITEM",
+    "REAL",
+    "SCALAR_POWER",
+    "SCATTER",
+    "SCATTER_ADD",
+    "SUM",
+    "WHERE",
+    "Frozen",
+    "common_shape",
+    "elementwise",
+    "reduced_shape",
+    "scatter_add_into",
+    "scatter_into",
+    "ufunc_types",
+]
+
+
+class Frozen:
+    """A constant array of a tape: a private copy that nobody can write into."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: np.ndarray | np.generic) -> None:
+        self.value = np.array(value, order="K", copy=True)
+        self.value.flags.writeable = False
+
+    def __repr__(self) -> str:
+        return f"array{self.value.shape}"
+
+
+def _unfed(*_: Any) -> Any:
+    raise AssertionError("an input has no value of its own")
+
+
+INPUT = Primitive("input", _unfed, kind=Kind.INPUT, params=("name",))
+
+CONSTANT = Primitive("constant", lambda frozen: frozen.value, kind=Kind.CONSTANT, params=("value",))
+
+
+def _full(value: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Any:
+    if shape == ():
+        return dtype.type(value)
+    return np.full(shape, value, dtype) if value else np.zeros(shape, dtype)
+
+
+# An array with one value everywhere; of shape () it is a literal.  `value` is a Python number.
+FULL = Primitive("full", _full, kind=Kind.CONSTANT, params=("value", "shape", "dtype"))
+
+
+@lru_cache(maxsize=4096)
+def ufunc_types(ufunc: np.ufunc, dtypes: tuple[np.dtype[Any], ...]) -> tuple[np.dtype[Any], ...]:
+    """Return the dtypes of a ufunc's results for operands of `dtypes`."""
+    found = ufunc.resolve_dtypes((*dtypes, *(None,) * ufunc.nout))
+    return tuple(found[len(dtypes) :])
+
+
+def common_shape(shapes: tuple[tuple[int, ...], ...]) -> tuple[int, ...]:
+    """Return the broadcast shape; the usual cases cost no call into NumPy."""
+    first = shapes[0]
+    for shape in shapes[1:]:
+        if shape != first and shape != ():
+            if first != ():
+                return np.broadcast_shapes(*shapes)
+            first = shape
+    return first
+
+
+@lru_cache(maxsize=1024)
+def elementwise(ufunc: np.ufunc) -> Primitive:
+    """Return the primitive that applies `ufunc` point by point."""
+
+    def infer(*types: ArrayType) -> Any:
+        shape = common_shape(tuple([t.shape for t in types]))
+        dtypes = ufunc_types(ufunc, tuple([t.dtype for t in types]))
+        if len(dtypes) == 1:
+            return ArrayType(shape, dtypes[0])
+        return tuple(ArrayType(shape, d) for d in dtypes)
+
+    return Primitive(ufunc.__name__, ufunc, infer=infer, kind=Kind.ELEMENTWISE, ufunc=ufunc)
+
+
+# ``x ** p`` of two scalars: NumPy's scalar power calls another routine than its ufunc does and
+# can differ from it in the last bit.
+SCALAR_POWER = Primitive(
+    "scalar_power",
+    lambda x, p: x**p,
+    infer=lambda x, p: ArrayType((), np.result_type(x.dtype, p.dtype)),
+    kind=Kind.ELEMENTWISE,
+)
+
+WHERE = Primitive(
+    "where",
+    lambda c, a, b: np.where(c, a, b)[()],
+    infer=lambda c, a, b: ArrayType(
+        common_shape((c.shape, a.shape, b.shape)), np.promote_types(a.dtype, b.dtype)
+    ),
+    kind=Kind.ELEMENTWISE,
+)
+
+CAST = Primitive(
+    "cast",
+    lambda x, dtype: x.astype(dtype),
+    infer=lambda x, dtype: ArrayType(x.shape, dtype),
+    kind=Kind.ELEMENTWISE,
+    params=("dtype",),
+)
+
+
+REAL = Primitive(
+    "real",
+    lambda x: np.real(x).copy(),
+    infer=lambda x: ArrayType(x.shape, np.empty(0, x.dtype).real.dtype),
+    kind=Kind.ELEMENTWISE,
+)
+
+IMAG = Primitive(
+    "imag",
+    lambda x: np.imag(x).copy(),
+    infer=lambda x: ArrayType(x.shape, np.empty(0, x.dtype).real.dtype),
+    kind=Kind.ELEMENTWISE,
+)
+
+
+def reduced_shape(shape: tuple[int, ...], axes: tuple[int, ...], keepdims: bool) -> tuple[int, ...]:
+    """Return the shape that a reduction of `shape` over `axes` has."""
+    if keepdims:
+        return tuple(1 if d in axes else n for d, n in enumerate(shape))
+    return tuple(n for d, n in enumerate(shape) if d not in axes)
+
+
+# Sum over `axes`, counted from the first; small integers widen as in NumPy.
+SUM = Primitive(
+    "sum",
+    lambda x, axes, keepdims: np.add.reduce(x, axis=axes, keepdims=keepdims),
+    infer=lambda x, axes, keepdims: ArrayType(
+        reduced_shape(x.shape, axes, keepdims), np.add.reduce(np.empty(0, x.dtype)).dtype
+    ),
+    kind=Kind.REDUCTION,
+    params=("axes", "keepdims"),
+)
+
+
+def _gather(array: Any, index: StridedMap) -> Any:
+    array = np.asarray(array)
+    if index.shape == ():
+        return array.reshape(-1)[index.offset] if array.ndim != 1 else array[index.offset]
+    return index.view(array)
+
+
+# The elements that a view shows.  The value may share memory with the operand.
+GATHER = Primitive(
+    "gather",
+    _gather,
+    infer=lambda x, index: ArrayType(index.shape, x.dtype),
+    kind=Kind.STRUCTURE,
+    params=("index",),
+)
+
+
+def _fresh(base: Any) -> np.ndarray:
+    return np.array(base, order="C", copy=True)
+
+
+def scatter_into(base: np.ndarray, value: Any, index: StridedMap) -> np.ndarray:
+    """Write `value` into the view of `base`, in place if it is in C order, and return it."""
+    if not base.flags.c_contiguous:
+        base = base.copy(order="C")
+    if index.shape == ():
+        base.reshape(-1)[index.offset] = value
+    else:
+        index.view(base)[...] = value
+    return base
+
+
+def scatter_add_into(base: np.ndarray, value: Any, index: StridedMap) -> np.ndarray:
+    """Add `value` to the view of `base`, in place if it is in C order, and return it."""
+    if not base.flags.c_contiguous:
+        base = base.copy(order="C")
+    if index.is_injective:
+        view = index.view(base)
+        np.add(view, value, out=view, casting="unsafe")
+    else:
+        np.add.at(base.reshape(-1), index.flat_indices(), value)
+    return base
+
+
+# `base` with the elements of the view replaced by `value`, which broadcasts to the view.
+SCATTER = Primitive(
+    "scatter",
+    lambda base, value, index: scatter_into(_fresh(base), value, index),
+    infer=lambda base, value, index: base,
+    kind=Kind.STRUCTURE,
+    params=("index",),
+)
+
+# `base` with `value` added to the elements of the view.
+SCATTER_ADD = Primitive(
+    "scatter_add",
+    lambda base, value, index: scatter_add_into(_fresh(base), value, index),
+    infer=lambda base, value, index: base,
+    kind=Kind.STRUCTURE,
+    params=("index",),
+)
+
+# Repeats along new and length-one axes, as NumPy's broadcasting; shares memory.
+BROADCAST = Primitive(
+    "broadcast",
+    lambda x, shape: np.broadcast_to(x, shape),
+    infer=lambda x, shape: ArrayType(shape, x.dtype),
+    kind=Kind.STRUCTURE,
+    params=("shape",),
+)
+
+# One of several results.
+ITEM = Primitive("item", lambda results, k: results[k], kind=Kind.STRUCTURE, params=("k",))

@@ -1,0 +1,164 @@
+"""The tape (Wengert list): operations in single-assignment form with static shapes and dtypes.
+
+A tape is a list of nodes.  A node applies a `Primitive` to earlier nodes, named by their
+positions, and has one value: an array of a known shape and dtype, or, for a primitive with
+several results, a tuple that `item` takes apart.  Transformations (`vjp`, `jvp`) turn a tape into
+a tape; the interpreter runs it with NumPy; `native` compiles it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Any, NamedTuple
+
+import numpy as np
+
+__all__ = ["ArrayType", "Kind", "Node", "Primitive", "Tape", "live_nodes"]
+
+
+class Kind(Enum):
+    """What a primitive does, for those who run or compile it."""
+
+    INPUT = auto()
+    CONSTANT = auto()
+    ELEMENTWISE = auto()  # one value for each point of the broadcast operands
+    STRUCTURE = auto()  # gather, scatter, broadcast: moves elements
+    REDUCTION = auto()
+    OPAQUE = auto()  # anything else: runs as one call
+
+
+class ArrayType(NamedTuple):
+    """Shape and dtype of an array."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+
+
+class Primitive:
+    """An elementary operation.
+
+    Parameters
+    ----------
+    name : str
+        What a printed tape shows.
+    evaluate : callable
+        ``evaluate(*operands, *params)`` computes the value with NumPy.
+    infer : callable, optional
+        ``infer(*types, *params)`` gives the `ArrayType` of the value, or a tuple of them for
+        several results.  Without it, `evaluate` is tried on arrays of ones.
+    kind : Kind
+        How the operation acts on its operands' elements.
+    params : tuple of str
+        Names of the static parameters, hashable values that follow the operands.
+    ufunc : numpy.ufunc, optional
+        The ufunc that computes an elementwise primitive (it can write to ``out=``).
+    """
+
+    __slots__ = ("evaluate", "infer", "kind", "name", "params", "ufunc")
+
+    def __init__(
+        self,
+        name: str,
+        evaluate: Callable[..., Any],
+        *,
+        infer: Callable[..., Any] | None = None,
+        kind: Kind = Kind.OPAQUE,
+        params: tuple[str, ...] = (),
+        ufunc: np.ufunc | None = None,
+    ) -> None:
+        self.name = name
+        self.evaluate = evaluate
+        self.infer = infer
+        self.kind = kind
+        self.params = params
+        self.ufunc = ufunc
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+class Node(NamedTuple):
+    """One line of a tape.
+
+    Attributes
+    ----------
+    op : Primitive
+        The operation.
+    args : tuple of int
+        Positions of the operands in the tape.
+    params : tuple
+        Static parameters, in the order of ``op.params``.
+    shape : tuple of int
+        Shape of the value; of the first result if there are several.
+    dtype : numpy.dtype
+        Its dtype.
+    results : tuple of ArrayType, optional
+        The types of all results, for a primitive with several; None for one.
+    """
+
+    op: Primitive
+    args: tuple[int, ...]
+    params: tuple[Any, ...]
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    results: tuple[ArrayType, ...] | None = None
+
+
+def live_nodes(nodes: Sequence[Node], outputs: Iterable[int]) -> list[bool]:
+    """Return for each node whether one of `outputs` needs it."""
+    live = [False] * len(nodes)
+    for i in outputs:
+        live[i] = True
+    for i in range(len(nodes) - 1, -1, -1):
+        if live[i]:
+            for a in nodes[i].args:
+                live[a] = True
+    return live
+
+
+@dataclass(frozen=True, eq=False)
+class Tape:
+    """A recorded function: inputs, nodes, outputs.
+
+    Attributes
+    ----------
+    nodes : tuple of Node
+        The operations; every operand stands before its use.
+    inputs : tuple of int
+        Positions of the input nodes, in the order of the arguments.
+    outputs : tuple of int
+        Positions of the results.
+    depends_on_values : str or None
+        Where the recorded function looked at a value (a branch, an integer), so that the tape
+        holds for these arguments alone; None if it holds for all arguments of these types.
+    """
+
+    nodes: tuple[Node, ...]
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+    depends_on_values: str | None = None
+
+    def type_of(self, i: int) -> ArrayType:
+        """Return the type of node `i`."""
+        node = self.nodes[i]
+        return ArrayType(node.shape, node.dtype)
+
+    def pruned(self) -> Tape:
+        """Return the tape without the nodes that no output needs; all inputs stay."""
+        live = live_nodes(self.nodes, self.outputs)
+        for i in self.inputs:
+            live[i] = True
+        position = [-1] * len(self.nodes)
+        kept: list[Node] = []
+        for i, node in enumerate(self.nodes):
+            if live[i]:
+                position[i] = len(kept)
+                kept.append(node._replace(args=tuple([position[a] for a in node.args])))
+        return Tape(
+            tuple(kept),
+            tuple(position[i] for i in self.inputs),
+            tuple(position[i] for i in self.outputs),
+            self.depends_on_values,
+        )
