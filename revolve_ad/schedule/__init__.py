@@ -16,3 +16,54 @@ The convention, for all of this package::
   bytes don't matter, the tapes are not counted as checkpoints.
 - Nothing is left at the end: every checkpoint is discarded, every tape used.
 """
+
+from revolve_ad.schedule.actions import (
+    Action,
+    Advance,
+    Discard,
+    Level,
+    Record,
+    Restore,
+    Reverse,
+    Save,
+)
+from revolve_ad.schedule.binomial import binomial
+from revolve_ad.schedule.closed_form import beta, min_saves, repetitions, t
+from revolve_ad.schedule.protocol import (
+    ActionIterator,
+    Counts,
+    Limits,
+    Machine,
+    OnlineDriver,
+    OnlineSchedule,
+    Schedule,
+)
+from revolve_ad.schedule.referee import check
+from revolve_ad.schedule.references import none, periodic, store_all
+
+__all__ = [
+    "Action",
+    "ActionIterator",
+    "Advance",
+    "Counts",
+    "Discard",
+    "Level",
+    "Limits",
+    "Machine",
+    "OnlineDriver",
+    "OnlineSchedule",
+    "Record",
+    "Restore",
+    "Reverse",
+    "Save",
+    "Schedule",
+    "beta",
+    "binomial",
+    "check",
+    "min_saves",
+    "none",
+    "periodic",
+    "repetitions",
+    "store_all",
+    "t",
+]

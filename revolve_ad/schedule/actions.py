@@ -19,6 +19,9 @@ class Level(enum.IntEnum):
     RAM = 0
     DISK = 1
 
+    def __repr__(self) -> str:
+        return f"Level.{self.name}"
+
 
 _Class = TypeVar("_Class", bound=type)
 

@@ -5,7 +5,8 @@ schedule serves many gradients; a pass that is under way pickles and goes on wit
 """
 
 import copy
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Protocol, Self, cast, runtime_checkable
@@ -85,6 +86,17 @@ class Limits:
     budget: int | None = None
     write: tuple[float, ...] = ()
     read: tuple[float, ...] = ()
+
+    def io_cost(self, saved: Sequence[int], restored: Sequence[int]) -> float:
+        """Return the cost of so many saves and restores on each level, in the order of levels.
+
+        Forecast and referee both call this, so that their floats agree to the last bit.
+        """
+        return math.fsum(
+            number * price
+            for numbers, prices in ((saved, self.write), (restored, self.read))
+            for number, price in zip(numbers, prices, strict=False)
+        )
 
 
 @runtime_checkable

@@ -1,0 +1,124 @@
+"""The binomial schedule is valid, minimal, lazy, comparable and picklable."""
+
+import itertools
+import pickle
+import time
+import tracemalloc
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from revolve_ad.errors import ParameterError
+from revolve_ad.schedule.actions import Action, Advance, Discard, Level, Record, Reverse, Save
+from revolve_ad.schedule.binomial import binomial
+from revolve_ad.schedule.closed_form import min_saves, t
+from revolve_ad.schedule.protocol import Schedule
+from revolve_ad.schedule.referee import check
+
+
+def test_every_short_schedule_costs_what_theory_says() -> None:
+    lengths = [*range(1, 41), 64, 100, 165, 220, 299, 300]
+    for n, s in itertools.product(lengths, range(1, 13)):
+        schedule = binomial(n, s)
+        counts = check(schedule)
+        assert counts == schedule.counts(), (n, s)
+        assert (counts.advanced, counts.saved) == (t(n, s), min_saves(n, s))
+        assert (counts.recorded, counts.restored, counts.peak_tapes) == (n, n - 1, 1)
+
+
+def test_more_checkpoints_than_steps_do_no_harm() -> None:
+    for s in (10, 11, 10**15):
+        assert check(binomial(10, s)).advanced == 9
+
+
+def test_it_begins_with_the_save_of_state_0_and_discards_before_the_last_use() -> None:
+    actions = list(binomial(7, 3))
+    assert actions[0] == Save(0, Level.RAM)
+    assert actions[-4:] == [
+        type(actions[-4])(0, Level.RAM),
+        Discard(0, Level.RAM),
+        Record(0, 1),
+        Reverse(0, 1),
+    ]
+    one = [Save(0, Level.RAM), Record(0, 1), Reverse(0, 1), Discard(0, Level.RAM)]
+    assert list(binomial(1, 1)) == one
+
+
+def test_the_forward_part_ends_with_the_record_of_the_last_step() -> None:
+    actions = list(binomial(50, 4))
+    first = next(i for i, action in enumerate(actions) if isinstance(action, Record))
+    assert actions[first : first + 2] == [Record(49, 50), Reverse(49, 50)]
+    assert all(isinstance(action, Save | Advance) for action in actions[:first])
+
+
+def test_a_schedule_is_a_value_that_serves_many_passes() -> None:
+    schedule = binomial(30, 4)
+    assert isinstance(schedule, Schedule)
+    assert list(schedule) == list(schedule)
+    assert schedule == binomial(np.int64(30), 4) != binomial(30, 5)
+    assert hash(schedule) == hash(binomial(30, 4))
+    assert pickle.loads(pickle.dumps(schedule)) == schedule
+
+
+@given(st.integers(1, 120), st.integers(1, 8), st.integers(0, 600))
+def test_a_running_pass_pickles_and_continues(n: int, s: int, drawn: int) -> None:
+    running = iter(binomial(n, s))
+    head = list(itertools.islice(running, drawn))
+    twin = pickle.loads(pickle.dumps(running))
+    tail = list(running)
+    assert list(twin) == tail
+    assert head + tail == list(binomial(n, s))
+
+
+@pytest.mark.parametrize("s", [1, 2, 3, 20, 50, 10**6, 10**12])
+def test_a_chain_of_10_to_the_12_steps_starts_at_once(s: int) -> None:
+    n = 10**12
+    live, saved, position = 0, set(), n
+    drawn: list[Action] = list(itertools.islice(binomial(n, s), 100_000))
+    for action in drawn:
+        match action:
+            case Save(state, _):
+                assert state == live
+                saved.add(state)
+                assert len(saved) <= s
+            case Advance(start, stop) | Record(start, stop):
+                assert start == live < stop <= position
+                live = stop
+            case Reverse(start, stop):
+                assert stop == position
+                position = start
+            case Discard(state, _):
+                saved.remove(state)
+            case restore:
+                assert restore.state in saved
+                live = restore.state
+    assert len(drawn) == 100_000
+
+
+def test_the_first_action_of_the_longest_chain_comes_within_50_microseconds() -> None:
+    def first() -> float:
+        begin = time.perf_counter()
+        next(iter(binomial(10**12, 20)))
+        return time.perf_counter() - begin
+
+    assert min(first() for _ in range(20)) < 50e-6
+
+
+def test_a_pass_over_many_steps_takes_under_a_megabyte() -> None:
+    schedule = binomial(20_000, 10)
+    tracemalloc.start()
+    for _ in schedule:
+        pass
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 1_000_000
+
+
+@pytest.mark.parametrize("bad", [0, -5, 2.5, float("nan"), float("inf"), "many", None, True])
+def test_bad_arguments_are_refused_with_the_number(bad) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(ParameterError, match=r"n_steps is"):
+        binomial(bad, 3)
+    with pytest.raises(ParameterError, match=r"n_checkpoints is"):
+        binomial(10, bad)
