@@ -1,0 +1,27 @@
+"""Runs an example once and keeps what its `main` returned, for the tests that look at it.
+
+A test of an example stands in ``tests/examples/test_NN_name.py`` and begins with
+``numbers = numbers_of("NN_name")``.
+"""
+
+import functools
+import importlib.util
+import pathlib
+from typing import Any
+
+__all__ = ["EXAMPLES", "numbers_of"]
+
+EXAMPLES = pathlib.Path(__file__).parents[2] / "examples"
+
+
+@functools.cache
+def numbers_of(name: str) -> Any:
+    """Return what ``main()`` of ``examples/NAME.py`` returns; it is called once a process."""
+    file = EXAMPLES / f"{name}.py"
+    # The names begin with a digit, so that a plain import can't load them.
+    spec = importlib.util.spec_from_file_location(f"example_{name}", file)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.main()

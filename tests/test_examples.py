@@ -1,0 +1,37 @@
+"""Every example runs, says what it shows, and has a test that looks at its numbers."""
+
+import ast
+import pathlib
+
+import numpy as np
+import pytest
+
+from revolve_ad import trees
+from tests.examples.running import EXAMPLES, numbers_of
+
+NAMES = sorted(file.stem for file in EXAMPLES.glob("[0-9][0-9]_*.py"))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_main_returns_finite_numbers(name: str) -> None:
+    numbers = numbers_of(name)
+    leaves, structure = trees.flatten(numbers, "numbers")
+    assert leaves, f"main() of {name} returns no number"
+    for path, leaf in zip(structure.paths("numbers"), leaves, strict=True):
+        assert np.all(np.isfinite(leaf)), f"{path} of {name} is not finite"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_test_looks_at_its_numbers(name: str) -> None:
+    test = pathlib.Path(__file__).parent / "examples" / f"test_{name}.py"
+    assert test.exists(), f"write {test.name}: it asserts the numbers of {name}.py"
+    assert f'numbers_of("{name}")' in test.read_text()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_says_what_it_shows_and_draws_only_as_a_script(name: str) -> None:
+    tree = ast.parse((EXAMPLES / f"{name}.py").read_text())
+    assert ast.get_docstring(tree)
+    top = [node for node in tree.body if isinstance(node, (ast.Import, ast.ImportFrom))]
+    assert "matplotlib" not in " ".join(ast.unparse(node) for node in top)
+    assert any("__main__" in ast.unparse(node) for node in tree.body if isinstance(node, ast.If))
