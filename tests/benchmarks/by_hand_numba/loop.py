@@ -1,0 +1,101 @@
+"""The compiled loop over a schedule: one native call from the first step to the gradient."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numba
+import numpy as np
+
+from tests.benchmarks.revolve import ADVANCE, FINISH, LIVE, revolve
+
+__all__ = ["Kernels", "Loop", "compiled"]
+
+compiled = numba.njit(error_model="numpy", nogil=True)
+"""Without the error model, a division that could raise costs the vectorisation of its loop."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kernels:
+    """One problem's compiled functions, and the arrays that they work on.
+
+    advance(k, m, x, out, scratch, c): m steps from state k in `x` to `out`, by way of `scratch`.
+    finish(x, lam, c) -> value: set the cotangent of the final state.
+    reverse(k, x, lam, new, c): one adjoint step at state k, from cotangent `lam` to `new`.
+    """
+
+    start: Any
+    """State 0, as the pool keeps it."""
+    scratch: Any
+    """Two working states, shape (2, ...)."""
+    cotangents: Any
+    """Two cotangents, shape (2, ...), which take turns."""
+    constants: tuple[Any, ...]
+    """What the functions get as `c`: coefficients, and sums for the gradient."""
+    begin: Callable[[], None]
+    advance: Any
+    finish: Any
+    reverse: Any
+    result: Callable[[Any], Any]
+    """Turns the last cotangent into the gradient, one vector."""
+
+
+def _player(kernels: Kernels) -> Any:
+    advance, finish, reverse = kernels.advance, kernels.finish, kernels.reverse
+
+    @compiled
+    def play(rows, pool, live, last, scratch, lam, c):  # type: ignore[no-untyped-def]
+        value = 0.0
+        turn = 0
+        for i in range(len(rows)):
+            kind, k, source = rows[i, 0], rows[i, 1], rows[i, 3]
+            x = live if source == LIVE else pool[source]
+            if kind == ADVANCE:
+                out = live if rows[i, 4] == LIVE else pool[rows[i, 4]]
+                advance(k, rows[i, 2] - k, x, out, scratch, c)
+            elif kind == FINISH:
+                advance(k, 1, x, last, scratch, c)
+                value = finish(last, lam[0], c)
+            else:
+                reverse(k, x, lam[turn], lam[1 - turn], c)
+                turn = 1 - turn
+        return value
+
+    return play
+
+
+class Loop:
+    """Runs compiled kernels under Revolve with `slots` checkpoints, state 0 included."""
+
+    def __init__(self, kernels: Kernels, steps: int, slots: int) -> None:
+        self.kernels, self.steps = kernels, steps
+        shape = np.shape(kernels.start)
+        self.live, self.last = np.zeros(shape), np.zeros(shape)
+        self.pool = np.zeros((slots, *shape))
+        self.rows = revolve(steps, slots) if slots > 1 else np.zeros((0, 5), np.int64)
+        self.play = _player(kernels)
+
+    def forward(self) -> float:
+        """Run all steps; return the objective."""
+        kernels = self.kernels
+        kernels.begin()
+        x = kernels.start
+        kernels.advance(0, self.steps, x, self.last, kernels.scratch, kernels.constants)
+        value: float = kernels.finish(self.last, kernels.cotangents[0], kernels.constants)
+        return value
+
+    def gradient(self) -> tuple[float, Any]:
+        """Return the objective and its gradient."""
+        kernels = self.kernels
+        kernels.begin()
+        self.pool[0] = kernels.start
+        value = self.play(
+            self.rows,
+            self.pool,
+            self.live,
+            self.last,
+            kernels.scratch,
+            kernels.cotangents,
+            kernels.constants,
+        )
+        return value, kernels.result(kernels.cotangents[self.steps % 2])
