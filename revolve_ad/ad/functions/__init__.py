@@ -1,0 +1,13 @@
+"""How NumPy's functions are recorded, by kind; importing this package fills the tables."""
+
+from revolve_ad.ad.functions import (
+    creation,
+    indexing,
+    products,
+    queries,
+    reductions,
+    selection,
+    shapes,
+)
+
+__all__ = ["creation", "indexing", "products", "queries", "reductions", "selection", "shapes"]

@@ -1,0 +1,257 @@
+"""Arrays made from nothing inside a recorded function, and arrays made of traced numbers."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import numpy as np
+
+from revolve_ad.ad.dispatch import implements
+from revolve_ad.ad.interception import CREATION
+from revolve_ad.ad.recorder import Recorder, recorder_operand
+from revolve_ad.ad.traced import _PYTHON, Traced
+from revolve_ad.errors import UnsupportedOperationError
+
+# The functions themselves, before any recording replaces them on the module.
+_array, _asarray, _zeros, _ones, _full = np.array, np.asarray, np.zeros, np.ones, np.full
+_ndarray = np.ndarray
+
+
+def made(recorder: Recorder, array: np.ndarray) -> Any:
+    """Return a plain array that was just made, as an array of the recording."""
+    if array.ndim == 0 and not isinstance(array, _ndarray):
+        return array
+    return Traced.wrap(recorder, recorder.constant(array), array)
+
+
+def uniform(recorder: Recorder, array: np.ndarray, value: Any) -> Any:
+    """Return an array that holds one value everywhere, as an array of the recording."""
+    if array.dtype.kind not in "biufc":
+        return array
+    node = recorder.literal(array.dtype.type(value).item(), array.dtype, array.shape)
+    if recorder.keep and array.ndim:
+        recorder.values[node] = None
+    t = Traced.wrap(recorder, node, array)
+    assert t.cell is not None
+    t.cell.reads.clear()
+    return t
+
+
+def concrete(x: Any) -> Any:
+    """Return shapes and sizes as plain integers."""
+    if type(x) is Traced:
+        return x._concrete("a shape made from a traced value")
+    if type(x) in (tuple, list):
+        return type(x)(concrete(k) for k in x)
+    return x
+
+
+def zeros(rec: Recorder, shape: Any, *args: Any, **kwargs: Any) -> Any:
+    return uniform(rec, _zeros(concrete(shape), *args, **kwargs), 0)
+
+
+def ones(rec: Recorder, shape: Any, *args: Any, **kwargs: Any) -> Any:
+    return uniform(rec, _ones(concrete(shape), *args, **kwargs), 1)
+
+
+def ndarray(rec: Recorder, *args: Any, **kwargs: Any) -> Any:
+    if len(args) > 2 or "buffer" in kwargs:
+        return _ndarray(*args, **kwargs)
+    kwargs = {k: v for k, v in kwargs.items() if k in ("shape", "dtype", "order")}
+    return uniform(rec, _zeros(*map(concrete, args), **kwargs), 0)
+
+
+def full(rec: Recorder, shape: Any, fill_value: Any, dtype: Any = None, order: str = "C", **kwargs: Any) -> Any:
+    if type(fill_value) is Traced and fill_value.varies():
+        out = zeros(rec, shape, fill_value.dtype if dtype is None else dtype, order)
+        out[...] = fill_value
+        return out
+    value = fill_value.v if type(fill_value) is Traced else fill_value
+    array = _full(concrete(shape), value, dtype, order, **kwargs)
+    return uniform(rec, array, value) if np.ndim(value) == 0 else made(rec, array)
+
+
+def like(function: Any) -> Any:
+    def call(rec: Recorder, prototype: Any, *args: Any, **kwargs: Any) -> Any:
+        args = tuple(a.v if type(a) is Traced and not a.varies() else a for a in args)
+        real = prototype.v if type(prototype) is Traced else prototype
+        return uniform(rec, function(real, *args, **kwargs), 0 if function is _zeros_like else 1)
+
+    return call
+
+
+_zeros_like, _ones_like, _full_like = np.zeros_like, np.ones_like, np.full_like
+zeros_like, ones_like = like(_zeros_like), like(_ones_like)
+
+
+def full_like(rec: Recorder, prototype: Any, fill_value: Any, dtype: Any = None, **kwargs: Any) -> Any:
+    out = zeros_like(rec, prototype, dtype, **kwargs)
+    out[...] = fill_value
+    return out
+
+
+def plain_made(function: Any) -> Any:
+    """Record the result of a function of plain arguments; traced ones give their real value."""
+
+    def call(rec: Recorder, *args: Any, **kwargs: Any) -> Any:
+        args = tuple(concrete(a) for a in args)
+        kwargs = {k: concrete(v) for k, v in kwargs.items()}
+        return made(rec, function(*args, **kwargs))
+
+    return call
+
+
+def linspace(rec: Recorder, start: Any, stop: Any, num: Any = 50, endpoint: bool = True, retstep: bool = False, dtype: Any = None, axis: int = 0, **kwargs: Any) -> Any:
+    traced = [x for x in (start, stop) if type(x) is Traced and x.varies()]
+    if not traced:
+        found = _linspace(concrete(start), concrete(stop), concrete(num), endpoint, retstep, dtype, axis, **kwargs)
+        return (made(rec, found[0]), found[1]) if retstep else made(rec, found)
+    if retstep or axis != 0 or kwargs:
+        raise UnsupportedOperationError("np.linspace with traced ends takes num, endpoint and dtype alone")
+    # As NumPy computes it: arange·step + start, then the last one set to `stop`.
+    n = int(concrete(num))
+    div = n - 1 if endpoint else n
+    delta = stop - start
+    y = _arange(n, dtype=float).reshape((-1,) + (1,) * np.ndim(delta))
+    if div > 0:
+        y = y * (delta / div) + start
+    else:
+        y = y * delta + start
+    if endpoint and n > 1:
+        y[-1, ...] = stop
+    return y if dtype is None else y.astype(dtype)
+
+
+_linspace, _arange = np.linspace, np.arange
+
+
+def contains_traced(x: Any) -> bool:
+    """Tell whether a traced value stands somewhere in nested lists and tuples."""
+    if type(x) is Traced:
+        return True
+    return type(x) in (list, tuple) and any(contains_traced(k) for k in x)
+
+
+def array(rec: Recorder, obj: Any, dtype: Any = None, *, copy: Any = True, order: str = "K", ndmin: int = 0, **kwargs: Any) -> Any:
+    """Record np.array: a copy of an array, or an array of the numbers in nested lists."""
+    if type(obj) is Traced:
+        out = obj if dtype is None or obj.dtype == dtype else obj.astype(dtype)
+        out = out.copy() if out is obj and (copy is True or obj.cell is None) else out
+        if out.cell is None:  # a number becomes an array without axes
+            out = Traced.wrap(rec, recorder_operand(rec, out)[0], _array(out.v))
+        while out.ndim < ndmin:
+            out = out[None]
+        return out
+    if not contains_traced(obj):
+        made_now = _array(obj, dtype, copy=copy, order=order, ndmin=ndmin, **kwargs)
+        if made_now is obj or made_now.dtype.kind not in "biufc":
+            return made_now
+        return made(rec, made_now)
+    out = nested(rec, obj)
+    if dtype is not None and out.dtype != dtype:
+        out = out.astype(dtype)
+    while out.ndim < ndmin:
+        out = out[None]
+    return out
+
+
+def nested(rec: Recorder, obj: Any) -> Any:
+    """Return nested lists of numbers and arrays, traced ones among them, as one array."""
+    shape = _shape_of(obj)
+    leaves = list(_leaves(obj))
+    dtype = np.result_type(
+        *(x.v if type(x) is Traced and type(x.v) in _PYTHON else _dtype_or_number(x) for x in leaves)
+    )
+    out = uniform(rec, _zeros(shape, dtype), 0)
+    depth = len(shape) - (np.ndim(leaves[0]) if leaves else 0)
+    for index, x in zip(itertools.product(*map(range, shape[:depth])), leaves, strict=True):
+        out[index] = x
+    return out
+
+
+def _dtype_or_number(x: Any) -> Any:
+    return x if type(x) in _PYTHON else x.dtype
+
+
+def _shape_of(obj: Any) -> tuple[int, ...]:
+    if type(obj) in (list, tuple):
+        shapes = {_shape_of(k) for k in obj}
+        if len(shapes) > 1:
+            raise ValueError(
+                "np.array of nested lists that aren't of one shape: "
+                + ", ".join(map(str, sorted(shapes)))
+            )
+        return (len(obj), *(shapes.pop() if shapes else ()))
+    return np.shape(obj.v) if type(obj) is Traced else np.shape(obj)
+
+
+def _leaves(obj: Any) -> Any:
+    if type(obj) in (list, tuple):
+        for k in obj:
+            yield from _leaves(k)
+    else:
+        yield _asarray(obj) if isinstance(obj, np.ndarray) and type(obj) is not Traced else obj
+
+
+def asarray(rec: Recorder, a: Any, dtype: Any = None, order: Any = None, *, copy: Any = None, **kwargs: Any) -> Any:
+    """Record np.asarray: an array stays itself, so that writes through it are seen."""
+    if isinstance(a, _ndarray) and type(a) is not Traced and copy is not True:
+        return _asarray(a, dtype, order, **kwargs)
+    if type(a) is Traced and a.cell is not None and copy is not True:
+        return a if dtype is None or a.dtype == dtype else a.astype(dtype)
+    return array(rec, a, dtype)
+
+
+def ascontiguousarray(rec: Recorder, a: Any, dtype: Any = None, **kwargs: Any) -> Any:
+    if type(a) is Traced and a.cell is not None:
+        a = asarray(rec, a, dtype)
+        return a if a.flags.c_contiguous else a.copy()
+    return asarray(rec, a, dtype)
+
+
+
+for _name in ("zeros", "empty"):
+    CREATION[_name] = zeros
+CREATION.update(
+    ones=ones,
+    full=full,
+    zeros_like=zeros_like,
+    empty_like=zeros_like,
+    ones_like=ones_like,
+    full_like=full_like,
+    linspace=linspace,
+    array=array,
+    asarray=asarray,
+    asanyarray=asarray,
+    ascontiguousarray=ascontiguousarray,
+)
+for _name in ("arange", "eye", "identity", "logspace", "geomspace", "tri", "indices"):
+    CREATION[_name] = plain_made(getattr(np, _name))
+
+
+def _dispatched(recorded: Any) -> Any:
+    return lambda rec, *args, **kwargs: recorded(rec, *args, **kwargs)
+
+
+implements(np.zeros_like, np.empty_like)(_dispatched(zeros_like))
+implements(np.ones_like)(_dispatched(ones_like))
+implements(np.full_like)(_dispatched(full_like))
+implements(np.linspace)(_dispatched(linspace))
+
+
+@implements(np.zeros, np.empty)
+def _zeros_beside(rec: Recorder, shape: Any, dtype: Any = float, order: Any = "C", **kwargs: Any) -> Any:
+    return zeros(rec, shape, dtype, order)
+
+
+@implements(np.ones)
+def _ones_beside(rec: Recorder, shape: Any, dtype: Any = float, order: Any = "C", **kwargs: Any) -> Any:
+    return ones(rec, shape, dtype, order)
+
+
+@implements(np.copy)
+def _copy(rec: Recorder, a: Any, order: str = "K", subok: bool = False) -> Any:
+    return a.copy(order)
+
+

@@ -1,0 +1,50 @@
+"""Questions about arrays whose answers aren't traced: shape, dtype, memory."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from revolve_ad.ad.dispatch import FUNCTIONS
+from revolve_ad.ad.recorder import Recorder
+from revolve_ad.ad.traced import Traced
+
+
+def _on_real_values(function: Any) -> Any:
+    def call(rec: Recorder, *args: Any, **kwargs: Any) -> Any:
+        return function(*(a.v if type(a) is Traced else a for a in args), **kwargs)
+
+    return call
+
+
+for _function in (
+    np.shape,
+    np.ndim,
+    np.size,
+    np.iscomplexobj,
+    np.isrealobj,
+    np.result_type,
+    np.can_cast,
+    np.min_scalar_type,
+    np.may_share_memory,
+    np.shares_memory,
+    np.array_repr,
+    np.array_str,
+    np.array2string,
+):
+    FUNCTIONS[_function] = _on_real_values(_function)
+
+
+def _looked_at(function: Any) -> Any:
+    """Answer with a plain truth value; the tape then holds for these values alone."""
+
+    def call(rec: Recorder, *args: Any, **kwargs: Any) -> Any:
+        what = f"np.{function.__name__} of traced values"
+        return function(*(a._concrete(what) if type(a) is Traced else a for a in args), **kwargs)
+
+    return call
+
+
+for _function in (np.array_equal, np.allclose, np.array_equiv, np.unique, np.flatnonzero, np.argwhere, np.count_nonzero, np.searchsorted, np.argsort, np.lexsort):
+    FUNCTIONS[_function] = _looked_at(_function)

@@ -1,0 +1,376 @@
+"""Reductions over axes: sums, products, extremes, means."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod as product
+from typing import Any
+
+import numpy as np
+from numpy.lib.array_utils import normalize_axis_tuple
+
+from revolve_ad.ad import symbolic as s
+from revolve_ad.ad.builder import Symbol
+from revolve_ad.ad.core import SUM, reduced_shape
+from revolve_ad.ad.dispatch import implements
+from revolve_ad.ad.recorder import Recorder
+from revolve_ad.ad.rules.table import define_linear, define_rules, no_derivative
+from revolve_ad.ad.tape import ArrayType, Kind, Primitive
+from revolve_ad.ad.traced import METHODS, Traced, _as_array, _astype, apply, call_ufunc, unsupported
+
+_NO_VALUE = np._NoValue  # type: ignore[attr-defined]
+
+
+def _reduction(name: str, ufunc: np.ufunc, dtype: Any = None) -> Primitive:
+    def infer(x: ArrayType, axes: tuple[int, ...], keepdims: bool) -> ArrayType:
+        found = dtype or ufunc.reduce(np.ones(1, x.dtype)).dtype
+        return ArrayType(reduced_shape(x.shape, axes, keepdims), np.dtype(found))
+
+    return Primitive(
+        name,
+        lambda x, axes, keepdims: ufunc.reduce(x, axis=axes, keepdims=keepdims),
+        infer=infer,
+        kind=Kind.REDUCTION,
+        params=("axes", "keepdims"),
+    )
+
+
+PROD = _reduction("prod", np.multiply)
+MAX = _reduction("max", np.maximum)
+MIN = _reduction("min", np.minimum)
+ANY = _reduction("any", np.logical_or, bool)
+ALL = _reduction("all", np.logical_and, bool)
+no_derivative(ANY, ALL)
+
+REDUCTIONS = {
+    np.add: SUM,
+    np.multiply: PROD,
+    np.maximum: MAX,
+    np.minimum: MIN,
+    np.logical_or: ANY,
+    np.logical_and: ALL,
+}
+
+
+def spread(g: Symbol, x: Symbol, axes: tuple[int, ...]) -> Symbol:
+    """Return the value of a reduction of `x` over `axes` repeated to the shape of `x`."""
+    return s.broadcast_to(s.reshape(g, reduced_shape(x.shape, axes, True)), x.shape)
+
+
+def _extreme_share(y: Symbol, x: Symbol, axes: tuple[int, ...]) -> Symbol:
+    """Return 1/m at each of the m places where the extreme is, 0 elsewhere."""
+    here = s.where(s.ufunc(np.equal)(x, spread(y, x, axes)), s.full_like(x, 1), s.full_like(x, 0))
+    return here / spread(s.sum_over(here, axes), x, axes)
+
+
+def _extreme_vjp(g: Symbol, y: Symbol, xs: Sequence[Symbol], params: tuple[Any, ...]) -> Any:
+    (x,), (axes, _) = xs, params
+    return [spread(g, x, axes) * _extreme_share(y, x, axes)]
+
+
+def _extreme_jvp(ts: Any, y: Symbol, xs: Sequence[Symbol], params: tuple[Any, ...]) -> Any:
+    (x,), (axes, keepdims) = xs, params
+    if ts[0] is None:
+        return None
+    return s.sum_over(ts[0] * _extreme_share(y, x, axes), axes, keepdims=keepdims)
+
+
+for _op in (MAX, MIN):
+    define_rules(_op, vjp=_extreme_vjp, jvp=_extreme_jvp)
+
+
+# Products of all elements but one, along the first axis: exact where elements are zero.
+def _others(x: Any) -> Any:
+    x = np.asarray(x)
+    before = np.ones_like(x)
+    np.cumprod(x[:-1], axis=0, out=before[1:])
+    after = np.ones_like(x)
+    after[:-1] = np.cumprod(x[:0:-1], axis=0)[::-1]
+    return before * after
+
+
+OTHERS = Primitive("product_of_others", _others, infer=lambda x: x)
+
+
+def _moved(x: Symbol, axes: tuple[int, ...]) -> Symbol:
+    """Return `x` with the reduced axes as one in front, the others as one behind."""
+    rest = [d for d in range(x.ndim) if d not in axes]
+    n = product(x.shape[d] for d in axes)
+    return s.reshape(s.transpose(x, [*axes, *rest]), (n, product(x.shape[d] for d in rest)))
+
+
+def _prod_factors(x: Symbol, axes: tuple[int, ...]) -> Symbol:
+    rest = [d for d in range(x.ndim) if d not in axes]
+    order = [*axes, *rest]
+    back = s.reshape(_moved(x, axes).apply(OTHERS), tuple(x.shape[d] for d in order))
+    return s.transpose(back, [order.index(d) for d in range(x.ndim)]) if x.ndim else back
+
+
+def _prod_vjp(g: Symbol, y: Symbol, xs: Sequence[Symbol], params: tuple[Any, ...]) -> Any:
+    (x,), (axes, _) = xs, params
+    if x.dtype.kind not in "fc":
+        return [None]
+    return [spread(g, x, axes) * s.conj(_prod_factors(x, axes))]
+
+
+def _prod_jvp(ts: Any, y: Symbol, xs: Sequence[Symbol], params: tuple[Any, ...]) -> Any:
+    (x,), (axes, keepdims) = xs, params
+    if ts[0] is None:
+        return None
+    return s.sum_over(ts[0] * _prod_factors(x, axes), axes, keepdims=keepdims)
+
+
+define_rules(PROD, vjp=_prod_vjp, jvp=_prod_jvp)
+
+
+# The derivative of the product of the others is what is left when a second factor goes too.
+def _others_matrix(x: Any) -> Any:
+    """Return products of all elements but i and j, shape (n, n, m), zero for i = j."""
+    x = np.asarray(x)
+    n = len(x)
+    out = np.zeros((n, n, *x.shape[1:]), x.dtype)
+    for i in range(n):
+        without = np.delete(x, i, axis=0)
+        rest = _others(without)
+        out[i, [j for j in range(n) if j != i]] = rest
+    return out
+
+
+PAIRS = Primitive(
+    "product_of_others_but_two",
+    _others_matrix,
+    infer=lambda x: ArrayType((x.shape[0], *x.shape), x.dtype),
+)
+
+
+def _others_vjp(g: Symbol, y: Symbol, xs: Sequence[Symbol], params: tuple[Any, ...]) -> Any:
+    (x,) = xs
+    pairs = s.conj(x.apply(PAIRS))
+    return [s.sum_over(s.reshape(g, (x.shape[0], 1, *x.shape[1:])) * pairs, (0,))]
+
+
+def _others_jvp(ts: Any, y: Symbol, xs: Sequence[Symbol], params: tuple[Any, ...]) -> Any:
+    (t,), (x,) = ts, xs
+    if t is None:
+        return None
+    return s.sum_over(s.reshape(t, (1, *x.shape)) * x.apply(PAIRS), (1,))
+
+
+define_rules(OTHERS, vjp=_others_vjp, jvp=_others_jvp)
+
+
+def reduce(rec: Recorder, ufunc: np.ufunc, x: Any, axis: Any = 0, dtype: Any = None, out: Any = None, keepdims: Any = False, initial: Any = _NO_VALUE, where: Any = True) -> Any:
+    """Record ``ufunc.reduce``."""
+    op = REDUCTIONS.get(ufunc)
+    if op is None:
+        raise unsupported(f"np.{ufunc.__name__}.reduce")
+    if type(x) in (list, tuple):
+        x = _as_array(rec, x)
+    if where is not True:
+        neutral = ufunc.identity if ufunc.identity is not None else initial
+        if neutral is _NO_VALUE:
+            raise ValueError(f"reduction operation {ufunc.__name__!r} has no identity; give initial=")
+        x = np.where(where, x, neutral)
+    if dtype is not None:
+        x = _astype(rec, x, np.dtype(dtype))
+    axes = tuple(range(x.ndim)) if axis is None else normalize_axis_tuple(axis, x.ndim)
+    keepdims = keepdims is not _NO_VALUE and bool(keepdims)
+    if x.cell is None if type(x) is Traced else False:
+        found = x
+    else:
+        found = apply(op, (x,), (axes, keepdims))
+    if initial is not _NO_VALUE and initial is not None:
+        found = call_ufunc(ufunc, (found, initial))
+    if out is not None:
+        out = out[0] if isinstance(out, tuple) else out
+        out.write(found)
+        return out
+    return found
+
+
+@implements((np.ufunc, "reduce"))
+def ufunc_reduce(rec: Recorder, ufunc: np.ufunc, x: Any, axis: Any = 0, **kwargs: Any) -> Any:
+    return reduce(rec, ufunc, x, axis, **kwargs)
+
+
+@implements((np.ufunc, "outer"))
+def ufunc_outer(rec: Recorder, ufunc: np.ufunc, a: Any, b: Any, **kwargs: Any) -> Any:
+    a, b = (x if type(x) is Traced else np.asarray(x) for x in (a, b))
+    return ufunc(a[(..., *[None] * b.ndim)] if b.ndim else a, b, **kwargs)
+
+
+def _named(ufunc: np.ufunc) -> Any:
+    def call(rec: Recorder, a: Any, axis: Any = None, *args: Any, **kwargs: Any) -> Any:
+        names = ("dtype", "out", "keepdims", "initial", "where")
+        if ufunc in (np.maximum, np.minimum, np.logical_and, np.logical_or):
+            names = names[1:]
+        kwargs.update(zip(names, args, strict=False))
+        kwargs = {k: v for k, v in kwargs.items() if v is not _NO_VALUE}
+        return reduce(rec, ufunc, a, axis, **kwargs)
+
+    return call
+
+
+for _function, _ufunc in (
+    (np.sum, np.add),
+    (np.prod, np.multiply),
+    (np.max, np.maximum),
+    (np.amax, np.maximum),
+    (np.min, np.minimum),
+    (np.amin, np.minimum),
+    (np.any, np.logical_or),
+    (np.all, np.logical_and),
+):
+    implements(_function)(_named(_ufunc))
+
+
+def _count(a: Any, axis: Any, where: Any) -> int:
+    axes = range(a.ndim) if axis is None else normalize_axis_tuple(axis, a.ndim)
+    return product(a.shape[d] for d in axes)
+
+
+@implements(np.mean)
+def mean(rec: Recorder, a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = False, *, where: Any = True) -> Any:
+    keepdims = keepdims is not _NO_VALUE and bool(keepdims)
+    if dtype is None and a.dtype.kind in "biu":
+        dtype = float
+    total = reduce(rec, np.add, a, axis, dtype, None, keepdims, where=True if where is _NO_VALUE else where)
+    n = _count(a, axis, True) if where is True or where is _NO_VALUE else np.sum(np.broadcast_to(where, a.shape), axis, keepdims=keepdims)
+    found = total / n
+    if out is not None:
+        out.write(found)
+        return out
+    return found
+
+
+@implements(np.var)
+def var(rec: Recorder, a: Any, axis: Any = None, dtype: Any = None, out: Any = None, ddof: Any = 0, keepdims: Any = False, *, where: Any = True, mean: Any = _NO_VALUE, correction: Any = _NO_VALUE) -> Any:
+    if where is not True and where is not _NO_VALUE:
+        raise unsupported("np.var with where=")
+    keepdims = keepdims is not _NO_VALUE and bool(keepdims)
+    if correction is not _NO_VALUE:
+        ddof = correction
+    if dtype is not None:
+        a = a.astype(dtype)
+    elif a.dtype.kind in "biu":
+        dtype = float
+    if mean is _NO_VALUE:
+        mean = reduce(rec, np.add, a, axis, dtype, None, True) / _count(a, axis, True)
+    x = a - mean
+    x = x * x if x.dtype.kind != "c" else (np.multiply(x, np.conjugate(x))).real
+    found = reduce(rec, np.add, x, axis, None, None, keepdims) / max(_count(a, axis, True) - ddof, 0)
+    if out is not None:
+        out.write(found)
+        return out
+    return found
+
+
+@implements(np.std)
+def std(rec: Recorder, a: Any, axis: Any = None, dtype: Any = None, out: Any = None, **kwargs: Any) -> Any:
+    found = np.sqrt(var(rec, a, axis, dtype, None, **kwargs))
+    if out is not None:
+        out.write(found)
+        return out
+    return found
+
+
+@implements(np.ptp)
+def ptp(rec: Recorder, a: Any, axis: Any = None, out: Any = None, keepdims: Any = False) -> Any:
+    keepdims = keepdims is not _NO_VALUE and bool(keepdims)
+    return np.subtract(np.max(a, axis, keepdims=keepdims), np.min(a, axis, keepdims=keepdims), out=out)
+
+
+# Running sums and products along one axis.
+def _reverse(x: Symbol, axis: int) -> Symbol:
+    from revolve_ad.ad.strided import box_map
+
+    box = tuple((n - 1, -1, n) if d == axis and n else (0, 1, n) for d, n in enumerate(x.shape))
+    return s.gather(x, box_map(x.shape, box))
+
+
+CUMSUM = Primitive(
+    "cumsum",
+    lambda x, axis: np.add.accumulate(x, axis=axis),
+    infer=lambda x, axis: ArrayType(x.shape, np.add.accumulate(np.ones(1, x.dtype)).dtype),
+    params=("axis",),
+)
+
+
+def _cumsum_adjoint(g: Symbol, y: Symbol, x: Symbol, axis: int) -> Symbol:
+    return _reverse(_reverse(g, axis).apply(CUMSUM, params=(axis,)), axis)
+
+
+define_linear(CUMSUM, _cumsum_adjoint)
+
+
+@implements((np.ufunc, "accumulate"))
+def ufunc_accumulate(rec: Recorder, ufunc: np.ufunc, x: Any, axis: int = 0, dtype: Any = None, out: Any = None) -> Any:
+    if dtype is not None:
+        x = _astype(rec, x, np.dtype(dtype))
+    axis = normalize_axis_tuple(axis, x.ndim)[0]
+    if ufunc is np.add:
+        found = apply(CUMSUM, (x,), (axis,))
+    elif ufunc in (np.multiply, np.maximum, np.minimum):
+        lead = (slice(None),) * axis
+        rows = [x[(*lead, slice(0, 1))]]
+        for k in range(1, x.shape[axis]):
+            rows.append(ufunc(rows[-1], x[(*lead, slice(k, k + 1))]))
+        found = np.concatenate(rows, axis) if x.shape[axis] else x.copy()
+    else:
+        raise unsupported(f"np.{ufunc.__name__}.accumulate")
+    if out is not None:
+        out = out[0] if isinstance(out, tuple) else out
+        out.write(found)
+        return out
+    return found
+
+
+@implements(np.cumsum)
+def cumsum(rec: Recorder, a: Any, axis: Any = None, dtype: Any = None, out: Any = None) -> Any:
+    a, axis = (np.ravel(a), 0) if axis is None else (a, axis)
+    return ufunc_accumulate(rec, np.add, a, axis, dtype, out)
+
+
+@implements(np.cumprod)
+def cumprod(rec: Recorder, a: Any, axis: Any = None, dtype: Any = None, out: Any = None) -> Any:
+    a, axis = (np.ravel(a), 0) if axis is None else (a, axis)
+    return ufunc_accumulate(rec, np.multiply, a, axis, dtype, out)
+
+
+def _arg(name: str, function: Any) -> Primitive:
+    op = Primitive(
+        name,
+        lambda x, axis: function(x, axis=axis),
+        infer=lambda x, axis: ArrayType(
+            () if axis is None else x.shape[:axis] + x.shape[axis + 1 :], np.dtype(np.intp)
+        ),
+        params=("axis",),
+    )
+    no_derivative(op)
+
+    def call(rec: Recorder, a: Any, axis: Any = None, out: Any = None, **kwargs: Any) -> Any:
+        if kwargs.get("keepdims", _NO_VALUE) is not _NO_VALUE or out is not None:
+            raise unsupported(f"np.{name} with out= or keepdims=")
+        return apply(op, (a,), (None if axis is None else axis % a.ndim,))
+
+    implements(function)(call)
+    return op
+
+
+ARGMAX, ARGMIN = _arg("argmax", np.argmax), _arg("argmin", np.argmin)
+
+METHODS.update(
+    sum=np.sum,
+    prod=np.prod,
+    max=np.max,
+    min=np.min,
+    any=np.any,
+    all=np.all,
+    mean=np.mean,
+    var=np.var,
+    std=np.std,
+    cumsum=np.cumsum,
+    cumprod=np.cumprod,
+    argmax=np.argmax,
+    argmin=np.argmin,
+)

@@ -1,0 +1,54 @@
+"""Choosing between values point by point: where, clip, copyto, select."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from revolve_ad.ad.core import WHERE
+from revolve_ad.ad.dispatch import implements
+from revolve_ad.ad.recorder import Recorder
+from revolve_ad.ad.traced import METHODS, Traced, _operands, captured_write, result
+from revolve_ad.errors import UnsupportedOperationError
+
+
+@implements(np.where)
+def where(rec: Recorder, condition: Any, x: Any = None, y: Any = None, /) -> Any:
+    if x is None and y is None:
+        return np.nonzero(condition)
+    condition = condition if type(condition) is Traced else np.asarray(condition)
+    if condition.dtype.kind != "b":
+        condition = condition != 0
+    x, y = (np.asarray(v) if type(v) in (list, tuple) else v for v in (x, y))
+    real = [v.v if type(v) is Traced else v for v in (condition, x, y)]
+    value = np.where(*real)
+    args = (_operands(rec, (condition,), np.logical_not)[0], *_operands(rec, (x, y), np.add))
+    return result(rec, WHERE, args, (), value if value.ndim else value[()])
+
+
+@implements(np.clip)
+def clip(rec: Recorder, a: Any, a_min: Any = None, a_max: Any = None, out: Any = None, *, min: Any = None, max: Any = None, **kwargs: Any) -> Any:
+    low = a_min if a_min is not None else min
+    high = a_max if a_max is not None else max
+    if kwargs:
+        raise UnsupportedOperationError(f"np.clip with {', '.join(kwargs)}: apply it afterwards")
+    value = a
+    if low is not None:
+        value = np.maximum(value, low)
+    if high is not None:
+        value = np.minimum(value, high)
+    if out is not None:
+        out.write(value)
+        return out
+    return value
+
+
+@implements(np.copyto)
+def copyto(rec: Recorder, dst: Any, src: Any, casting: str = "same_kind", where: Any = True) -> None:
+    if type(dst) is not Traced:
+        raise captured_write("np.copyto")
+    dst.write(src, where=where)
+
+
+METHODS["clip"] = np.clip

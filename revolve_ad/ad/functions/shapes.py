@@ -1,0 +1,271 @@
+"""Shape and order: views where NumPy gives views, and what joins or repeats arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.lib.array_utils import normalize_axis_index
+
+from revolve_ad.ad import symbolic as s
+from revolve_ad.ad.builder import Symbol
+from revolve_ad.ad.core import BROADCAST, GATHER
+from revolve_ad.ad.dispatch import implements
+from revolve_ad.ad.recorder import Recorder, _interned, recorder_operand
+from revolve_ad.ad.rules.table import define_rules
+from revolve_ad.ad.strided import box_map, c_strides
+from revolve_ad.ad.tape import ArrayType, Primitive
+from revolve_ad.ad.traced import METHODS, Traced, _view, apply, recorder_of, result
+
+
+def view_or_copy(rec: Recorder, x: Any, function: Callable[[np.ndarray], Any]) -> Any:
+    """Return `function` of an array, which moves no element: a view of it, or a copy in C order."""
+    if x.cell is None:
+        node, value = recorder_operand(rec, x)
+        x = Traced.wrap(rec, node, np.asarray(value))
+    found = function(x.v)
+    if type(found) is not np.ndarray and not isinstance(found, np.ndarray):
+        return x.reshape(-1)[0]
+    owner = x.cell.owner
+    if found is x.v or found.base is owner or found is owner:
+        return _view(x, found)
+    node, _ = recorder_operand(rec, x)
+    if found.shape != x.shape:
+        index = _interned(x.shape, 0, found.shape, c_strides(found.shape))
+        return result(rec, GATHER, (node,), (index,), found)
+    return Traced.wrap(rec, node, found)
+
+
+@implements(np.reshape)
+def reshape(rec: Recorder, a: Any, /, shape: Any = None, order: str = "C", *, newshape: Any = None, copy: Any = None) -> Any:
+    shape = shape if shape is not None else newshape
+    if order == "A":
+        order = "F" if a.flags.f_contiguous and not a.flags.c_contiguous else "C"
+    shape = tuple(shape) if isinstance(shape, Sequence) else shape
+    if order == "F":
+        sizes = np.empty(a.shape, np.int8).reshape(shape).shape
+        return np.transpose(np.reshape(np.transpose(a), sizes[::-1]))
+    return view_or_copy(rec, a, lambda v: v.reshape(shape))
+
+
+@implements(np.ravel)
+def ravel(rec: Recorder, a: Any, order: str = "C") -> Any:
+    if order in "AK":
+        order = "F" if a.flags.f_contiguous and not a.flags.c_contiguous else "C"
+    return reshape(rec, a, -1, order)
+
+
+def flatten(a: Traced, order: str = "C") -> Any:
+    """Return a copy as one axis."""
+    found = np.ravel(a, order)  # type: ignore[call-overload]
+    return found.copy() if found.cell is a.cell else found
+
+
+def _viewing(function: Any) -> Callable[..., Any]:
+    """Record a function of NumPy that gives a view of its first argument."""
+
+    def call(rec: Recorder, a: Any, *args: Any, **kwargs: Any) -> Any:
+        return view_or_copy(rec, a, lambda v: function(v, *args, **kwargs))
+
+    return call
+
+
+for _function in (
+    np.transpose,
+    np.swapaxes,
+    np.moveaxis,
+    np.rollaxis,
+    np.squeeze,
+    np.expand_dims,
+    np.flip,
+    np.flipud,
+    np.fliplr,
+    np.rot90,
+    np.diagonal,
+    np.matrix_transpose,
+):
+    implements(_function)(_viewing(_function))
+
+
+for _function in (np.atleast_1d, np.atleast_2d, np.atleast_3d):
+
+    def _atleast(rec: Recorder, *arrays: Any, _f: Any = _function) -> Any:
+        found = tuple(
+            view_or_copy(rec, a, _f) if type(a) is Traced else _f(a) for a in arrays
+        )
+        return found if len(found) > 1 else found[0]
+
+    implements(_function)(_atleast)
+
+
+@implements(np.broadcast_to)
+def broadcast_to(rec: Recorder, array: Any, shape: Any, subok: bool = False) -> Any:
+    shape = (shape,) if isinstance(shape, int) else tuple(shape)
+    node, value = recorder_operand(rec, array)
+    found = np.broadcast_to(value, shape)
+    if found.shape == np.shape(value):
+        return Traced.wrap(rec, node, np.array(value))
+    # NumPy's result repeats memory and may only be read; ours has its own.
+    own = np.array(found, order="C")
+    out = result(rec, BROADCAST, (node,), (shape,), own)
+    own.flags.writeable = False
+    return out
+
+
+@implements(np.broadcast_arrays)
+def broadcast_arrays(rec: Recorder, *arrays: Any, subok: bool = False) -> Any:
+    shape = np.broadcast_shapes(*(np.shape(a.v if type(a) is Traced else a) for a in arrays))
+    return tuple(broadcast_to(rec, a, shape) for a in arrays)
+
+
+def _concatenate_vjp(g: Symbol, y: Symbol, xs: Sequence[Symbol], params: tuple[Any, ...]) -> Any:
+    (axis,) = params
+    out, start = [], 0
+    for x in xs:
+        n = x.shape[axis]
+        box = tuple(
+            (start if d == axis else 0, 1, n if d == axis else m) for d, m in enumerate(y.shape)
+        )
+        out.append(s.match(s.gather(g, box_map(y.shape, box)), x))
+        start += n
+    return out
+
+
+def _concatenate_jvp(ts: Any, y: Symbol, xs: Sequence[Symbol], params: tuple[Any, ...]) -> Any:
+    filled = [s.zeros(y, x.shape, y.dtype) if t is None else t for t, x in zip(ts, xs, strict=True)]
+    return filled[0].apply(CONCATENATE, *filled[1:], params=params)
+
+
+def _concatenate_infer(*rest: Any) -> ArrayType:
+    *types, axis = rest
+    shape = list(types[0].shape)
+    shape[axis] = sum(t.shape[axis] for t in types)
+    return ArrayType(tuple(shape), np.result_type(*(t.dtype for t in types)))
+
+
+CONCATENATE = Primitive(
+    "concatenate",
+    lambda *rest: np.concatenate(rest[:-1], axis=rest[-1]),
+    infer=_concatenate_infer,
+    params=("axis",),
+)
+define_rules(CONCATENATE, vjp=_concatenate_vjp, jvp=_concatenate_jvp)
+
+
+def listed(arrays: Any) -> list[Any]:
+    """Return what a function was given as a sequence of arrays: a list, or an array's rows."""
+    return [a if type(a) is Traced or np.ndim(a) else np.asarray(a) for a in arrays]
+
+
+@implements(np.concatenate)
+def concatenate(rec: Recorder, arrays: Any, axis: Any = 0, out: Any = None, *, dtype: Any = None, casting: str = "same_kind") -> Any:
+    parts = [a if type(a) is Traced else np.asarray(a) for a in arrays]
+    if axis is None:
+        parts, axis = [np.ravel(a) for a in parts], 0
+    axis = normalize_axis_index(axis, parts[0].ndim)
+    found = apply(CONCATENATE, parts, (axis,))
+    if dtype is not None:
+        found = found.astype(dtype)
+    if out is not None:
+        out.write(found)
+        return out
+    return found
+
+
+@implements(np.stack)
+def stack(rec: Recorder, arrays: Any, axis: int = 0, out: Any = None, **kwargs: Any) -> Any:
+    parts = [a if type(a) is Traced else np.asarray(a) for a in arrays]
+    ndim = parts[0].ndim + 1
+    axis = normalize_axis_index(axis, ndim)
+    index = (slice(None),) * axis + (None,)
+    return concatenate(rec, [a[index] if a.ndim else np.reshape(a, (1,)) for a in parts], axis, out, **kwargs)
+
+
+@implements(np.vstack)
+def vstack(rec: Recorder, tup: Any, **kwargs: Any) -> Any:
+    return concatenate(rec, [np.atleast_2d(a) for a in tup], 0, **kwargs)
+
+
+@implements(np.hstack)
+def hstack(rec: Recorder, tup: Any, **kwargs: Any) -> Any:
+    parts = [np.atleast_1d(a) for a in tup]
+    return concatenate(rec, parts, 0 if parts[0].ndim == 1 else 1, **kwargs)
+
+
+@implements(np.dstack)
+def dstack(rec: Recorder, tup: Any) -> Any:
+    return concatenate(rec, [np.atleast_3d(a) for a in tup], 2)
+
+
+@implements(np.column_stack)
+def column_stack(rec: Recorder, tup: Any) -> Any:
+    parts = [a if type(a) is Traced else np.asarray(a) for a in tup]
+    return concatenate(rec, [a if a.ndim == 2 else np.reshape(a, (-1, 1)) for a in parts], 1)
+
+
+@implements(np.split, np.array_split)
+def split(rec: Recorder, ary: Any, indices_or_sections: Any, axis: int = 0) -> Any:
+    n = ary.shape[axis]
+    bounds = np.array_split(np.arange(n), indices_or_sections)
+    starts = np.cumsum([0, *(len(b) for b in bounds)])
+    lead = (slice(None),) * (axis % ary.ndim)
+    return [ary[(*lead, slice(int(a), int(b)))] for a, b in zip(starts[:-1], starts[1:], strict=True)]
+
+
+@implements(np.roll)
+def roll(rec: Recorder, a: Any, shift: Any, axis: Any = None) -> Any:
+    if axis is None:
+        return np.reshape(roll(rec, np.ravel(a), shift, 0), a.shape)
+    shifts, axes = np.broadcast_arrays(np.atleast_1d(_whole(shift)), np.atleast_1d(axis))
+    for k, d in zip(shifts.tolist(), axes.tolist(), strict=True):
+        d = normalize_axis_index(d, a.ndim)
+        n = a.shape[d]
+        k = k % n if n else 0
+        lead = (slice(None),) * d
+        if k:
+            a = concatenate(rec, [a[(*lead, slice(n - k, n))], a[(*lead, slice(0, n - k))]], d)
+    return a.copy() if type(a) is Traced else a
+
+
+def _whole(x: Any) -> Any:
+    return x.__index__() if type(x) is Traced else x
+
+
+@implements(np.astype)
+def astype_function(rec: Recorder, x: Any, dtype: Any, /, *, copy: bool = True, device: Any = None) -> Any:
+    return astype(x, dtype)
+
+
+def astype(x: Traced, dtype: Any, order: str = "K", casting: str = "unsafe", subok: bool = True, copy: bool = True) -> Any:
+    """Return the array in another dtype."""
+    from revolve_ad.ad.core import CAST
+
+    rec = recorder_of((x,))
+    dtype = np.dtype(dtype)
+    if dtype == x.dtype and not x.weak:
+        return x.copy() if copy and x.cell is not None else x
+    node, value = recorder_operand(rec, x)
+    made = np.asarray(value).astype(dtype)
+    return result(rec, CAST, (node,), (dtype,), made if made.ndim else made[()])
+
+
+METHODS.update(
+    ravel=np.ravel,
+    flatten=flatten,
+    swapaxes=np.swapaxes,
+    squeeze=np.squeeze,
+    diagonal=np.diagonal,
+    astype=astype,
+)
+
+for _function, _as in ((np.real, "REAL"), (np.imag, "IMAG")):
+
+    def _part(rec: Recorder, val: Any, _as: str = _as) -> Any:
+        from revolve_ad.ad import core
+
+        if val.dtype.kind != "c":
+            return val if _as == "REAL" else val * 0
+        return apply(getattr(core, _as), (val,))
+
+    implements(_function)(_part)
