@@ -154,9 +154,7 @@ def _run(problem: Problem, variant: str, segments: int) -> Callable[[Any, Any], 
     return nested if variant == "nested" else plain
 
 
-def gradient(
-    problem: Problem, variant: str, segments: int = 0
-) -> Callable[[], tuple[float, Any]]:
+def gradient(problem: Problem, variant: str, segments: int = 0) -> Callable[[], tuple[float, Any]]:
     """Compile and return a function that gives (value, gradient as one vector).
 
     `segments` is the number of nested segments, or of equinox's checkpoints.

@@ -64,10 +64,7 @@ def make(problem: Problem) -> Kernels:
         # ȳ = Jᵀ v; total += ȳ; the seed of the stage before: w lam + h ȳ.
         for i in range(n):
             bar = (
-                v[i + 1] * y[i]
-                - v[i + 4] * y[i + 3]
-                + v[i + 3] * (y[i + 4] - y[i + 1])
-                - v[i + 2]
+                v[i + 1] * y[i] - v[i + 4] * y[i + 3] + v[i + 3] * (y[i + 4] - y[i + 1]) - v[i + 2]
             )
             total[i + 2] += bar
             out[i + 2] = w * lam[i + 2] + h * bar

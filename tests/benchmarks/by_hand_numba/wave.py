@@ -6,7 +6,7 @@ import numpy as np
 
 from tests.benchmarks.by_hand_numba.loop import Kernels, compiled
 from tests.benchmarks.problems.problem import Problem
-from tests.benchmarks.problems.wave import DT, H, SOURCE_ROW, W0, W1, W2, receivers
+from tests.benchmarks.problems.wave import DT, SOURCE_ROW, W0, W1, W2, H, receivers
 
 __all__ = ["make"]
 
@@ -93,7 +93,12 @@ def make(problem: Problem, variant: str = "scaled") -> Kernels:
                 lap = (
                     w00 * mid
                     + W1
-                    * (lam[i + 1, j + 2] + lam[i + 3, j + 2] + lam[i + 2, j + 1] + lam[i + 2, j + 3])
+                    * (
+                        lam[i + 1, j + 2]
+                        + lam[i + 3, j + 2]
+                        + lam[i + 2, j + 1]
+                        + lam[i + 2, j + 3]
+                    )
                     + W2 * (lam[i, j + 2] + lam[i + 4, j + 2] + lam[i + 2, j] + lam[i + 2, j + 4])
                 )
                 new[i + 2, j + 2] = 2 * mid - new[i + 2, j + 2] + m[i, j] * lap

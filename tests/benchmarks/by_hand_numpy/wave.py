@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from tests.benchmarks.problems.problem import Problem
-from tests.benchmarks.problems.wave import DT, H, SOURCE_ROW, W0, W1, W2, receivers
+from tests.benchmarks.problems.wave import DT, SOURCE_ROW, W0, W1, W2, H, receivers
 from tests.benchmarks.revolve import LIVE, play, revolve
 
 __all__ = ["Leapfrog", "Wave", "make"]

@@ -6,7 +6,7 @@ import numpy as np
 
 from tests.benchmarks.problems.problem import Problem
 
-__all__ = ["DT", "H", "SOURCE_ROW", "make", "receivers", "source", "speed", "step", "true_speed"]
+__all__ = ["DT", "SOURCE_ROW", "H", "make", "receivers", "source", "speed", "step", "true_speed"]
 
 DT = 2e-3  # [s]
 H = 10.0  # [m]
