@@ -29,6 +29,7 @@ from revolve_ad.schedule.actions import (
 )
 from revolve_ad.schedule.binomial import binomial
 from revolve_ad.schedule.closed_form import beta, min_saves, repetitions, t
+from revolve_ad.schedule.online import online
 from revolve_ad.schedule.protocol import (
     ActionIterator,
     Counts,
@@ -62,6 +63,7 @@ __all__ = [
     "check",
     "min_saves",
     "none",
+    "online",
     "periodic",
     "repetitions",
     "store_all",

@@ -194,6 +194,7 @@ class ActionIterator(chain[Action]):
     _pages: _Pages
 
     def __new__(cls, machine: Machine, _first: list[Action] | None = None) -> Self:
+        """Start with the actions of `_first`, which are left from before a pickle."""
         pages = _Pages(machine, _first or [])
         self = cast(Self, cls.from_iterable(pages))  # an instance of cls, whatever typeshed says
         self._pages = pages
@@ -204,11 +205,14 @@ class ActionIterator(chain[Action]):
         """What makes the actions."""
         return self._pages.machine
 
-    def __reduce__(self) -> tuple[object, ...]:
+    def made(self) -> list[Action]:
+        """Return the actions that the machine has made already and nobody has drawn yet."""
         page = self._pages.page
         # A copy of a list iterator shares the list and has its own position.
-        rest = [] if page is None else list(copy.copy(page))
-        return type(self), (self._pages.machine, rest)
+        return [] if page is None else list(copy.copy(page))
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (self._pages.machine, self.made())
 
     def __copy__(self) -> Self:
         # Two iterators must not draw from one machine.

@@ -30,7 +30,9 @@ ALL: list[Action] = [
 @pytest.mark.parametrize("action", ALL)
 def test_an_action_equals_its_twin_and_no_other(action: Action) -> None:
     twin = dataclasses.replace(action)
-    assert twin == action and hash(twin) == hash(action) and twin is not action
+    assert twin is not action
+    assert twin == action
+    assert hash(twin) == hash(action)
     assert [other for other in ALL if other == action] == [action]
 
 

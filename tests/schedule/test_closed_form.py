@@ -45,7 +45,7 @@ def test_repetitions_are_the_smallest_that_reach() -> None:
     for s in (1, 2, 3, 7, 50, 10**6):
         for n in (1, 2, 3, 51, 52, 10**4, 10**12):
             r = repetitions(n, s)
-            assert beta(s, r) >= n and (r == 0 or beta(s, r - 1) < n)
+            assert beta(s, r) >= n > beta(s, r - 1)
 
 
 def test_the_figures_of_a_million_and_a_billion_steps() -> None:
