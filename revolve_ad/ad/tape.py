@@ -133,12 +133,15 @@ class Tape:
     depends_on_values : str or None
         Where the recorded function looked at a value (a branch, an integer), so that the tape
         holds for these arguments alone; None if it holds for all arguments of these types.
+    values : dict of int to number, optional
+        Values of scalar nodes at the recorded arguments, for printing.
     """
 
     nodes: tuple[Node, ...]
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
     depends_on_values: str | None = None
+    values: dict[int, Any] | None = None
 
     def type_of(self, i: int) -> ArrayType:
         """Return the type of node `i`."""

@@ -1,0 +1,474 @@
+"""Derivatives of NumPy functions: grad, value_and_grad, vjp, jvp, hvp, jacobian, hessian."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from revolve_ad import trees
+from revolve_ad.ad import transform
+from revolve_ad.ad.core import CONSTANT
+from revolve_ad.ad.inlining import inline
+from revolve_ad.ad.interpreter import Program
+from revolve_ad.ad.recorder import Recording, trace
+from revolve_ad.ad.tape import Tape
+from revolve_ad.ad.traced import is_traced, plain
+from revolve_ad.errors import NotDifferentiableError, ParameterError, ShapeError
+
+__all__ = [
+    "grad",
+    "hessian",
+    "hvp",
+    "jacobian",
+    "jvp",
+    "ravel",
+    "record",
+    "value_and_grad",
+    "vjp",
+]
+
+
+def value_and_grad(
+    f: Callable[..., Any], argnums: int | tuple[int, ...] = 0
+) -> Callable[..., tuple[Any, Any]]:
+    """Return the function that gives the value of `f` and its gradient.
+
+    Parameters
+    ----------
+    f : callable
+        A function in plain NumPy that returns one real number.
+    argnums : int or tuple of int
+        Which arguments to differentiate with respect to.
+
+    Returns
+    -------
+    callable
+        ``(*args) -> (value, gradient)``.  The gradient has the structure of the argument, its
+        leaves their shapes and dtypes; with a tuple of `argnums` it is a tuple.  Integer arrays
+        get zeros, a Python int counts as a float.  For complex leaves the gradient is
+        2·∂f/∂conj(z), the direction of steepest ascent under Re Σ conj(a)·b.
+
+    Raises
+    ------
+    NotDifferentiableError
+        If the result isn't one real number, or an argument has only integers.
+    """
+    numbers = (argnums,) if isinstance(argnums, int) else tuple(argnums)
+
+    def value_and_gradient(*args: Any) -> tuple[Any, Any]:
+        call = _Call(f, args, numbers)
+        call.require_scalar()
+        gradients = call.pull_back([np.ones((), call.output_dtypes[0])])
+        value = call.value
+        return value, gradients[0] if isinstance(argnums, int) else gradients
+
+    return value_and_gradient
+
+
+def grad(
+    f: Callable[..., Any], argnums: int | tuple[int, ...] = 0
+) -> Callable[..., Any]:
+    """Return the function that gives the gradient of `f`; see `value_and_grad`."""
+    both = value_and_grad(f, argnums)
+
+    def gradient(*args: Any) -> Any:
+        return both(*args)[1]
+
+    return gradient
+
+
+def vjp(f: Callable[..., Any], *args: Any) -> tuple[Any, Callable[[Any], tuple[Any, ...]]]:
+    """Return the value of ``f(*args)`` and its pullback.
+
+    Returns
+    -------
+    value : object
+        The result.
+    pullback : callable
+        ``pullback(cotangent)``, with the structure of the value, gives a tuple of cotangents, one
+        for each argument, with its structure.  It may be called again.
+    """
+    call = _Call(f, args, tuple(range(len(args))), strict=False)
+
+    def pullback(cotangent: Any) -> tuple[Any, ...]:
+        return call.pull_back(call.cotangents(cotangent))
+
+    return call.value, pullback
+
+
+def jvp(f: Callable[..., Any], args: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
+    """Return the value of ``f(*args)`` and its derivative along `tangents`.
+
+    Parameters
+    ----------
+    f : callable
+        A function in plain NumPy.
+    args, tangents : sequence
+        The arguments, and a tangent for each, of the same structure and shapes.
+
+    Returns
+    -------
+    value, tangent : object
+        Both with the structure of the result; the tangent of an integer leaf is zeros.
+    """
+    if len(args) != len(tangents):
+        raise ParameterError(f"{len(args)} arguments came with {len(tangents)} tangents; give one each")
+    call = _Call(f, tuple(args), tuple(range(len(args))), strict=False)
+    return call.value, call.push_forward(tangents)
+
+
+def hvp(f: Callable[..., Any], x: Any, v: Any) -> Any:
+    """Return the Hessian of the scalar function `f` at `x` times `v`.
+
+    The reverse mode of the forward mode: the cost is a few times that of the gradient.  `v` and
+    the result have the structure of `x`.
+    """
+    call = _Call(f, (x,), (0,))
+    call.require_scalar()
+    return call.hessian_product(v)
+
+
+def jacobian(f: Callable[..., Any]) -> Callable[[Any], Any]:
+    """Return the function that gives the Jacobian of `f` at an array `x`.
+
+    The result has shape ``f(x).shape + x.shape``.  Rows come from reverse mode if `f` has fewer
+    results than `x` has elements, else columns from forward mode.
+    """
+
+    def jacobian_at(x: Any) -> Any:
+        call = _Call(f, (_one_array(x),), (0,))
+        if len(call.output_dtypes) != 1:
+            raise NotDifferentiableError(
+                "jacobian takes a function that returns one array; return np.concatenate of the parts"
+            )
+        return call.jacobian()
+
+    return jacobian_at
+
+
+def hessian(f: Callable[..., Any]) -> Callable[[Any], Any]:
+    """Return the function that gives the Hessian of the scalar function `f` at an array `x`.
+
+    The result has shape ``x.shape + x.shape``.
+    """
+
+    def hessian_at(x: Any) -> Any:
+        x = _one_array(x)
+        call = _Call(f, (x,), (0,))
+        call.require_scalar()
+        shape, n = np.shape(plain(x)), np.size(plain(x))
+        columns = []
+        for j in range(n):
+            v = np.zeros(n, call.input_dtypes[0])
+            v[j] = 1
+            columns.append(call.hessian_product(v.reshape(shape)[()]))
+        return np.stack(columns, axis=-1).reshape(shape + shape) if n else np.zeros(shape + shape)
+
+    return hessian_at
+
+
+def record(f: Callable[..., Any], *args: Any) -> Tape:
+    """Return the tape (Wengert list) of one call of `f`.
+
+    Print it, look at its nodes, run it again with ``tape(*args)``.
+    """
+    recording = trace(f, args, keep=True)
+    tape = recording.tape
+    values = {i: v for i, v in recording.values.items() if np.ndim(v) == 0}
+    return Tape(tape.nodes, tape.inputs, tape.outputs, tape.depends_on_values, values)
+
+
+def ravel(params: Any) -> tuple[np.ndarray, Callable[[Any], Any]]:
+    """Return structured params as one flat float vector, and the way back.
+
+    Returns
+    -------
+    x : ndarray, shape (n,)
+        All leaves one after the other, float64 (complex leaves: real, then imaginary parts).
+    unravel : callable
+        ``unravel(x)`` gives the params back, with the leaves' shapes and dtypes; it is
+        differentiable.  Integer leaves must be kept out: `LeafError` is for those.
+    """
+    leaves, structure = trees.flatten(params, "params")
+    shapes = [np.shape(plain(leaf)) for leaf in leaves]
+    dtypes = [np.asarray(plain(leaf)).dtype for leaf in leaves]
+    for path, dtype, leaf in zip(structure.paths("params"), dtypes, leaves, strict=True):
+        if dtype.kind not in "fc" and not _is_python_number(leaf):
+            raise NotDifferentiableError(
+                f"{path} has dtype {dtype}: only floats go into a vector for an optimiser. Keep it "
+                f"out of the params, or make it a float"
+            )
+    parts = []
+    for leaf, dtype in zip(leaves, dtypes, strict=True):
+        flat = np.reshape(np.asarray(leaf), -1)
+        parts += [np.real(flat), np.imag(flat)] if dtype.kind == "c" else [flat]
+    x = np.concatenate([p.astype(float) for p in parts]) if parts else np.zeros(0)
+
+    def unravel(x: Any) -> Any:
+        out = []
+        start = 0
+        for shape, dtype in zip(shapes, dtypes, strict=True):
+            n = int(np.prod(shape))
+            part = x[start : start + n]
+            start += n
+            if dtype.kind == "c":
+                part = part + 1j * x[start : start + n]
+                start += n
+            elif dtype.kind == "f":
+                part = part.astype(dtype) if dtype != float else part
+            out.append(np.reshape(part, shape) if shape else part[0])
+        return structure.unflatten(out)
+
+    return x, unravel
+
+
+def _is_python_number(x: Any) -> bool:
+    return type(x) in (int, float, complex)
+
+
+def _one_array(x: Any) -> Any:
+    if not is_traced(x) and not isinstance(x, np.ndarray | np.generic | int | float | complex):
+        raise ParameterError(
+            "x must be one array or number; for structured params differentiate in the vector: "
+            "x, unravel = ra.ravel(params)"
+        )
+    return x
+
+
+class _Call:
+    """One recorded call, with what is asked of it."""
+
+    def __init__(
+        self, f: Callable[..., Any], args: tuple[Any, ...], argnums: tuple[int, ...], *, strict: bool = True
+    ) -> None:
+        n = len(args)
+        for k in argnums:
+            if not -n <= k < n:
+                raise ParameterError(f"argnums names argument {k}, but {n} arguments came")
+        self.argnums = tuple(k % n for k in argnums)
+        prepared = list(args)
+        for k in self.argnums:
+            prepared[k] = trees.map(_float_if_int, prepared[k])
+        if strict:
+            for k in self.argnums:
+                _require_floats(prepared[k], k)
+        self.args = tuple(prepared)
+        self.recording: Recording = trace(f, self.args, keep=True)
+        tape = self.recording.tape
+        self.leaves: list[Any] = []
+        self.structures = []
+        self.positions = []  # of the leaves of each argument among the tape's inputs
+        for arg in self.args:
+            leaves, structure = trees.flatten(arg, "argument")
+            self.positions.append(range(len(self.leaves), len(self.leaves) + len(leaves)))
+            self.structures.append(structure)
+            self.leaves += leaves
+        self.wrt = [p for k in self.argnums for p in self.positions[k]]
+        self.traced = bool(self.recording.hidden) or any(map(is_traced, self.leaves))
+        self.output_dtypes = [tape.nodes[i].dtype for i in tape.outputs]
+        self.input_dtypes = [tape.nodes[tape.inputs[p]].dtype for p in self.wrt]
+        self._outer: tuple[Any, Any] | None = None
+
+    @property
+    def value(self) -> Any:
+        """The result: plain, or traced if the arguments were."""
+        if not self.traced:
+            return trees.map(_own, self.recording.value)
+        outputs = self._run(self.recording.tape, [])
+        return self.recording.structure.unflatten(outputs)
+
+    def require_scalar(self) -> None:
+        """Refuse a result that isn't one real number."""
+        tape = self.recording.tape
+        types = [tape.type_of(i) for i in tape.outputs]
+        if len(types) == 1 and types[0].shape == () and types[0].dtype.kind == "f":
+            return
+        came = " and ".join(f"{t.dtype}{list(t.shape)}" for t in types) or "nothing"
+        raise NotDifferentiableError(
+            f"the function returned {came}; a gradient is that of one real number. Sum it up "
+            f"(np.sum), take the real part, or use ra.vjp or ra.jacobian"
+        )
+
+    def _run(self, tape: Tape, extra: list[Any]) -> list[Any]:
+        """Run a tape that continues the recorded one, on the arguments and further inputs."""
+        recording = self.recording
+        if self.traced:
+            inputs = [*self.leaves, *recording.hidden, *extra]
+            return inline(tape, inputs, recording.values)
+        n_hidden = len(recording.tape.inputs) - len(self.leaves)
+        program = _program(tape, recording.values)
+        return program.run([*self.leaves, *[None] * n_hidden, *extra], recording.values)
+
+    def pull_back(self, cotangents: list[Any]) -> tuple[Any, ...]:
+        """Return the cotangents of the differentiated arguments."""
+        tape = _transformed("vjp", self.recording, tuple(self.wrt))
+        flat = iter(self._run(tape, cotangents))
+        return tuple(
+            self.structures[k].unflatten([next(flat) for _ in self.positions[k]]) for k in self.argnums
+        )
+
+    def cotangents(self, cotangent: Any) -> list[Any]:
+        """Return the leaves of a cotangent of the result, checked."""
+        structure = self.recording.structure
+        trees.require_same(structure, trees.flatten(cotangent, "cotangent")[1], "cotangent")
+        leaves = trees.flatten(cotangent, "cotangent")[0]
+        return _fitted(leaves, structure.paths("cotangent"), self.recording.tape, self.recording.tape.outputs)
+
+    def _tangents(self, tangents: Sequence[Any]) -> list[Any]:
+        flat = []
+        for k, tangent in zip(self.argnums, tangents, strict=True):
+            trees.require_same(self.structures[k], trees.flatten(tangent, "tangent")[1], "tangent")
+            leaves = trees.flatten(tangent, "tangent")[0]
+            where = [self.recording.tape.inputs[p] for p in self.positions[k]]
+            paths = self.structures[k].paths("tangent")
+            flat += _fitted(leaves, paths, self.recording.tape, where)
+        return flat
+
+    def push_forward(self, tangents: Sequence[Any]) -> Any:
+        """Return the tangent of the result."""
+        tape = _transformed("jvp", self.recording, tuple(self.wrt))
+        found = self._run(tape, self._tangents(tangents))
+        return self.recording.structure.unflatten(found)
+
+    def hessian_product(self, v: Any) -> Any:
+        """Return the Hessian times `v`, for a scalar function of one argument."""
+        tape = _transformed("hvp", self.recording, tuple(self.wrt))
+        one = np.ones((), self.output_dtypes[0])
+        found = self._run(tape, [*self._tangents([v]), one])
+        return self.structures[self.argnums[0]].unflatten(found)
+
+    def jacobian(self) -> Any:
+        """Return the Jacobian of one array with respect to one array."""
+        tape = self.recording.tape
+        out, x = tape.type_of(tape.outputs[0]), tape.type_of(tape.inputs[self.wrt[0]])
+        n_out, n_x = int(np.prod(out.shape)), int(np.prod(x.shape))
+        reverse = n_out <= n_x
+        if out.dtype.kind == "c" or x.dtype.kind == "c":
+            raise NotDifferentiableError(
+                "jacobian of complex arrays isn't one matrix; differentiate real and imaginary parts"
+            )
+        n, one = (n_out, out) if reverse else (n_x, x)
+        slices = []
+        for j in range(n):
+            unit = np.zeros(n, one.dtype)
+            unit[j] = 1
+            seed = unit.reshape(one.shape)[()]
+            slices.append(self.pull_back([seed])[0] if reverse else self.push_forward([seed]))
+        if not slices:
+            return np.zeros(out.shape + x.shape)
+        if reverse:
+            return np.reshape(np.stack(slices), out.shape + x.shape)
+        return np.reshape(np.stack(slices, axis=-1), out.shape + x.shape)
+
+
+def _float_if_int(leaf: Any) -> Any:
+    return float(leaf) if type(leaf) is int else leaf
+
+
+def _own(leaf: Any) -> Any:
+    if isinstance(leaf, np.ndarray):
+        return leaf.copy()
+    return np.asarray(leaf)[()] if _is_python_number(leaf) else leaf
+
+
+def _require_floats(arg: Any, k: int) -> None:
+    leaves, structure = trees.flatten(arg, f"argument {k}")
+    kinds = [np.asarray(plain(leaf)).dtype for leaf in leaves]
+    if leaves and not any(d.kind in "fc" for d in kinds):
+        what = ", ".join(f"{p}: {d}" for p, d in zip(structure.paths(f"argument {k}"), kinds, strict=True))
+        raise NotDifferentiableError(
+            f"argument {k} holds only integers or booleans ({what}), which have no derivative. Make "
+            f"it a float array, x.astype(float), or differentiate another argument (argnums)"
+        )
+
+
+def _fitted(leaves: list[Any], paths: Sequence[str], tape: Tape, where: Sequence[int]) -> list[Any]:
+    """Return leaves in the dtype of the nodes that they belong to, after a look at their shapes."""
+    out = []
+    for leaf, path, i in zip(leaves, paths, where, strict=True):
+        node = tape.nodes[i]
+        if is_traced(leaf):
+            out.append(leaf)
+            continue
+        array = np.asarray(leaf)
+        if array.shape != node.shape:
+            raise ShapeError(
+                f"{path} has shape {array.shape}, but the value that it belongs to has {node.shape}"
+            )
+        if array.dtype.kind == "c" and node.dtype.kind == "f":
+            raise NotDifferentiableError(f"{path} is complex, but the value that it belongs to is real")
+        out.append(array.astype(node.dtype) if node.dtype.kind in "fc" else array)
+    return out
+
+
+# -- programs, kept by what they compute --------------------------------------------------------
+
+
+class _Kept:
+    """A bounded table of what was prepared, by key; the longest unused goes first."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self.entries: OrderedDict[Any, Any] = OrderedDict()
+        self.lock = threading.Lock()
+
+    def get(self, key: Any, make: Callable[[], Any]) -> Any:
+        with self.lock:
+            if key in self.entries:
+                self.entries.move_to_end(key)
+                return self.entries[key]
+        made = make()
+        with self.lock:
+            self.entries[key] = made
+            while len(self.entries) > self.size:
+                self.entries.popitem(last=False)
+        return made
+
+
+_tapes = _Kept(64)
+_MOST_NODES = 5000
+
+
+def _shape_of_tape(recording: Recording) -> Any:
+    """Return a key that is equal for tapes of the same operations on other constants."""
+    tape = recording.tape
+    nodes = tuple(
+        [
+            (n.op, n.shape, n.dtype) if n.op is CONSTANT else n
+            for n in tape.nodes
+        ]
+    )
+    return nodes, tape.inputs, tape.outputs, tuple(recording.values)
+
+
+def _transformed(kind: str, recording: Recording, wrt: tuple[int, ...]) -> Tape:
+    tape = recording.tape
+
+    def make() -> Tape:
+        if kind == "vjp":
+            return transform.vjp(tape, wrt)
+        forward = transform.jvp(tape, wrt)
+        n = len(tape.outputs)
+        tangents = Tape(forward.nodes, forward.inputs, forward.outputs[n:], forward.depends_on_values)
+        return tangents if kind == "jvp" else transform.vjp(tangents, wrt)
+
+    if len(tape.nodes) > _MOST_NODES:
+        return make()
+    key = (kind, wrt, _shape_of_tape(recording))
+    try:
+        hash(key)
+    except TypeError:  # a parameter that can't be hashed
+        return make()
+    return _tapes.get(key, make)  # type: ignore[no-any-return]
+
+
+def _program(tape: Tape, known: dict[int, Any]) -> Program:
+    program = tape.__dict__.get("_program")
+    if program is None or program[0] != known.keys():
+        program = (known.keys(), Program(tape, known))
+        tape.__dict__["_program"] = program
+    return program[1]  # type: ignore[no-any-return]
