@@ -1,4 +1,4 @@
-"""Flow in a channel that is periodic along the stream: shifted slices with wrapped edges; smooth."""
+"""Flow in a channel, periodic along the stream: shifted slices with wrapped edges; smooth."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""The ten programs are fit to be differentiated: deterministic, finite, smooth where they say so."""
+"""The ten programs are fit to be differentiated: repeatable, finite, smooth where they say so."""
 
 import numpy as np
 import pytest

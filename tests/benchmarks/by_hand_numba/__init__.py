@@ -12,7 +12,7 @@ from typing import Any
 from tests.benchmarks.by_hand_numba.loop import Loop
 from tests.benchmarks.problems import Problem
 
-__all__ = ["forward", "gradient"]
+__all__ = ["forward", "gradient", "loop"]
 
 _MODULES = {
     "P1": "lotka_volterra",
@@ -23,16 +23,29 @@ _MODULES = {
 }
 
 
+def loop(problem: Problem, checkpoints: int | None, variant: str = "") -> Loop:
+    """Compile a problem's kernels and the loop over its schedule; None stores every state.
+
+    `variant` "plain" takes the textbook's adjoint of P5 in place of the faster one.
+    """
+    module = import_module(f"{__name__}.{_MODULES[problem.name]}")
+    kernels = module.make(problem, variant) if variant else module.make(problem)
+    return Loop(kernels, problem.steps, checkpoints or problem.steps)
+
+
 def forward(problem: Problem) -> Callable[[], float]:
     """Return a function that runs the simulation and gives the objective."""
-    kernels = import_module(f"{__name__}.{_MODULES[problem.name]}").make(problem)
-    return Loop(kernels, problem.steps, 1).forward
+    return loop(problem, 1).forward
 
 
 def gradient(
-    problem: Problem, checkpoints: int | None, variant: str = ""
+    problem: Problem,
+    checkpoints: int | None,
+    variant: str = "",
+    *,
+    flush_subnormals: bool = False,
 ) -> Callable[[], tuple[float, Any]]:
     """Return a function that gives the objective and its gradient, shape (unknowns,)."""
-    module = import_module(f"{__name__}.{_MODULES[problem.name]}")
-    kernels = module.make(problem, variant) if variant else module.make(problem)
-    return Loop(kernels, problem.steps, checkpoints or problem.steps).gradient
+    result = loop(problem, checkpoints, variant)
+    result.flush_subnormals = flush_subnormals
+    return result.gradient

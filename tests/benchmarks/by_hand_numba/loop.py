@@ -7,6 +7,7 @@ from typing import Any
 import numba
 import numpy as np
 
+from tests.benchmarks.by_hand_numba.subnormals import flushed_subnormals
 from tests.benchmarks.revolve import ADVANCE, FINISH, LIVE, revolve
 
 __all__ = ["Kernels", "Loop", "compiled"]
@@ -69,18 +70,42 @@ class Loop:
 
     def __init__(self, kernels: Kernels, steps: int, slots: int) -> None:
         self.kernels, self.steps = kernels, steps
+        self.flush_subnormals = False
         shape = np.shape(kernels.start)
         self.live, self.last = np.zeros(shape), np.zeros(shape)
-        self.pool = np.zeros((slots, *shape))
-        self.rows = revolve(steps, slots) if slots > 1 else np.zeros((0, 5), np.int64)
+        self.plan(slots)
         self.play = _player(kernels)
+        # Compile now, so that the first call is one like the others.
+        self._forward(0)
+        self._play(self.rows[:0])
+
+    def plan(self, slots: int) -> None:
+        """Provide for `slots` checkpoints; 1 is for forward runs only."""
+        self.pool = np.zeros((slots, *np.shape(self.kernels.start)))
+        self.rows = revolve(self.steps, slots) if slots > 1 else np.zeros((0, 5), np.int64)
+
+    def _forward(self, steps: int) -> None:
+        kernels = self.kernels
+        kernels.advance(0, steps, kernels.start, self.last, kernels.scratch, kernels.constants)
+
+    def _play(self, rows: Any) -> float:
+        kernels = self.kernels
+        value: float = self.play(
+            rows,
+            self.pool,
+            self.live,
+            self.last,
+            kernels.scratch,
+            kernels.cotangents,
+            kernels.constants,
+        )
+        return value
 
     def forward(self) -> float:
         """Run all steps; return the objective."""
         kernels = self.kernels
         kernels.begin()
-        x = kernels.start
-        kernels.advance(0, self.steps, x, self.last, kernels.scratch, kernels.constants)
+        self._forward(self.steps)
         value: float = kernels.finish(self.last, kernels.cotangents[0], kernels.constants)
         return value
 
@@ -89,13 +114,9 @@ class Loop:
         kernels = self.kernels
         kernels.begin()
         self.pool[0] = kernels.start
-        value = self.play(
-            self.rows,
-            self.pool,
-            self.live,
-            self.last,
-            kernels.scratch,
-            kernels.cotangents,
-            kernels.constants,
-        )
+        if self.flush_subnormals:
+            with flushed_subnormals():
+                value = self._play(self.rows)
+        else:
+            value = self._play(self.rows)
         return value, kernels.result(kernels.cotangents[self.steps % 2])
