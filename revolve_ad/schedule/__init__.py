@@ -29,6 +29,7 @@ from revolve_ad.schedule.actions import (
 )
 from revolve_ad.schedule.binomial import binomial
 from revolve_ad.schedule.closed_form import beta, min_saves, repetitions, t
+from revolve_ad.schedule.drawing import draw
 from revolve_ad.schedule.online import online
 from revolve_ad.schedule.protocol import (
     ActionIterator,
@@ -61,6 +62,7 @@ __all__ = [
     "beta",
     "binomial",
     "check",
+    "draw",
     "min_saves",
     "none",
     "online",

@@ -23,7 +23,7 @@ from revolve_ad.schedule.actions import (
 from revolve_ad.schedule.arguments import count
 from revolve_ad.schedule.protocol import Counts, Limits, OnlineDriver
 
-__all__ = ["check"]
+__all__ = ["check", "play_until"]
 
 
 def check(
@@ -87,14 +87,14 @@ def check(
     if isinstance(actions, OnlineDriver):
         if n_steps is None:
             raise ParameterError("n_steps is missing; an online schedule needs it to be checked")
-        actions = _until(n_steps, actions)
+        actions = play_until(n_steps, actions)
     game = _Game(n_steps, limits)
     for action in actions:
         game.play(action)
     return game.finish()
 
 
-def _until(n_steps: int, driver: OnlineDriver) -> Iterator[Action]:
+def play_until(n_steps: int, driver: OnlineDriver) -> Iterator[Action]:
     """Run a driver as an executor does whose loop ends after `n_steps` steps."""
     running = True
     for action in driver:
