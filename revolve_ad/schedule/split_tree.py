@@ -1,0 +1,210 @@
+"""A chain of steps is reversed as a binary tree: a leaf in one go, a split part after part.
+
+To *split* a chain of m steps: keep its first state, advance j steps, reverse the right part (the
+last m - j steps) with one checkpoint more held, come back to the first state, and reverse the left
+part (the first j steps), whose first state is kept already.  Everything else is a *leaf*.  What a
+leaf costs and how long it may be is what distinguishes one family of schedules from another.
+
+Chains of the same length, with as many checkpoints held, are reversed alike; so a tree over a
+million steps is a table of some hundreds of *nodes*, and its counts are sums over that table.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from heapq import heappop, heappush
+from typing import NamedTuple, Protocol
+
+__all__ = ["Leaves", "Node", "SplitTree", "Totals"]
+
+
+class Node(NamedTuple):
+    """A kind of chain: its length, the checkpoints held besides its own, and where its start is.
+
+    `kept` says that the first state is a checkpoint already (a left part); otherwise it is live
+    (a right part, or the whole chain).
+    """
+
+    length: int
+    held: int
+    kept: bool
+
+
+class Leaves(Protocol):
+    """What leaves and splits cost: the only thing that the searches for a tree know.
+
+    `tail` is ``depth - 1`` where leaves cost nothing up to a length and can't be longer: with so
+    many checkpoints held, only one more fits, and nothing is left to search for.
+    """
+
+    @property
+    def depth(self) -> int:
+        """A chain is split only while fewer checkpoints than this are held."""
+
+    @property
+    def step(self) -> float:
+        """Cost of an advanced step."""
+
+    @property
+    def write(self) -> float:
+        """Cost of keeping the first state of a chain."""
+
+    @property
+    def read(self) -> float:
+        """Cost of coming back to it."""
+
+    @property
+    def tail(self) -> int:
+        """The number held where the right part is always the longest leaf; -1 for none."""
+
+    def cost(self, held: int, length: int) -> float:
+        """Cost of a leaf of `length` steps, the recording aside; infinite if it can't be one."""
+
+    def tail_cost(self, length: int) -> float:
+        """Cost of a chain with `tail` checkpoints held that is too long for a leaf."""
+
+    def costs(self, held: int, n_steps: int) -> list[float]:
+        """Cost of leaves of 0 … n_steps steps."""
+
+    def priced(self, price: float) -> tuple[list[int], list[float]]:
+        """For each number held, the length that makes ``price * length - cost`` largest.
+
+        Returns the lengths, at least 1, and those largest values.
+        """
+
+
+class Totals(NamedTuple):
+    """Sums over one pass of a tree, leaves not played.
+
+    Attributes
+    ----------
+    advanced : int
+        Steps advanced by splits.
+    kept : int
+        First states kept.
+    returns : int
+        Times that a kept first state was brought back.
+    leaves : dict
+        How often each kind of leaf is reversed.
+    peak_held : int
+        The most first states kept at a time.
+    """
+
+    advanced: int
+    kept: int
+    returns: int
+    leaves: dict[Node, int]
+    peak_held: int
+
+
+@dataclass(frozen=True, slots=True)
+class SplitTree:
+    """How a chain is split, all the way down.
+
+    Attributes
+    ----------
+    n_steps : int
+        Length of the whole chain.
+    splits : mapping of Node to int
+        The length of the left part of each kind of chain that is split; others are leaves.
+    tail_held, tail_block, tail_leaf : int
+        A rule instead of nodes, where one more checkpoint is the last one: a chain with
+        `tail_held` checkpoints held is split so that its right part has `tail_block` steps, unless
+        it has at most `tail_leaf` itself.  ``tail_held = -1``: no such rule.
+    period, period_above : int
+        Live chains longer than `period_above` are split after `period` steps.
+    counted : bool
+        Whether checkpoints held are counted.  With no bound on them all nodes have 0 held.
+    """
+
+    n_steps: int
+    splits: Mapping[Node, int]
+    tail_held: int = -1
+    tail_block: int = 0
+    tail_leaf: int = 0
+    period: int = 0
+    period_above: int = 0
+    counted: bool = True
+    _totals: list[Totals] = field(default_factory=list, init=False, repr=False, compare=False)
+
+    def root(self) -> Node:
+        """The whole chain."""
+        return Node(self.n_steps, 0, False)
+
+    def left_length(self, node: Node) -> int:
+        """Length of the left part of a chain, 0 for a leaf."""
+        if self.period and node.length > self.period_above and not node.kept:
+            return self.period
+        if node.held == self.tail_held:
+            return node.length - self.tail_block if node.length > self.tail_leaf else 0
+        return self.splits.get(node, 0)
+
+    def parts(self, node: Node, left: int) -> tuple[Node, Node]:
+        """The left and the right part of a chain that is split after `left` steps."""
+        held = node.held + 1 if self.counted else 0
+        return Node(left, node.held, True), Node(node.length - left, held, False)
+
+    def totals(self) -> Totals:
+        """Sums over one pass, from the table alone."""
+        if not self._totals:
+            self._totals.append(self._sum())
+        return self._totals[0]
+
+    def _sum(self) -> Totals:
+        advanced = kept = returns = 0
+        leaves: dict[Node, int] = {}
+        root, first_kept = self.root(), 0
+        times: dict[Node, int] = {}
+        if self.period and root.length > self.period_above:
+            # The periods of a long chain at once, instead of one by one.
+            first_kept = -((self.period_above - root.length) // self.period)
+            times[Node(self.period, 0, True)] = first_kept
+            root = Node(root.length - first_kept * self.period, 0, False)
+            advanced, kept, returns = first_kept * self.period, first_kept, first_kept
+        times[root] = times.get(root, 0) + 1
+        longest_first = [(-node.length, node) for node in times]
+        longest_first.sort()
+        order: list[tuple[Node, Node, Node]] = []  # each split node with its parts
+        while longest_first:
+            _, node = heappop(longest_first)
+            count = times[node]
+            if self.tail_held == node.held and node.length > self.tail_leaf:
+                left, block = node.length, self.tail_block
+                turns = -((self.tail_leaf - left) // block)
+                advanced += count * (turns * left - block * turns * (turns + 1) // 2)
+                kept += 0 if node.kept else count
+                returns += turns * count
+                end = Node(block, node.held + 1, False)
+                leaves[end] = leaves.get(end, 0) + turns * count
+                rest = Node(left - turns * block, node.held, True)
+                leaves[rest] = leaves.get(rest, 0) + count
+                continue
+            j = self.left_length(node)
+            if not j:
+                leaves[node] = leaves.get(node, 0) + count
+                continue
+            advanced += j * count
+            kept += 0 if node.kept else count
+            returns += count
+            parts = self.parts(node, j)
+            order.append((node, *parts))
+            for part in parts:
+                if part not in times:
+                    times[part] = 0
+                    heappush(longest_first, (-part.length, part))
+                times[part] += count
+        return Totals(advanced, kept, returns, leaves, self._peak(order, root, first_kept))
+
+    def _peak(self, order: list[tuple[Node, Node, Node]], root: Node, first_kept: int) -> int:
+        # The most first states kept while a chain is reversed, its own included.
+        peak: dict[Node, int] = {}
+        for node, left, right in reversed(order):
+            peak[node] = max(1 + self._kept_in(right, peak), self._kept_in(left, peak), 1)
+        below = first_kept + self._kept_in(root, peak)
+        if first_kept:
+            below = max(below, first_kept - 1 + self._kept_in(Node(self.period, 0, True), peak))
+        return below
+
+    def _kept_in(self, node: Node, peak: Mapping[Node, int]) -> int:
+        if node in peak:
+            return peak[node]
+        return int(node.held == self.tail_held and node.length > self.tail_leaf)
