@@ -58,7 +58,7 @@ class Cell:
         The array that owns the memory: the ``base`` that NumPy gives to views.
     node : int
         The node that is the content now.
-    reads : list of int
+    reads : list of int or None
         Nodes whose kept values lie in this memory, so that a write must save them first.
     """
 
@@ -68,7 +68,14 @@ class Cell:
         self.root = root
         self.owner = owner
         self.node = node
-        self.reads: list[int] = []
+        self.reads: list[int] | None = None
+
+    def lies_in(self, i: int) -> None:
+        """Note that the kept value of node `i` lies in this memory."""
+        if self.reads is None:
+            self.reads = [i]
+        else:
+            self.reads.append(i)
 
 
 @lru_cache(maxsize=65536)
@@ -83,6 +90,9 @@ def weak_dtype(strong: np.dtype[Any], kind: type) -> np.dtype[Any]:
     """Return the dtype that a Python number of type `kind` takes beside an array of dtype `strong`."""
     return np.result_type(strong, kind(1))
 
+
+# Made for every operation: without the keyword handling of the class's own constructor.
+_new_node = tuple.__new__
 
 _PYTHON_DTYPE = {
     bool: np.dtype(bool),
@@ -133,7 +143,7 @@ class Recorder:
         """Append a node and return its position."""
         nodes = self.nodes
         i = len(nodes)
-        nodes.append(Node(op, args, params, shape, dtype))
+        nodes.append(_new_node(Node, (op, args, params, shape, dtype, None)))
         varies = self.varies
         for a in args:
             if varies[a]:
@@ -209,7 +219,7 @@ class Recorder:
             i = self.append(GATHER, (cell.node,), (index,), index.shape, root.dtype, value)
             self.known[key] = i
             if self.keep and index.shape != ():
-                cell.reads.append(i)
+                cell.lies_in(i)
         return i
 
     def cast(self, i: int, dtype: np.dtype[Any]) -> int:
@@ -226,12 +236,12 @@ class Recorder:
 
     def before_write(self, cell: Cell) -> None:
         """Save the kept values that lie in the memory that is about to change."""
-        if self.keep:
+        if cell.reads is not None:
             values = self.values
             for i in cell.reads:
                 if values[i] is not None:
                     values[i] = np.array(values[i], order="K", copy=True)
-            cell.reads.clear()
+            cell.reads = None
 
     def write(self, cell: Cell, index: StridedMap, value: int) -> None:
         """Make `value` the content of a view; the real memory has changed already."""
@@ -255,7 +265,7 @@ class Recorder:
         i = cell.node
         if self.keep and self.values[i] is None:
             self.values[i] = cell.root
-            cell.reads.append(i)
+            cell.lies_in(i)
         return i
 
     def reshape(self, i: int, shape: tuple[int, ...]) -> int:

@@ -27,7 +27,13 @@ from revolve_ad.errors import TracedValueError, UnsupportedOperationError, Write
 
 __all__ = ["Traced", "apply", "is_traced", "plain", "result"]
 
-_PYTHON = (bool, int, float, complex)
+_PYTHON = frozenset((bool, int, float, complex))
+
+# NumPy's own class: while a recording is open, the name on the module may be a stand-in.
+_ndarray = np.ndarray
+
+
+_new_traced = object.__new__
 
 
 class Traced:
@@ -71,18 +77,18 @@ class Traced:
     @staticmethod
     def wrap(recorder: Recorder, node: int, value: Any) -> Traced:
         """Return the traced form of a value that is new memory of ours, or a number."""
-        t = Traced.__new__(Traced)
+        t = _new_traced(Traced)
         t.rec = recorder
         t.v = value
         t._node = node
         t._map = None
-        if type(value) is np.ndarray:
+        if type(value) is _ndarray:
             if value.flags.c_contiguous:
                 owner = value if value.base is None else value.base
                 t.cell = Cell(value, owner, node)
                 t._seen = node
                 if recorder.keep:
-                    t.cell.reads.append(node)
+                    t.cell.lies_in(node)
             else:
                 _adopt(t, value)
         else:
@@ -305,7 +311,7 @@ class Traced:
 
         v = self.v
         kind = type(index)
-        if type(v) is np.ndarray:
+        if type(v) is _ndarray:
             if kind is int:
                 if v.ndim == 1:
                     return self._element(index, v)
@@ -348,7 +354,7 @@ class Traced:
             m = _interned(source, offset, (), ())
             node = rec.append(GATHER, (cell.node,), (m,), (), v.dtype, value)
             rec.known[key] = node
-        t = Traced.__new__(Traced)
+        t = _new_traced(Traced)
         t.rec, t.v, t.cell, t._node, t._seen, t._map = rec, value, None, node, node, None
         return t
 
@@ -548,36 +554,41 @@ def _adopt(t: Traced, value: np.ndarray) -> None:
         t.cell = Cell(root, owner, node)
         t._seen = node
         if rec.keep:
-            t.cell.reads.append(node)
+            t.cell.lies_in(node)
     if rec.keep:
-        t.cell.reads.append(t._node)
+        t.cell.lies_in(t._node)
 
 
 def _view(x: Traced, v: Any) -> Any:
     """Return the traced form of what NumPy gave for a view of `x`."""
-    if type(v) is not np.ndarray:
+    if type(v) is not _ndarray:
         raise AssertionError("a view is an array")
-    t = Traced.__new__(Traced)
+    t = _new_traced(Traced)
     t.rec, t.v, t.cell, t._node, t._seen, t._map = x.rec, v, x.cell, -1, -1, None
     return t
 
 
-def result(rec: Recorder, op: Primitive, args: tuple[int, ...], params: tuple[Any, ...], v: Any) -> Any:
+def result(
+    rec: Recorder, op: Primitive, args: tuple[int, ...], params: tuple[Any, ...], v: Any
+) -> Any:
     """Record an operation whose value is `v` and return it, traced."""
-    if type(v) is np.ndarray:
-        node = rec.append(op, args, params, v.shape, v.dtype, v)
+    t = _new_traced(Traced)
+    t.rec = rec
+    t.v = v
+    t._map = None
+    if type(v) is _ndarray:
+        t._node = t._seen = node = rec.append(op, args, params, v.shape, v.dtype, v)
         if v.flags.c_contiguous:
-            t = Traced.__new__(Traced)
-            t.rec, t.v, t._node, t._seen, t._map = rec, v, node, node, None
-            t.cell = cell = Cell(v, v if v.base is None else v.base, node)
+            base = v.base
+            t.cell = cell = Cell(v, v if base is None else base, node)
             if rec.keep:
-                cell.reads.append(node)
-            return t
-        return Traced.wrap(rec, node, v)
+                cell.reads = [node]
+        else:
+            _adopt(t, v)
+        return t
     dtype = _PYTHON_DTYPE.get(type(v)) or v.dtype
-    node = rec.append(op, args, params, (), dtype, v)
-    t = Traced.__new__(Traced)
-    t.rec, t.v, t.cell, t._node, t._seen, t._map = rec, v, None, node, node, None
+    t._node = t._seen = rec.append(op, args, params, (), dtype, v)
+    t.cell = None
     return t
 
 
@@ -640,6 +651,16 @@ def _token(rec: Recorder, whole: int, k: int, v: Any, kind: Any) -> Any:
 
 def call_ufunc(ufunc: np.ufunc, inputs: tuple[Any, ...]) -> Any:
     """Record a plain call of a ufunc."""
+    if len(inputs) == 1 and ufunc.nout == 1:
+        (x,) = inputs
+        if type(x) is Traced and x.rec.child is None:
+            return result(x.rec, elementwise(ufunc), (x.read(),), (), ufunc(x.v))
+    elif len(inputs) == 2 and ufunc.nout == 1 and type(inputs[0]) is type(inputs[1]) is Traced:
+        a, b = inputs
+        if a.rec is b.rec and a.rec.child is None and a.cell is not None is not b.cell:
+            if ufunc not in FUNCTIONS:
+                args = (a.read(), b.read())
+                return result(a.rec, elementwise(ufunc), args, (), ufunc(a.v, b.v))
     special = FUNCTIONS.get(ufunc)
     if special is not None:
         return special(recorder_of(inputs), *inputs)
@@ -745,9 +766,11 @@ def _binary(function: Callable[[Any, Any], Any], ufunc: np.ufunc) -> tuple[Any, 
         kind = type(other)
         if kind is Traced:
             rec = self.rec
-            if other.rec is rec and rec.child is None and other.weak == self.weak:
-                v = function(self.v, other.v)
-                return result(rec, op, (self.read(), other.read()), (), v)
+            a, b = self.v, other.v
+            if other.rec is rec and rec.child is None and (
+                (type(a) in _PYTHON) is (type(b) in _PYTHON)
+            ):
+                return result(rec, op, (self.read(), other.read()), (), function(a, b))
         elif kind in _PYTHON and self.rec.child is None:
             rec = self.rec
             x = self.v

@@ -34,7 +34,7 @@ def uniform(recorder: Recorder, array: np.ndarray, value: Any) -> Any:
         recorder.values[node] = None
     t = Traced.wrap(recorder, node, array)
     assert t.cell is not None
-    t.cell.reads.clear()
+    t.cell.reads = None
     return t
 
 

@@ -1,0 +1,153 @@
+"""Rules written in NumPy: a formula is recorded once for each type of operands and then inserted.
+
+So a rule may use every function that can be recorded, and its own derivatives are known.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from revolve_ad.ad import transform
+from revolve_ad.ad.builder import Builder, Symbol
+from revolve_ad.ad.core import INPUT
+from revolve_ad.ad.recorder import trace
+from revolve_ad.ad.rules.table import define_rules
+from revolve_ad.ad.symbolic import match, zeros
+from revolve_ad.ad.tape import ArrayType, Primitive, Tape
+
+__all__ = ["define_by_equal", "define_by_formulas", "insert"]
+
+Formula = Callable[..., Any]
+
+
+def _sample(kind: ArrayType) -> Any:
+    """Return values to record a formula on: each matrix is symmetric and positive definite."""
+    if len(kind.shape) < 2:
+        return np.ones(kind.shape, kind.dtype)[()]
+    rows, columns = np.indices(kind.shape[-2:])
+    matrix = (2.0 ** -np.abs(rows - columns)).astype(kind.dtype)
+    return np.array(np.broadcast_to(matrix, kind.shape))
+
+
+@lru_cache(maxsize=1024)
+def _recorded(formula: Formula, types: tuple[ArrayType, ...], params: tuple[Any, ...]) -> Tape:
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        tape = trace(
+            lambda *xs: formula(*xs, *params), tuple(_sample(kind) for kind in types)
+        ).tape
+    if tape.depends_on_values is not None:
+        raise AssertionError(f"a formula looks at values: {tape.depends_on_values}")
+    return tape.pruned()
+
+
+def _play(tape: Tape, builder: Builder, operands: Sequence[Symbol]) -> list[Symbol]:
+    """Append the nodes of a tape to the one under construction."""
+    position = dict(zip(tape.inputs, [x.id for x in operands], strict=True))
+    for i, node in enumerate(tape.nodes):
+        if node.op is INPUT:
+            continue
+        if node.args:
+            args = [position[a] for a in node.args]
+            position[i] = builder.apply(node.op, args, node.params)
+        else:
+            position[i] = builder.append(node.op, (), node.params, node.shape, node.dtype)
+    return [Symbol(builder, position[i]) for i in tape.outputs]
+
+
+def _types(xs: Sequence[Symbol]) -> tuple[ArrayType, ...]:
+    return tuple(ArrayType(x.shape, x.dtype) for x in xs)
+
+
+def insert(formula: Formula, xs: Sequence[Symbol], params: tuple[Any, ...] = ()) -> list[Symbol]:
+    """Return the results of a NumPy function of symbols; it may not look at their values."""
+    return _play(_recorded(formula, _types(xs), params), xs[0].builder, xs)
+
+
+def _all_results(g: Any, y: Symbol) -> list[Symbol]:
+    """Return cotangents of all results, zeros where there is none."""
+    if y.node.results is None:
+        return [g]
+    return [g[k] if k in g else zeros(y, t.shape, t.dtype) for k, t in enumerate(y.node.results)]
+
+
+def _results(y: Symbol) -> list[Symbol]:
+    return [y] if y.node.results is None else [y.item(k) for k in range(len(y.node.results))]
+
+
+def define_by_equal(op: Primitive, equal: Formula) -> None:
+    """Give a primitive the derivatives of a NumPy function that has the same values.
+
+    Parameters
+    ----------
+    op : Primitive
+        Called with ``(*operands, *params)``.
+    equal : callable
+        The same with functions that have rules; perhaps slower, or with other rounding errors.
+    """
+
+    def transformed(xs: Sequence[Symbol], params: tuple[Any, ...], mode: Any) -> Tape:
+        tape = _recorded(equal, _types(xs), params)
+        return mode(tape, range(len(xs)))  # type: ignore[no-any-return]
+
+    def vjp(g: Any, y: Symbol, xs: Sequence[Symbol], params: tuple[Any, ...]) -> Any:
+        tape = transformed(xs, params, transform.vjp).pruned()
+        found = _play(tape, y.builder, [*xs, *_all_results(g, y)])
+        return [f if x.dtype.kind in "fc" else None for f, x in zip(found, xs, strict=True)]
+
+    def jvp(ts: Any, y: Symbol, xs: Sequence[Symbol], params: tuple[Any, ...]) -> Any:
+        tape = transformed(xs, params, transform.jvp)
+        n = len(_results(y))
+        tape = Tape(tape.nodes, tape.inputs, tape.outputs[n:]).pruned()
+        filled = [zeros(x, x.shape) if t is None else t for t, x in zip(ts, xs, strict=True)]
+        found = _play(tape, y.builder, [*xs, *filled])
+        return found[0] if y.node.results is None else dict(enumerate(found))
+
+    define_rules(op, vjp=vjp, jvp=jvp)
+
+
+def define_by_formulas(
+    op: Primitive, *, vjp: Sequence[Formula | None], jvp: Sequence[Formula | None]
+) -> None:
+    """Give a primitive rules written in NumPy, one for each operand.
+
+    Parameters
+    ----------
+    op : Primitive
+        Several results stand in the formulas one after the other.
+    vjp : sequence of callable or None
+        ``(*cotangents, *results, *operands, *params) -> cotangent of the operand``; it may have
+        the broadcast shape, and be complex where the operand is real.
+    jvp : sequence of callable or None
+        ``(tangent of the operand, *results, *operands, *params) -> tangents of the results``, to
+        be added up over the operands.
+    """
+
+    def pull(g: Any, y: Symbol, xs: Sequence[Symbol], params: tuple[Any, ...]) -> Any:
+        given = [*_all_results(g, y), *_results(y), *xs]
+        out: list[Symbol | None] = []
+        for x, formula in zip(xs, vjp, strict=True):
+            if formula is None or x.dtype.kind not in "fc":
+                out.append(None)
+            else:
+                out.append(match(insert(formula, given, params)[0], x))
+        return out
+
+    def push(ts: Any, y: Symbol, xs: Sequence[Symbol], params: tuple[Any, ...]) -> Any:
+        results = _results(y)
+        total: list[Symbol] | None = None
+        for t, formula in zip(ts, jvp, strict=True):
+            if t is not None and formula is not None:
+                part = insert(formula, [t, *results, *xs], params)
+                total = part if total is None else [a + b for a, b in zip(total, part, strict=True)]
+        if total is None:
+            return None if y.node.results is None else {}
+        found = [match(t, r) for t, r in zip(total, results, strict=True)]
+        return found[0] if y.node.results is None else dict(enumerate(found))
+
+    define_rules(op, vjp=pull, jvp=push)
