@@ -10,7 +10,6 @@ os.environ.setdefault(
     "XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
 )
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
-os.environ.setdefault("JAX_ENABLE_X64", "1")
 
 from collections.abc import Callable
 from typing import Any
@@ -22,6 +21,8 @@ import numpy as np
 from tests.benchmarks.problems import Problem, burgers, heat, lorenz96, lotka_volterra, wave
 
 __all__ = ["VARIANTS", "gradient"]
+
+jax.config.update("jax_enable_x64", True)
 
 VARIANTS = ("scan", "step", "nested", "equinox")
 """Store all; `checkpoint` around each step; `checkpoint` around segments; equinox's loop."""
