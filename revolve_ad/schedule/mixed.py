@@ -171,8 +171,9 @@ def _plan(n: int, capacities: tuple[int, ...], seconds: float) -> tuple[SplitTre
             least, splits = priced.cost, priced.splits
     tree = replace(without_search, splits=splits)
     if int(least) > bound and table_seconds(n, leaves.depth) <= seconds:
-        exact, splits = tabulate(n, leaves)
-        tree, bound = SplitTree(n, splits), int(exact)
+        table = tabulate(n, leaves)
+        tree = SplitTree(n, table.splits(tree.root()))
+        bound = int(table.cost(n))
     return tree, bound
 
 
@@ -221,7 +222,7 @@ class Mixed:
 
     def counts(self) -> Counts:
         """What a pass costs, from the table of splits."""
-        totals = self.tree.totals()
+        totals, most = self.tree.totals(), self.tree.peak(lambda leaf: 0)
         in_leaves = (
             leaf.held * self.state_bytes + leaf.length * self.tape_bytes for leaf in totals.leaves
         )
@@ -230,9 +231,9 @@ class Mixed:
             recorded=self.n_steps,
             saved=totals.kept,
             restored=totals.returns,
-            peak_checkpoints=totals.peak_held,
+            peak_checkpoints=most,
             peak_tapes=max(leaf.length for leaf in totals.leaves),
-            peak_bytes=max(totals.peak_held * self.state_bytes, *in_leaves, 0),
+            peak_bytes=max(most * self.state_bytes, *in_leaves, 0),
         )
 
     def __iter__(self) -> Iterator[Action]:

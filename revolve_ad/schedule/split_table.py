@@ -11,12 +11,14 @@ It is the recursion of Griewank and Walther (2000), doi:10.1145/347837.347846, w
 Aupy, Herrmann, Hovland and Robert (2016), doi:10.1137/15M1019222, add for a second level.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
 
 from revolve_ad.schedule.split_tree import Leaves, Node
 
-__all__ = ["table_seconds", "tabulate"]
+__all__ = ["Table", "table_seconds", "tabulate"]
 
 
 def table_seconds(n_steps: int, depth: int) -> float:
@@ -24,15 +26,13 @@ def table_seconds(n_steps: int, depth: int) -> float:
     return 1.2e-5 * n_steps + 1.5e-9 * n_steps * n_steps * depth
 
 
-def tabulate(
-    n_steps: int, leaves: Leaves, *, counted: bool = True
-) -> tuple[float, dict[Node, int]]:
-    """Return the least cost of a chain of `n_steps` steps, and the splits that reach it.
+def tabulate(n_steps: int, leaves: Leaves, *, counted: bool = True) -> "Table":
+    """Solve the programme for all chains of up to `n_steps` steps.
 
     Parameters
     ----------
     n_steps : int
-        Length of the chain; time and memory grow with its square and itself.
+        Length of the longest chain; time grows with its square.
     leaves : Leaves
         What leaves and splits cost.
     counted : bool, optional
@@ -40,10 +40,8 @@ def tabulate(
 
     Returns
     -------
-    cost : float
-        Infinite where no schedule exists.
-    splits : dict
-        Node to length of its left part; only those that the whole chain leads to.
+    Table
+        The least cost of each chain, and the splits that reach it.
     """
     depth = min(leaves.depth, n_steps - 1) if counted else 1
     rows = depth + 1 if counted else 1
@@ -68,27 +66,44 @@ def tabulate(
         np.minimum(leaf[i:depth, m], best, out=kept[i:depth, m])
         if kept is not live:
             np.minimum(leaf[i:depth, m], best + leaves.write, out=live[i:depth, m])
-    return float(live[0, n_steps]), _reached(n_steps, leaf, live, kept, split, counted=counted)
+    return Table(leaf, live, kept, split, counted)
 
 
-def _reached(
-    n_steps: int,
-    leaf: npt.NDArray[np.float64],
-    live: npt.NDArray[np.float64],
-    kept: npt.NDArray[np.float64],
-    split: npt.NDArray[np.int32],
-    *,
-    counted: bool,
-) -> dict[Node, int]:
-    splits: dict[Node, int] = {}
-    pending = [Node(n_steps, 0, False)]
-    while pending:
-        node = pending.pop()
-        m, i, is_kept = node
-        best = kept[i, m] if is_kept else live[i, m]
-        if node in splits or best == leaf[i, m]:
-            continue
-        j = splits[node] = int(split[i, m])
-        pending.append(Node(j, i, True))
-        pending.append(Node(m - j, i + 1 if counted else 0, False))
-    return splits
+@dataclass(frozen=True, slots=True, eq=False)
+class Table:
+    """The least costs of all chains up to a length, by checkpoints held and by steps.
+
+    Attributes
+    ----------
+    leaf, live, kept : ndarray of float64, shape (held, n_steps + 1)
+        Cost as a leaf; least cost where the first state is live; where it is kept.
+    split : ndarray of int32, shape (held, n_steps + 1)
+        Length of the left part in the best split.
+    counted : bool
+        False: one row serves any number of checkpoints held.
+    """
+
+    leaf: npt.NDArray[np.float64]
+    live: npt.NDArray[np.float64]
+    kept: npt.NDArray[np.float64]
+    split: npt.NDArray[np.int32]
+    counted: bool
+
+    def cost(self, n_steps: int) -> float:
+        """Least cost of a chain of `n_steps` steps; infinite where no schedule exists."""
+        return float(self.live[0, n_steps])
+
+    def splits(self, *roots: Node) -> dict[Node, int]:
+        """The splits that these chains lead to: node to length of its left part."""
+        splits: dict[Node, int] = {}
+        pending = list(roots)
+        while pending:
+            node = pending.pop()
+            m, i, is_kept = node
+            best = self.kept[i, m] if is_kept else self.live[i, m]
+            if node in splits or best == self.leaf[i, m]:
+                continue
+            j = splits[node] = int(self.split[i, m])
+            pending.append(Node(j, i, True))
+            pending.append(Node(m - j, i + 1 if self.counted else 0, False))
+        return splits

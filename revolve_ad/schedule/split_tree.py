@@ -9,7 +9,7 @@ Chains of the same length, with as many checkpoints held, are reversed alike; so
 million steps is a table of some hundreds of *nodes*, and its counts are sums over that table.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from typing import NamedTuple, Protocol
@@ -85,15 +85,15 @@ class Totals(NamedTuple):
         Times that a kept first state was brought back.
     leaves : dict
         How often each kind of leaf is reversed.
-    peak_held : int
-        The most first states kept at a time.
+    split_nodes : list
+        Each kind of chain that is split, by a table, the longest first.
     """
 
     advanced: int
     kept: int
     returns: int
     leaves: dict[Node, int]
-    peak_held: int
+    split_nodes: list[Node]
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +132,7 @@ class SplitTree:
 
     def left_length(self, node: Node) -> int:
         """Length of the left part of a chain, 0 for a leaf."""
-        if self.period and node.length > self.period_above and not node.kept:
+        if self._is_periodic(node):
             return self.period
         if node.held == self.tail_held:
             return node.length - self.tail_block if node.length > self.tail_leaf else 0
@@ -140,8 +140,11 @@ class SplitTree:
 
     def parts(self, node: Node, left: int) -> tuple[Node, Node]:
         """The left and the right part of a chain that is split after `left` steps."""
-        held = node.held + 1 if self.counted else 0
+        held = node.held if not self.counted or self._is_periodic(node) else node.held + 1
         return Node(left, node.held, True), Node(node.length - left, held, False)
+
+    def _is_periodic(self, node: Node) -> bool:
+        return bool(self.period) and node.length > self.period_above and not node.kept
 
     def totals(self) -> Totals:
         """Sums over one pass, from the table alone."""
@@ -149,62 +152,70 @@ class SplitTree:
             self._totals.append(self._sum())
         return self._totals[0]
 
+    def peak(self, in_leaf: Callable[[Node], int]) -> int:
+        """The most checkpoints held at a time, given how many a leaf holds besides the kept ones.
+
+        A first state is freed before its leaf is reversed.
+        """
+        totals = self.totals()
+        peak: dict[Node, int] = {}
+
+        def of(node: Node) -> int:
+            if node in peak:
+                return peak[node]
+            if node.held == self.tail_held and node.length > self.tail_leaf:
+                return 1 + max(in_leaf(leaf) for leaf in totals.leaves if leaf.held > node.held)
+            return max(in_leaf(node), int(node.kept))
+
+        for node in reversed(totals.split_nodes):
+            left, right = self.parts(node, self.left_length(node))
+            peak[node] = max(1 + of(right), of(left))
+        root, periods = self._after_periods()
+        most = periods + of(root)
+        if periods:
+            most = max(most, periods - 1 + of(Node(self.period, 0, True)))
+        return most
+
+    def _after_periods(self) -> tuple[Node, int]:
+        """What is left of the chain after the periods, and how many periods there are."""
+        if not self._is_periodic(self.root()):
+            return self.root(), 0
+        periods = -((self.period_above - self.n_steps) // self.period)
+        return Node(self.n_steps - periods * self.period, 0, False), periods
+
     def _sum(self) -> Totals:
-        advanced = kept = returns = 0
+        root, periods = self._after_periods()
+        # The periods of a long chain at once, instead of one by one.
+        advanced, kept, returns = periods * self.period, periods, periods
+        times = {root: 1}
+        if periods:
+            times[Node(self.period, 0, True)] = periods
+        longest_first = sorted((-node.length, node) for node in times)
         leaves: dict[Node, int] = {}
-        root, first_kept = self.root(), 0
-        times: dict[Node, int] = {}
-        if self.period and root.length > self.period_above:
-            # The periods of a long chain at once, instead of one by one.
-            first_kept = -((self.period_above - root.length) // self.period)
-            times[Node(self.period, 0, True)] = first_kept
-            root = Node(root.length - first_kept * self.period, 0, False)
-            advanced, kept, returns = first_kept * self.period, first_kept, first_kept
-        times[root] = times.get(root, 0) + 1
-        longest_first = [(-node.length, node) for node in times]
-        longest_first.sort()
-        order: list[tuple[Node, Node, Node]] = []  # each split node with its parts
+        split_nodes: list[Node] = []
         while longest_first:
             _, node = heappop(longest_first)
-            count = times[node]
-            if self.tail_held == node.held and node.length > self.tail_leaf:
-                left, block = node.length, self.tail_block
-                turns = -((self.tail_leaf - left) // block)
-                advanced += count * (turns * left - block * turns * (turns + 1) // 2)
-                kept += 0 if node.kept else count
-                returns += turns * count
-                end = Node(block, node.held + 1, False)
-                leaves[end] = leaves.get(end, 0) + turns * count
-                rest = Node(left - turns * block, node.held, True)
-                leaves[rest] = leaves.get(rest, 0) + count
-                continue
-            j = self.left_length(node)
+            count, j = times[node], self.left_length(node)
             if not j:
                 leaves[node] = leaves.get(node, 0) + count
                 continue
-            advanced += j * count
             kept += 0 if node.kept else count
+            if node.held == self.tail_held:
+                block = self.tail_block
+                turns = -((self.tail_leaf - node.length) // block)
+                advanced += count * (turns * node.length - block * turns * (turns + 1) // 2)
+                returns += turns * count
+                end = Node(block, node.held + 1, False)
+                leaves[end] = leaves.get(end, 0) + turns * count
+                rest = Node(node.length - turns * block, node.held, True)
+                leaves[rest] = leaves.get(rest, 0) + count
+                continue
+            advanced += j * count
             returns += count
-            parts = self.parts(node, j)
-            order.append((node, *parts))
-            for part in parts:
+            split_nodes.append(node)
+            for part in self.parts(node, j):
                 if part not in times:
                     times[part] = 0
                     heappush(longest_first, (-part.length, part))
                 times[part] += count
-        return Totals(advanced, kept, returns, leaves, self._peak(order, root, first_kept))
-
-    def _peak(self, order: list[tuple[Node, Node, Node]], root: Node, first_kept: int) -> int:
-        # The most first states kept while a chain is reversed, its own included.
-        peak: dict[Node, int] = {}
-        for node, left, right in reversed(order):
-            peak[node] = max(1 + self._kept_in(right, peak), self._kept_in(left, peak), 1)
-        below = first_kept + self._kept_in(root, peak)
-        if first_kept:
-            below = max(below, first_kept - 1 + self._kept_in(Node(self.period, 0, True), peak))
-        return below
-
-    def _kept_in(self, node: Node, peak: Mapping[Node, int]) -> int:
-        if node in peak:
-            return peak[node]
-        return int(node.held == self.tail_held and node.length > self.tail_leaf)
+        return Totals(advanced, kept, returns, leaves, split_nodes)

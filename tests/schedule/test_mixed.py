@@ -50,7 +50,7 @@ def all_levels(n_steps: int, budget: int, state_bytes: int, tape_bytes: int) -> 
 
 def test_the_schedule_is_the_optimum_of_the_dynamic_programme_over_all_levels() -> None:
     for n, budget, state_bytes, tape_bytes in random_problems(150, 150):
-        cost, _ = tabulate(n, all_levels(n, budget, state_bytes, tape_bytes))
+        cost = tabulate(n, all_levels(n, budget, state_bytes, tape_bytes)).cost(n)
         schedule = mixed(n, budget, state_bytes, tape_bytes, effort=1)
         assert schedule.counts().advanced == int(cost)
         assert schedule.proven
@@ -61,7 +61,7 @@ def test_bounds_hold_and_searches_for_long_chains_stay_within_the_stated_ratios(
         leaves = all_levels(n, budget, state_bytes, tape_bytes)
         if n <= leaves.capacity[0] or leaves.depth < 2:
             continue
-        best = tabulate(n, leaves)[0]
+        best = tabulate(n, leaves).cost(n)
         rule, _, _ = by_capacity(n, leaves)
         assert best <= rule
         assert int(rule) + n <= 1.09 * (int(best) + n)
