@@ -8,6 +8,7 @@ from revolve_ad.ad.functions import (
     reductions,
     selection,
     shapes,
+    ufunc_methods,
 )
 
-__all__ = ["creation", "indexing", "products", "queries", "reductions", "selection", "shapes"]
+__all__ = ["creation", "indexing", "products", "queries", "reductions", "selection", "shapes", "ufunc_methods"]

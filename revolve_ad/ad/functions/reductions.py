@@ -38,6 +38,8 @@ def _reduction(name: str, ufunc: np.ufunc, dtype: Any = None) -> Primitive:
 PROD = _reduction("prod", np.multiply)
 MAX = _reduction("max", np.maximum)
 MIN = _reduction("min", np.minimum)
+FMAX = _reduction("fmax", np.fmax)
+FMIN = _reduction("fmin", np.fmin)
 ANY = _reduction("any", np.logical_or, bool)
 ALL = _reduction("all", np.logical_and, bool)
 no_derivative(ANY, ALL)
@@ -47,6 +49,8 @@ REDUCTIONS = {
     np.multiply: PROD,
     np.maximum: MAX,
     np.minimum: MIN,
+    np.fmax: FMAX,
+    np.fmin: FMIN,
     np.logical_or: ANY,
     np.logical_and: ALL,
 }
@@ -75,7 +79,7 @@ def _extreme_jvp(ts: Any, y: Symbol, xs: Sequence[Symbol], params: tuple[Any, ..
     return s.sum_over(ts[0] * _extreme_share(y, x, axes), axes, keepdims=keepdims)
 
 
-for _op in (MAX, MIN):
+for _op in (MAX, MIN, FMAX, FMIN):
     define_rules(_op, vjp=_extreme_vjp, jvp=_extreme_jvp)
 
 
@@ -163,7 +167,9 @@ def reduce(rec: Recorder, ufunc: np.ufunc, x: Any, axis: Any = 0, dtype: Any = N
     """Record ``ufunc.reduce``."""
     op = REDUCTIONS.get(ufunc)
     if op is None:
-        raise unsupported(f"np.{ufunc.__name__}.reduce")
+        from revolve_ad.ad.functions.ufunc_methods import reduced
+
+        op = reduced(ufunc)
     if type(x) in (list, tuple):
         x = _as_array(rec, x)
     if where is not True:
@@ -191,12 +197,6 @@ def reduce(rec: Recorder, ufunc: np.ufunc, x: Any, axis: Any = 0, dtype: Any = N
 @implements((np.ufunc, "reduce"))
 def ufunc_reduce(rec: Recorder, ufunc: np.ufunc, x: Any, axis: Any = 0, **kwargs: Any) -> Any:
     return reduce(rec, ufunc, x, axis, **kwargs)
-
-
-@implements((np.ufunc, "outer"))
-def ufunc_outer(rec: Recorder, ufunc: np.ufunc, a: Any, b: Any, **kwargs: Any) -> Any:
-    a, b = (x if type(x) is Traced else np.asarray(x) for x in (a, b))
-    return ufunc(a[(..., *[None] * b.ndim)] if b.ndim else a, b, **kwargs)
 
 
 def _named(ufunc: np.ufunc) -> Any:
@@ -301,40 +301,6 @@ def _cumsum_adjoint(g: Symbol, y: Symbol, x: Symbol, axis: int) -> Symbol:
 
 
 define_linear(CUMSUM, _cumsum_adjoint)
-
-
-@implements((np.ufunc, "accumulate"))
-def ufunc_accumulate(rec: Recorder, ufunc: np.ufunc, x: Any, axis: int = 0, dtype: Any = None, out: Any = None) -> Any:
-    if dtype is not None:
-        x = _astype(rec, x, np.dtype(dtype))
-    axis = normalize_axis_tuple(axis, x.ndim)[0]
-    if ufunc is np.add:
-        found = apply(CUMSUM, (x,), (axis,))
-    elif ufunc in (np.multiply, np.maximum, np.minimum):
-        lead = (slice(None),) * axis
-        rows = [x[(*lead, slice(0, 1))]]
-        for k in range(1, x.shape[axis]):
-            rows.append(ufunc(rows[-1], x[(*lead, slice(k, k + 1))]))
-        found = np.concatenate(rows, axis) if x.shape[axis] else x.copy()
-    else:
-        raise unsupported(f"np.{ufunc.__name__}.accumulate")
-    if out is not None:
-        out = out[0] if isinstance(out, tuple) else out
-        out.write(found)
-        return out
-    return found
-
-
-@implements(np.cumsum)
-def cumsum(rec: Recorder, a: Any, axis: Any = None, dtype: Any = None, out: Any = None) -> Any:
-    a, axis = (np.ravel(a), 0) if axis is None else (a, axis)
-    return ufunc_accumulate(rec, np.add, a, axis, dtype, out)
-
-
-@implements(np.cumprod)
-def cumprod(rec: Recorder, a: Any, axis: Any = None, dtype: Any = None, out: Any = None) -> Any:
-    a, axis = (np.ravel(a), 0) if axis is None else (a, axis)
-    return ufunc_accumulate(rec, np.multiply, a, axis, dtype, out)
 
 
 def _arg(name: str, function: Any) -> Primitive:

@@ -6,18 +6,335 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from numpy.lib.array_utils import normalize_axis_tuple
+from numpy.lib.array_utils import normalize_axis_index
 
-from revolve_ad.ad.core import elementwise
+from revolve_ad.ad.core import elementwise, reduced_shape
 from revolve_ad.ad.dispatch import FUNCTIONS, implements
-from revolve_ad.ad.functions.formulas import define_by_equal
-from revolve_ad.ad.functions.indexing import _operands, _template, _without_integers, filled
-from revolve_ad.ad.functions.reductions import reduce, ufunc_accumulate
+from revolve_ad.ad.functions.formulas import define_by_equal, define_by_formulas
+from revolve_ad.ad.functions.indexing import ufunc_at as add_at
+from revolve_ad.ad.functions.reductions import CUMSUM
 from revolve_ad.ad.recorder import Recorder
 from revolve_ad.ad.rules.table import FREE, no_derivative
 from revolve_ad.ad.tape import ArrayType, Kind, Primitive
-from revolve_ad.ad.traced import _PYTHON, Traced, apply, record_value, unsupported
+from revolve_ad.ad.traced import (
+    _PYTHON,
+    Traced,
+    _as_array,
+    _astype,
+    apply,
+    call_ufunc,
+    captured_write,
+)
+from revolve_ad.errors import UnsupportedOperationError
 
-__all__ = ["REDUCE", "accumulated", "reduced", "take_python_numbers"]
+__all__ = ["RECURRENCE", "accumulated", "reduced", "take_python_numbers"]
 
-_ = (reduce, ufunc_accumulate)
+
+# -- numbers -----------------------------------------------------------------------------------
+
+
+def take_python_numbers(*ufuncs: np.ufunc) -> None:
+    """Let ufuncs whose loops have their own dtypes take Python numbers in those."""
+    for ufunc in ufuncs:
+        FUNCTIONS[ufunc] = _typed(ufunc)
+
+
+def _typed(ufunc: np.ufunc) -> Any:
+    def call(rec: Recorder, *inputs: Any) -> Any:
+        kinds = [_kind_of(rec, x) for x in inputs]
+        if any(isinstance(kind, type) for kind in kinds):
+            dtypes = ufunc.resolve_dtypes((*kinds, *(None,) * ufunc.nout))
+            inputs = tuple(
+                _astype(rec, x, dtype) if isinstance(kind, type) else x
+                for x, kind, dtype in zip(inputs, kinds, dtypes, strict=False)
+            )
+        del FUNCTIONS[ufunc]
+        try:
+            return call_ufunc(ufunc, inputs)
+        finally:
+            FUNCTIONS[ufunc] = call
+
+    return call
+
+
+def _kind_of(rec: Recorder, x: Any) -> Any:
+    if type(x) in (list, tuple):
+        return _as_array(rec, x).dtype
+    value = x.v if type(x) is Traced else x
+    if type(value) in _PYTHON:
+        return np.dtype(bool) if type(value) is bool else type(value)
+    return value.dtype
+
+
+take_python_numbers(np.float_power, np.ldexp)
+
+
+# -- reduce ------------------------------------------------------------------------------------
+
+
+@lru_cache(maxsize=256)
+def reduced(ufunc: np.ufunc) -> Primitive:
+    """Return the primitive ``ufunc.reduce`` of a ufunc that has no form of its own."""
+
+    def infer(x: ArrayType, axes: tuple[int, ...], keepdims: bool) -> ArrayType:
+        found = ufunc.reduce(np.ones(1, x.dtype)).dtype
+        return ArrayType(reduced_shape(x.shape, axes, keepdims), found)
+
+    def one_by_one(x: Any, axes: tuple[int, ...], keepdims: bool) -> Any:
+        shape = reduced_shape(x.shape, axes, keepdims)
+        rows = np.moveaxis(x, axes, range(len(axes)))
+        rows = rows.reshape((-1, *rows.shape[len(axes) :])) if x.size else rows
+        if not x.size:
+            return np.zeros(shape)
+        found = rows[0]
+        for k in range(1, len(rows)):
+            found = ufunc(found, rows[k])
+        return np.reshape(found, shape)
+
+    op = Primitive(
+        f"{ufunc.__name__}.reduce",
+        lambda x, axes, keepdims: ufunc.reduce(x, axis=axes, keepdims=keepdims),
+        infer=infer,
+        kind=Kind.REDUCTION,
+        params=("axes", "keepdims"),
+    )
+    if elementwise(ufunc) in FREE:
+        no_derivative(op)
+    else:
+        define_by_equal(op, one_by_one)
+    return op
+
+
+# -- accumulate --------------------------------------------------------------------------------
+
+
+def _along(x: Any, axis: int, part: slice | int) -> Any:
+    return x[(*(slice(None),) * axis, part)]
+
+
+def _recur(a: Any, b: Any, axis: int) -> Any:
+    out = np.array(b)
+    for k in range(1, out.shape[axis]):
+        _along(out, axis, k)[...] += _along(a, axis, k) * _along(out, axis, k - 1)
+    return out
+
+
+# r[k] = a[k] r[k-1] + b[k] along one axis, with r[-1] = 0.
+RECURRENCE = Primitive("recurrence", _recur, infer=lambda a, b, axis: b, params=("axis",))
+
+
+def _shifted(x: Any, axis: int, by: int) -> Any:
+    """Return ``x[k - by]`` at k, zero where there is none; `by` is 1 or -1."""
+    zero = np.zeros_like(_along(x, axis, slice(0, 1)))
+    parts = [zero, _along(x, axis, slice(0, -1))] if by > 0 else [_along(x, axis, slice(1, None)), zero]
+    return np.concatenate(parts, axis)
+
+
+def _recur_back(a: Any, g: Any, axis: int) -> Any:
+    """Return the cotangent of `b`: λ[k] = g[k] + conj(a[k+1]) λ[k+1]."""
+    ahead = np.flip(_shifted(np.conjugate(a), axis, -1), axis)
+    return np.flip(apply(RECURRENCE, (ahead, np.flip(g, axis)), (axis,)), axis)
+
+
+define_by_formulas(
+    RECURRENCE,
+    vjp=[
+        lambda g, r, a, b, axis: _recur_back(a, g, axis) * np.conjugate(_shifted(r, axis, 1)),
+        lambda g, r, a, b, axis: _recur_back(a, g, axis),
+    ],
+    jvp=[
+        lambda t, r, a, b, axis: apply(RECURRENCE, (a, t * _shifted(r, axis, 1)), (axis,)),
+        lambda t, r, a, b, axis: apply(RECURRENCE, (a, t), (axis,)),
+    ],
+)
+
+
+def _product_before(x: Any, y: Any, axis: int) -> Any:
+    one = np.ones_like(_along(y, axis, slice(0, 1)))
+    return np.concatenate([one, _along(y, axis, slice(0, -1))], axis)
+
+
+def _position_of_extreme(ufunc: np.ufunc) -> Primitive:
+    """Return the primitive for where along the axis the extreme so far stands, the last of equals."""
+
+    def evaluate(x: Any, axis: int) -> Any:
+        here = x == ufunc.accumulate(x, axis=axis)
+        shape = [1] * x.ndim
+        shape[axis] = -1
+        number = np.arange(x.shape[axis]).reshape(shape)
+        return np.maximum.accumulate(np.where(here, number, 0), axis=axis)
+
+    op = Primitive(
+        f"position_of_{ufunc.__name__}",
+        evaluate,
+        infer=lambda x, axis: ArrayType(x.shape, np.dtype(np.intp)),
+        params=("axis",),
+    )
+    no_derivative(op)
+    return op
+
+
+@lru_cache(maxsize=256)
+def accumulated(ufunc: np.ufunc) -> Primitive:
+    """Return the primitive ``ufunc.accumulate``."""
+    if ufunc is np.add:
+        return CUMSUM
+    op = Primitive(
+        f"{ufunc.__name__}.accumulate",
+        lambda x, axis: ufunc.accumulate(x, axis=axis),
+        infer=lambda x, axis: ArrayType(x.shape, ufunc.accumulate(np.ones(1, x.dtype)).dtype),
+        params=("axis",),
+    )
+    if elementwise(ufunc) in FREE:
+        no_derivative(op)
+    elif ufunc is np.multiply:
+        define_by_formulas(
+            op,
+            vjp=[
+                lambda g, y, x, axis: _recur_back(x, g, axis)
+                * np.conjugate(_product_before(x, y, axis))
+            ],
+            jvp=[
+                lambda t, y, x, axis: apply(
+                    RECURRENCE, (x, t * _product_before(x, y, axis)), (axis,)
+                )
+            ],
+        )
+    elif ufunc in (np.maximum, np.minimum, np.fmax, np.fmin):
+        position = _position_of_extreme(ufunc)
+        define_by_equal(
+            op, lambda x, axis: np.take_along_axis(x, apply(position, (x,), (axis,)), axis)
+        )
+    else:
+
+        def one_by_one(x: Any, axis: int) -> Any:
+            rows = [_along(x, axis, slice(0, 1))]
+            for k in range(1, x.shape[axis]):
+                rows.append(ufunc(rows[-1], _along(x, axis, slice(k, k + 1))))
+            return np.concatenate(rows, axis)
+
+        define_by_equal(op, one_by_one)
+    return op
+
+
+@implements((np.ufunc, "accumulate"))
+def ufunc_accumulate(
+    rec: Recorder, ufunc: np.ufunc, x: Any, axis: int = 0, dtype: Any = None, out: Any = None
+) -> Any:
+    """Record ``ufunc.accumulate``."""
+    if dtype is not None:
+        x = _astype(rec, x, np.dtype(dtype))
+    found = apply(accumulated(ufunc), (x,), (normalize_axis_index(axis, x.ndim),))
+    if out is not None:
+        out = out[0] if isinstance(out, tuple) else out
+        out.write(found)
+        return out
+    return found
+
+
+@implements(np.cumsum)
+def cumsum(rec: Recorder, a: Any, axis: Any = None, dtype: Any = None, out: Any = None) -> Any:
+    a, axis = (np.ravel(a), 0) if axis is None else (a, axis)
+    return ufunc_accumulate(rec, np.add, a, axis, dtype, out)
+
+
+@implements(np.cumprod)
+def cumprod(rec: Recorder, a: Any, axis: Any = None, dtype: Any = None, out: Any = None) -> Any:
+    a, axis = (np.ravel(a), 0) if axis is None else (a, axis)
+    return ufunc_accumulate(rec, np.multiply, a, axis, dtype, out)
+
+
+# -- reduceat ----------------------------------------------------------------------------------
+
+
+@lru_cache(maxsize=256)
+def _reduced_at(ufunc: np.ufunc) -> Primitive:
+    def segments(x: Any, indices: tuple[int, ...], axis: int) -> Any:
+        ends = [*indices[1:], x.shape[axis]]
+        parts = [
+            _along(x, axis, slice(a, b if b > a else a + 1))
+            for a, b in zip(indices, ends, strict=True)
+        ]
+        return np.concatenate([ufunc.reduce(p, axis=axis, keepdims=True) for p in parts], axis)
+
+    op = Primitive(
+        f"{ufunc.__name__}.reduceat",
+        lambda x, indices, axis: ufunc.reduceat(x, indices, axis=axis),
+        params=("indices", "axis"),
+    )
+    if elementwise(ufunc) in FREE:
+        no_derivative(op)
+    else:
+        define_by_equal(op, segments)
+    return op
+
+
+@implements((np.ufunc, "reduceat"))
+def ufunc_reduceat(
+    rec: Recorder,
+    ufunc: np.ufunc,
+    x: Any,
+    indices: Any,
+    axis: int = 0,
+    dtype: Any = None,
+    out: Any = None,
+) -> Any:
+    """Record ``ufunc.reduceat``; the indices must not be traced."""
+    if dtype is not None:
+        x = _astype(rec, x, np.dtype(dtype))
+    at = tuple(np.asarray(indices).tolist())
+    found = apply(_reduced_at(ufunc), (x,), (at, normalize_axis_index(axis, x.ndim)))
+    if out is not None:
+        out = out[0] if isinstance(out, tuple) else out
+        out.write(found)
+        return out
+    return found
+
+
+# -- outer -------------------------------------------------------------------------------------
+
+
+@implements((np.ufunc, "outer"))
+def ufunc_outer(rec: Recorder, ufunc: np.ufunc, a: Any, b: Any, **kwargs: Any) -> Any:
+    """Record ``ufunc.outer``."""
+    a, b = (_as_array(rec, x) if type(x) in (list, tuple) else x for x in (a, b))
+    ndim = np.ndim(b)
+    return ufunc(a[(..., *[None] * ndim)] if ndim else a, b, **kwargs)
+
+
+# -- at ----------------------------------------------------------------------------------------
+
+
+@implements((np.ufunc, "at"))
+def ufunc_at(rec: Recorder, ufunc: np.ufunc, x: Any, index: Any, *values: Any) -> None:
+    """Record ``ufunc.at``: the first occurrences of all positions, then the second ones, …"""
+    if type(x) is not Traced:
+        raise captured_write(f"np.{ufunc.__name__}.at")
+    if ufunc in (np.add, np.subtract):
+        add_at(rec, ufunc, x, index, *values)
+        return
+    parts = index if isinstance(index, tuple) else (index,)
+    if any(type(p) is Traced and p.varies() for p in parts):
+        raise UnsupportedOperationError(
+            f"np.{ufunc.__name__}.at with indices that depend on the arguments has no rule; "
+            f"np.add.at and np.subtract.at have one"
+        )
+    real = tuple(p.v if type(p) is Traced else p for p in parts)
+    places = np.arange(x.size).reshape(x.shape)[real]
+    flat = np.ravel(places)
+    occurrence = np.zeros(flat.shape, int)
+    seen: dict[int, int] = {}
+    for k, place in enumerate(flat.tolist()):
+        occurrence[k] = seen[place] = seen.get(place, -1) + 1
+    operands = [
+        np.ravel(np.broadcast_to(_as_array(rec, v) if type(v) in (list, tuple) else v, places.shape))
+        for v in values
+    ]
+    for turn in range(max(seen.values(), default=-1) + 1):
+        (mine,) = np.nonzero(occurrence == turn)
+        where = np.unravel_index(flat[mine], x.shape)
+        found = ufunc(x[where], *(v[mine] for v in operands))
+        x[where] = found.astype(x.dtype) if found.dtype != x.dtype else found
+
+
+
