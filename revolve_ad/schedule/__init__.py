@@ -30,6 +30,7 @@ from revolve_ad.schedule.actions import (
 from revolve_ad.schedule.binomial import binomial
 from revolve_ad.schedule.closed_form import beta, min_saves, repetitions, t
 from revolve_ad.schedule.drawing import draw
+from revolve_ad.schedule.exchange import to_checkpoint_schedules
 from revolve_ad.schedule.online import online
 from revolve_ad.schedule.protocol import (
     ActionIterator,
@@ -70,4 +71,5 @@ __all__ = [
     "repetitions",
     "store_all",
     "t",
+    "to_checkpoint_schedules",
 ]

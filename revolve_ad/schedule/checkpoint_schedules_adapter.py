@@ -1,0 +1,116 @@
+"""The class that `to_checkpoint_schedules` makes; the only file that imports that package."""
+
+from collections.abc import Iterable, Iterator
+from itertools import chain, pairwise
+from typing import Any
+
+from checkpoint_schedules import (  # type: ignore[import-not-found, import-untyped, unused-ignore]
+    CheckpointSchedule,
+    Copy,
+    EndForward,
+    EndReverse,
+    Forward,
+    Move,
+    StorageType,
+)
+from checkpoint_schedules import Reverse as ReverseTheirs
+
+from revolve_ad.errors import ScheduleError
+from revolve_ad.schedule.actions import (
+    Action,
+    Advance,
+    Discard,
+    Level,
+    Record,
+    Restore,
+    Reverse,
+    Save,
+)
+
+__all__ = ["Adapter"]
+
+_STORAGE = {Level.RAM: StorageType.RAM, Level.DISK: StorageType.DISK}
+
+
+class Adapter(CheckpointSchedule):  # type: ignore[misc]
+    """One pass over a schedule of ours in the actions of checkpoint_schedules."""
+
+    # What the base class keeps: the forward run's state, steps reversed, steps in all.
+    _n: int
+    _r: int
+    _max_n: int
+
+    def __init__(self, schedule: Iterable[Action], n_steps: int) -> None:
+        super().__init__(n_steps)
+        self._schedule = schedule
+        self._exhausted = False
+
+    @property
+    def is_exhausted(self) -> bool:
+        """Whether the pass is over."""
+        return self._exhausted
+
+    def uses_storage_type(self, storage_type: Any) -> bool:
+        """Return whether checkpoints may be kept there, or tapes in working memory."""
+        limits = getattr(self._schedule, "limits", None)
+        slots: tuple[int | None, ...] = getattr(limits, "slots", ())
+        for level, storage in _STORAGE.items():
+            if storage_type == storage:
+                return level >= len(slots) or slots[level] != 0
+        return bool(storage_type == StorageType.WORK)
+
+    def _iterator(self) -> Iterator[Any]:
+        saved: Save | None = None  # made part of the next Forward
+        unwritten: set[tuple[int, Level]] = set()
+        moved = False
+        taped = 0, 0
+        for action, following in pairwise(chain(self._schedule, (None,))):
+            match action:
+                case Save(state, level):
+                    if not isinstance(following, Advance):
+                        # Harmless for a checkpoint that nobody restores, such as of one step.
+                        unwritten.add((state, level))
+                    else:
+                        saved = action
+                case Advance(start, stop):
+                    self._n = stop
+                    storage = StorageType.WORK if saved is None else _STORAGE[saved.level]
+                    yield Forward(start, stop, saved is not None, False, storage)
+                    saved = None
+                case Record(start, stop):
+                    if not isinstance(following, Reverse):
+                        raise ScheduleError(
+                            f"{action!r} keeps tapes while others are made, which "
+                            "checkpoint_schedules can't express"
+                        )
+                    self._n = stop
+                    taped = start, stop
+                    yield Forward(start, stop, False, True, StorageType.WORK)
+                case Reverse(start, stop):
+                    if start < taped[0]:
+                        raise ScheduleError(
+                            f"{action!r} uses tapes of several runs, which checkpoint_schedules "
+                            "can't express"
+                        )
+                    if self._r == 0:
+                        yield EndForward()
+                    self._r = self._max_n - start
+                    yield ReverseTheirs(stop, start, start == taped[0])
+                case Restore(state, level):
+                    if (state, level) in unwritten:
+                        raise ScheduleError(
+                            f"{action!r}: the state was saved and taped from at once, which "
+                            "checkpoint_schedules can't express"
+                        )
+                    self._n = state
+                    moved = following == Discard(state, level)
+                    kind = Move if moved else Copy
+                    yield kind(state, _STORAGE[level], StorageType.WORK)
+                case Discard(state, level):
+                    if (state, level) in unwritten:
+                        unwritten.remove((state, level))
+                    elif not moved:
+                        yield Move(state, _STORAGE[level], StorageType.NONE)
+                    moved = False
+        self._exhausted = True
+        yield EndReverse()

@@ -1,0 +1,130 @@
+"""Our schedules obey the rules of checkpoint_schedules and cost the same there."""
+
+import pytest
+
+pytest.importorskip("checkpoint_schedules")
+
+from checkpoint_schedules import (
+    Copy,
+    EndForward,
+    EndReverse,
+    Forward,
+    Move,
+    Revolve,
+    StorageType,
+)
+from checkpoint_schedules import Reverse as ReverseTheirs
+
+from revolve_ad.errors import ParameterError, ScheduleError
+from revolve_ad.schedule.actions import Action, Discard, Level, Record, Restore, Reverse, Save
+from revolve_ad.schedule.binomial import binomial
+from revolve_ad.schedule.exchange import to_checkpoint_schedules
+from revolve_ad.schedule.online import online
+from revolve_ad.schedule.references import none, periodic, store_all
+
+
+def play(schedule, n: int) -> tuple[int, int, int]:  # type: ignore[no-untyped-def]
+    """Play by the rules that checkpoint_schedules documents; return the counts.
+
+    A forward run clears the working memory, a checkpoint holds the restart data of the steps of
+    its own forward run only, and one is brought back only into an empty working memory.
+
+    Returns
+    -------
+    tuple of int
+        Plain steps, taped steps and the most checkpoints held.
+    """
+    position, reversed_, plain, taped, most = 0, 0, 0, 0, 0
+    restart: set[int] = set()
+    tapes: set[int] = set()
+    held: dict[StorageType, dict[int, set[int]]] = {StorageType.RAM: {}, StorageType.DISK: {}}
+    ended = False
+    for action in schedule:
+        match action:
+            case Forward():
+                assert action.n0 == position < action.n1 <= n - reversed_
+                position = action.n1
+                steps = set(range(action.n0, action.n1))
+                restart.clear()
+                tapes.clear()
+                if action.write_ics:
+                    assert not action.write_adj_deps
+                    assert action.n0 not in held[action.storage]
+                    held[action.storage][action.n0] = steps
+                if action.write_adj_deps:
+                    assert action.storage == StorageType.WORK
+                    tapes |= steps
+                    taped += len(steps)
+                else:
+                    plain += len(steps)
+                if position == n:
+                    schedule.finalize(n)
+            case EndForward():
+                assert position == n
+                assert reversed_ == 0
+                ended = True
+            case ReverseTheirs():
+                assert ended
+                assert action.n1 == n - reversed_
+                assert tapes >= set(range(action.n0, action.n1))
+                reversed_ += action.n1 - action.n0
+                if action.clear_adj_deps:
+                    tapes.clear()
+            case Copy() | Move():
+                assert not tapes
+                assert action.to_storage == StorageType.WORK
+                steps = held[action.from_storage][action.n]
+                assert steps >= set(range(action.n, n - reversed_))
+                position = action.n
+                restart = set(steps)
+                if isinstance(action, Move):
+                    del held[action.from_storage][action.n]
+            case EndReverse():
+                assert reversed_ == n
+                assert schedule.is_exhausted
+                assert not any(held.values())
+                return plain, taped, most
+        assert (schedule.n, schedule.r, schedule.max_n) == (position, reversed_, n)
+        most = max(most, sum(map(len, held.values())))
+    raise AssertionError("no EndReverse")
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 5, 10, 100, 250])
+def test_ours_plays_by_their_rules(n: int) -> None:
+    for ours in [store_all(n), none(n), periodic(n, 3), *(binomial(n, s) for s in range(1, 9))]:
+        counts = ours.counts()
+        plain, taped, most = play(to_checkpoint_schedules(ours), n)
+        assert (plain, taped) == (counts.advanced, counts.recorded)
+        assert n == 1 or most == counts.peak_checkpoints
+
+
+def test_ours_runs_as_many_steps_as_their_revolve() -> None:
+    for n, s in [(10, 3), (20, 3), (50, 4), (100, 5)]:
+        ours = play(to_checkpoint_schedules(binomial(n, s)), n)
+        theirs = play(Revolve(n, s), n)
+        assert ours[:2] == theirs[:2]
+
+
+def test_it_says_which_storage_it_uses() -> None:
+    adapter = to_checkpoint_schedules(binomial(9, 3))
+    assert adapter.uses_storage_type(StorageType.RAM)
+    assert not adapter.uses_storage_type(StorageType.DISK)
+    assert not to_checkpoint_schedules(store_all(9)).uses_storage_type(StorageType.RAM)
+
+
+def test_what_cannot_be_expressed_is_refused() -> None:
+    with pytest.raises(ParameterError, match="online schedule can't be expressed"):
+        to_checkpoint_schedules(online(3))  # type: ignore[arg-type]
+    ram = Level.RAM
+    kept: list[Action] = [
+        Save(0, ram),
+        Record(0, 1),
+        Record(1, 2),
+        Reverse(0, 2),
+        Restore(0, ram),
+        Discard(0, ram),
+    ]
+    with pytest.raises(ParameterError, match="n_steps is missing"):
+        to_checkpoint_schedules(kept)
+    with pytest.raises(ScheduleError, match="keeps tapes"):
+        list(to_checkpoint_schedules(kept, 2))
