@@ -1,0 +1,173 @@
+"""One tape as one compiled function of its inputs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from revolve_ad.ad.core import CONSTANT
+from revolve_ad.ad.tape import Node, Tape
+from revolve_ad.native.emit import function
+from revolve_ad.native.fuse import Fused, Target, fuse
+from revolve_ad.native.load import Argument, has_numba, interpreted, loaded
+from revolve_ad.native.points import RefusedError
+from revolve_ad.native.simplify import simplified
+
+__all__ = ["Compiled", "Refusal", "compile_tape"]
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a tape wasn't compiled.
+
+    Attributes
+    ----------
+    reason : str
+        The operation that has no compiled form.
+    """
+
+    reason: str
+
+    def __bool__(self) -> bool:
+        return False
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """A compiled tape.
+
+    Attributes
+    ----------
+    source : str
+        The generated Python source.
+    compile_seconds : float
+        What planning and compiling took.
+    bytes : int
+        Array bytes of the intermediate values of a run.
+    """
+
+    source: str
+    compile_seconds: float
+    bytes: int
+    _function: Any
+    _inputs: tuple[tuple[int, np.dtype[Any]], ...]
+    _constants: tuple[np.ndarray, ...]
+    _outputs: tuple[tuple[tuple[int, ...], np.dtype[Any]], ...]
+    _work: tuple[tuple[tuple[int, ...], np.dtype[Any]], ...]
+
+    def run(self, values: Sequence[Any]) -> list[Any]:
+        """Run the tape.
+
+        Parameters
+        ----------
+        values : sequence
+            An array or number for each input of the tape, of its shape and dtype.
+
+        Returns
+        -------
+        list
+            The outputs, in memory of their own.
+        """
+        arrays = []
+        for (_, dtype), value in zip(self._inputs, values, strict=True):
+            arrays.append(_flat_scalar(np.asarray(value, dtype, order="C")))
+        outputs = [np.empty(shape or (1,), dtype) for shape, dtype in self._outputs]
+        work = [np.empty(shape or (1,), dtype) for shape, dtype in self._work]
+        self._function(*arrays, *self._constants, *outputs, *work)
+        return [
+            out if shape else out[0]
+            for out, (shape, _) in zip(outputs, self._outputs, strict=True)
+        ]
+
+
+def _flat_scalar(array: np.ndarray) -> np.ndarray:
+    """Return arrays without axes as arrays of length one, which generated code can index."""
+    return array if array.ndim else array.reshape(1)
+
+
+def module_source(fused: Fused, heading: str) -> tuple[str, list[tuple[str, list[str]]]]:
+    """Return the source of all nests as functions, and the calls that run them in order."""
+    parts = [f'"""{heading}"""\n']
+    calls = []
+    for k, nest in enumerate(fused.nests):
+        if not nest.loops:
+            continue
+        body, parameters = function(f"nest{k}", fused.graph, nest.loops)
+        parts.append("@kernel\n" + body)
+        calls.append((f"nest{k}", parameters))
+    return "\n\n".join(parts), calls
+
+
+def types_of(nodes: Sequence[Node], work: dict[str, int]) -> list[tuple[tuple[int, ...], Any]]:
+    """Return shape and dtype of each buffer for intermediate values."""
+    return [(nodes[i].shape, nodes[i].dtype) for i in work.values()]
+
+
+def compile_tape(
+    tape: Tape, *, exact: bool = True, native: bool = True, prune: bool = True
+) -> Compiled | Refusal:
+    """Fuse a tape into loops and compile them.
+
+    Parameters
+    ----------
+    tape : Tape
+        What to compile; it must not depend on values.
+    exact : bool
+        Keep the interpreter's bits.  False suits adjoints: zeros of the tape's own making then
+        vanish from sums and products.
+    native : bool
+        Compile with Numba; False runs the generated source as plain Python, for tests.
+    prune : bool
+        Simplify the tape first.
+
+    Returns
+    -------
+    Compiled or Refusal
+        A refusal is false and says which operation has no compiled form.
+    """
+    start = time.perf_counter()
+    if tape.depends_on_values:
+        return Refusal(f"the tape depends on values ({tape.depends_on_values})")
+    if native and not has_numba():
+        return Refusal("Numba isn't installed (pip install revolve-ad[fast])")
+    if prune:
+        tape = simplified(tape, exact=exact)
+    nodes = tape.nodes
+    if any(n.results is not None for n in nodes):
+        name = next(n.op.name for n in nodes if n.results is not None)
+        return Refusal(f"{name} has several results")
+    constants = [i for i, n in enumerate(nodes) if n.op is CONSTANT]
+    buffers = {i: f"x{k}" for k, i in enumerate(tape.inputs)}
+    buffers |= {i: f"c{k}" for k, i in enumerate(constants)}
+    targets = [Target(i, f"y{k}") for k, i in enumerate(tape.outputs)]
+    try:
+        fused = fuse(nodes, targets, buffers, exact=exact)
+    except RefusedError as refused:
+        return Refusal(str(refused))
+    source, calls = module_source(fused, f"{len(nodes)} operations in {len(fused.nests)} loops.")
+    parameters = [*buffers.values(), *(t.buffer for t in targets), *fused.work]
+    lines = [f"@kernel\ndef run({', '.join(parameters)}):"]
+    lines += [f"    {name}({', '.join(args)})" for name, args in calls] or ["    pass"]
+    source += "\n\n" + "\n".join(lines) + "\n"
+    work = types_of(nodes, fused.work)
+    if native:
+        arguments = [Argument(nodes[i].dtype, len(nodes[i].shape)) for i in buffers]
+        arguments += [Argument(nodes[t.node].dtype, len(nodes[t.node].shape), True) for t in targets]
+        arguments += [Argument(dtype, len(shape), True) for shape, dtype in work]
+        run = loaded(source, {"run": arguments})["run"]
+    else:
+        run = interpreted(source)["run"]
+    return Compiled(
+        source,
+        time.perf_counter() - start,
+        sum(int(np.prod(shape)) * dtype.itemsize for shape, dtype in work),
+        run,
+        tuple((len(nodes[i].shape), nodes[i].dtype) for i in tape.inputs),
+        tuple(_flat_scalar(np.ascontiguousarray(nodes[i].params[0].value)) for i in constants),
+        tuple((nodes[i].shape, nodes[i].dtype) for i in tape.outputs),
+        tuple(work),
+    )

@@ -1,0 +1,224 @@
+"""Python source of loop nests, in the forms that Numba compiles to vector code.
+
+Measured rules (ratios to the fast form): counters from 0 with literal bounds and offsets that
+aren't negative (a signed offset below zero costs 6 times), whole C-ordered arrays and no slices
+(10 times), nests of few statements as functions of their own (compiling is super-linear), values
+that an inner loop doesn't change computed outside of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from revolve_ad.native import arithmetic
+from revolve_ad.native.expression import Expr, Graph, Position
+from revolve_ad.native.nests import Loops, Store
+
+__all__ = ["buffers_of", "function", "loops_source", "scalars_of"]
+
+COUNTERS = "ijlmnopq"
+LONG = 160
+"""Characters from which an expression becomes a variable even if it is used once."""
+
+
+def buffers_of(graph: Graph, loops: Iterable[Loops]) -> tuple[list[str], set[str]]:
+    """Return the buffers that loops touch, those written first, and those addressed flat."""
+    written: dict[str, None] = {}
+    read: dict[str, None] = {}
+    flat: set[str] = set()
+    for nest in loops:
+        for store in nest.stores:
+            written[store.buffer] = None
+            if store.flat:
+                flat.add(store.buffer)
+        for i in graph.reachable([s.value for s in nest.stores]):
+            expr = graph.exprs[i]
+            if expr.kind == "load":
+                read[expr.what[0]] = None
+                if expr.what[2]:
+                    flat.add(expr.what[0])
+    return [*written, *(b for b in read if b not in written)], flat
+
+
+def scalars_of(graph: Graph, loops: Iterable[Loops]) -> list[str]:
+    """Return the variables that loops read."""
+    found: dict[str, None] = {}
+    for nest in loops:
+        for i in graph.reachable([s.value for s in nest.stores]):
+            if graph.exprs[i].kind == "scalar":
+                found[graph.exprs[i].what] = None
+    return list(found)
+
+
+def function(name: str, graph: Graph, loops: Sequence[Loops]) -> tuple[str, list[str]]:
+    """Return the source of a function that runs loops, and its parameters."""
+    buffers, flat = buffers_of(graph, loops)
+    parameters = [*buffers, *scalars_of(graph, loops)]
+    lines = [f"def {name}({', '.join(parameters)}):"]
+    lines += [f"    {b}_flat = {b}.reshape(-1)" for b in sorted(flat)]
+    for nest in loops:
+        lines += ["    " + line for line in loops_source(graph, nest)]
+    if len(lines) == 1:
+        lines.append("    pass")
+    return "\n".join(lines) + "\n", parameters
+
+
+def loops_source(graph: Graph, nest: Loops) -> list[str]:
+    """Return the lines of one loop nest."""
+    return _Writer(graph, nest).lines()
+
+
+class _Writer:
+    """Writes one loop nest: each expression at the outermost loop where it is known."""
+
+    def __init__(self, graph: Graph, nest: Loops) -> None:
+        self.graph, self.nest = graph, nest
+        self.dims = [d for d, n in enumerate(nest.extent) if n != 1]
+        self.depth = {d: k + 1 for k, d in enumerate(self.dims)}
+        self.level: dict[int, int] = {}
+        self.body: list[list[str]] = [[] for _ in range(len(self.dims) + 1)]
+        self.after: list[str] = []
+        self.count = 0
+
+    def lines(self) -> list[str]:
+        sums = [
+            s for s in self.nest.stores if s.add and self.dims and self._depth(s.index) == 0
+        ]
+        plain = [s for s in self.nest.stores if s not in sums]
+        roots = [s.value for s in self.nest.stores]
+        names: dict[int, str] = {}
+        self._scope(roots, names, self.body[-1], hoist=True)
+        for s in plain:
+            self.body[-1].append(self._store(s, names[s.value]))
+        for s in sums:
+            # A sum over the whole loop stays in a register.
+            dtype = self.graph.exprs[s.value].dtype
+            if dtype == np.dtype(np.float32):
+                dtype = np.dtype(np.float64)
+            total = self._fresh("total")
+            self.body[0].append(f"{total} = {arithmetic.literal(0, dtype)}")
+            self.body[-1].append(f"{total} += {names[s.value]}")
+            self.after.append(self._store(s, total))
+        out = list(self.body[0])
+        for k, d in enumerate(self.dims):
+            out.append("    " * k + f"for {COUNTERS[d]} in range({self.nest.extent[d]}):")
+            out += ["    " * (k + 1) + line for line in self.body[k + 1]]
+        return out + self.after
+
+    def _fresh(self, stem: str) -> str:
+        self.count += 1
+        return f"{stem}{self.count}"
+
+    def _depth(self, index: Sequence[Position]) -> int:
+        return max((self.depth.get(p.dim, 0) for p in index), default=0)
+
+    def _place(self, expr: Expr) -> int:
+        """Return how many loops must be open for an expression."""
+        if expr.kind == "load":
+            return self._depth(expr.what[1])
+        if expr.kind == "select":
+            return len(self.dims)
+        return max((self.level[a] for a in expr.args), default=0)
+
+    def _scope(
+        self, roots: Sequence[int], names: dict[int, str], lines: list[str], *, hoist: bool
+    ) -> None:
+        """Write what `roots` need and `names` doesn't have; only the outermost scope hoists."""
+        graph = self.graph
+        order = [i for i in graph.reachable(roots, into=False) if i not in names]
+        for i in graph.reachable(roots):
+            if i not in self.level:
+                self.level[i] = self._place(graph.exprs[i])
+        uses = dict.fromkeys(order, 0)
+        for i in order:
+            expr = graph.exprs[i]
+            twice = expr.kind == "op" and arithmetic.reads_twice(expr.what)
+            for a in expr.args if expr.kind != "select" else expr.args[1:]:
+                if a in uses:
+                    uses[a] += 2 if twice else 1
+                    # What an outer loop knows must be a variable there.
+                    if self.level[a] < self.level[i] and hoist:
+                        uses[a] += 1
+        for i in roots:
+            if i in uses:
+                uses[i] += 1
+        for i in order:
+            expr = graph.exprs[i]
+            if expr.kind == "const":
+                names[i] = arithmetic.literal(expr.what, expr.dtype)
+                continue
+            if expr.kind == "scalar":
+                names[i] = expr.what
+                continue
+            place = self.body[self.level[i]] if hoist else lines
+            if expr.kind == "select":
+                inside, outside = expr.args
+                name = self._fresh("v")
+                lines.append(f"{name} = {names[outside]}")
+                lines.append(f"if {self._condition(expr.what)}:")
+                inner: list[str] = []
+                known = dict(names)
+                self._scope([inside], known, inner, hoist=False)
+                inner.append(f"{name} = {known[inside]}")
+                lines += ["    " + line for line in inner]
+                names[i] = name
+                continue
+            if expr.kind == "load":
+                body = self._element(*expr.what)
+            else:
+                operand = graph.exprs[expr.args[-1]].dtype if expr.args else expr.dtype
+                body = arithmetic.text(
+                    expr.what, expr.dtype, operand, [names[a] for a in expr.args]
+                )
+            if uses[i] > 1 or len(body) > LONG:
+                name = self._fresh("t")
+                place.append(f"{name} = {body}")
+                names[i] = name
+            else:
+                names[i] = body
+
+    def _condition(self, guards: Sequence[tuple[int, int, int]]) -> str:
+        parts = []
+        for d, lo, hi in guards:
+            counter = COUNTERS[d]
+            if lo >= 0 and hi - lo == 1:
+                parts.append(f"{counter} == {lo}")
+                continue
+            if lo >= 0:
+                parts.append(f"{counter} >= {lo}")
+            if hi >= 0:
+                parts.append(f"{counter} < {hi}")
+        return " and ".join(parts)
+
+    def _term(self, p: Position) -> str:
+        if p.dim < 0 or p.dim not in self.depth:
+            # The counter of a loop of one pass is 0.
+            return str(p.off)
+        counter = COUNTERS[p.dim]
+        if p.coef == -1:
+            return f"{p.off} - {counter}"
+        slope = counter if p.coef == 1 else f"{p.coef} * {counter}"
+        return slope if p.off == 0 else f"{slope} + {p.off}" if p.off > 0 else f"{slope} - {-p.off}"
+
+    def _element(self, buffer: str, index: Sequence[Position], flat: bool) -> str:
+        if flat:
+            return f"{buffer}_flat[{' + '.join(self._term(p) for p in index)}]"
+        return f"{buffer}[{', '.join(self._term(p) for p in index) or '0'}]"
+
+    def _store(self, store: Store, value: str) -> str:
+        sign = "+=" if store.add else "="
+        if value.startswith("(") and value.endswith(")") and _enclosed(value):
+            value = value[1:-1]
+        return f"{self._element(store.buffer, store.index, store.flat)} {sign} {value}"
+
+
+def _enclosed(text: str) -> bool:
+    """Whether the first parenthesis closes at the end."""
+    depth = 0
+    for k, c in enumerate(text):
+        depth += (c == "(") - (c == ")")
+        if depth == 0:
+            return k == len(text) - 1
+    return False

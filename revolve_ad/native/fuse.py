@@ -1,0 +1,501 @@
+"""Fusion: which nodes of a tape get a buffer, and which of them share a loop.
+
+A node without a buffer is computed again wherever it is read.  That is cheaper than a pass over
+memory until the arithmetic repeated outweighs it; both are counted on the branch-free part of the
+loops, where almost all points lie.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from math import prod
+
+from revolve_ad.ad.core import CONSTANT, FULL, GATHER, INPUT, SCATTER, SCATTER_ADD, SUM
+from revolve_ad.ad.tape import Node
+from revolve_ad.native.expression import Graph, Position
+from revolve_ad.native.nests import Loops, Store, TailError, cover, main_box
+from revolve_ad.native.points import (
+    NeedsBufferError,
+    PartialError,
+    Points,
+    RefusedError,
+    aligned,
+    box_of,
+    flat_index,
+)
+from revolve_ad.native.regions import Region, ResidueError
+
+__all__ = ["Fused", "Nest", "Target", "fuse"]
+
+WORTH = 18.5
+"""Weight of repeated work from which a node of a large array is stored.  Measured: a product read
+at 9 points and a square root read at 5 are better stored, a Laplacian read at 5 is not."""
+
+WORTH_SMALL = 40.0
+SMALL = 4096
+"""Arrays of fewer elements stay in the first-level cache, where a pass costs mostly its start."""
+
+MANY_BUFFERS = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A node whose value goes to a buffer; `add`: it is added to what is there."""
+
+    node: int
+    buffer: str
+    add: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Nest:
+    """Loops that compute some targets; those of `loops` may run in this order only."""
+
+    targets: tuple[Target, ...]
+    loops: tuple[Loops, ...]
+
+
+@dataclass(slots=True)
+class Fused:
+    """What `fuse` decided: nests in the order of execution, over one graph of expressions."""
+
+    graph: Graph
+    nests: list[Nest]
+    work: dict[str, int]
+    """Buffers for intermediate values, with the nodes that they hold."""
+
+
+@dataclass(slots=True)
+class _Fusion:
+    nodes: Sequence[Node]
+    targets: list[Target]
+    buffers: dict[int, str]
+    scalars: Mapping[int, str]
+    exact: bool
+    prefix: str
+    tails: set[int] = field(default_factory=set)
+    work: dict[str, int] = field(default_factory=dict)
+    graph: Graph = field(default_factory=lambda: Graph(True))
+
+    # -- what may be stored
+
+    def store(self, i: int) -> None:
+        """Give node `i` a buffer of its own."""
+        if self.nodes[i].op in (INPUT, CONSTANT):
+            raise AssertionError("an input or a constant without a buffer")
+        name = f"{self.prefix}{len(self.work)}"
+        self.work[name] = i
+        self.buffers[i] = name
+        self.targets.append(Target(i, name))
+
+    def points(self, graph: Graph, guarded: bool, **options: object) -> Points:
+        return Points(
+            self.nodes,
+            graph,
+            self.buffers,
+            scalars=self.scalars,
+            guarded=guarded,
+            skipped=frozenset(self.tails),
+            **options,  # type: ignore[arg-type]
+        )
+
+    # -- one target
+
+    def domain(self, target: Target) -> tuple[int, ...]:
+        """Return the shape of the loops that compute a target."""
+        node = self.nodes[target.node]
+        if self.defines(target) and node.op is SUM:
+            return self.nodes[node.args[0]].shape
+        return node.shape
+
+    def defines(self, target: Target) -> bool:
+        """Whether the target computes its node, rather than copies it from another buffer."""
+        return self.buffers.get(target.node) in (None, target.buffer)
+
+    def stores(self, points: Points, region: Region, target: Target) -> Store:
+        """Evaluate a target at the points of a region."""
+        i, node = target.node, self.nodes[target.node]
+        index = region.index
+        if self.defines(target) and node.op is SUM:
+            axes, keepdims = node.params
+            value = points.value(node.args[0], index, region.bounds)
+            value = points.graph.cast(value, node.dtype)
+            at = tuple(
+                Position(-1, 0, 0) if d in axes else p
+                for d, p in enumerate(index)
+                if keepdims or d not in axes
+            )
+            return Store(target.buffer, at, value, add=True)
+        if self.defines(target):
+            return Store(
+                target.buffer, index, points.definition(i, index, region.bounds), add=target.add
+            )
+        return Store(target.buffer, index, points.value(i, index, region.bounds), add=target.add)
+
+    def body(self, points: Points, region: Region, targets: Sequence[Target]) -> list[Store]:
+        return [self.stores(points, region, t) for t in targets]
+
+    def is_pushed(self, target: Target) -> bool:
+        """Whether the node is a scatter that must be done write by write."""
+        node = self.nodes[target.node]
+        return (
+            self.defines(target)
+            and node.op in (SCATTER, SCATTER_ADD)
+            and box_of(node.params[0]) is None
+        )
+
+    # -- grouping
+
+    def dependencies(self, target: Target) -> set[str]:
+        """Return the buffers that a target reads."""
+        found: set[str] = set()
+        seen: set[int] = set()
+        stack = (
+            list(self.nodes[target.node].args) if self.defines(target) else [target.node]
+        )
+        while stack:
+            i = stack.pop()
+            if i in seen or i in self.scalars:
+                continue
+            seen.add(i)
+            if i in self.buffers:
+                found.add(self.buffers[i])
+            else:
+                stack.extend(self.nodes[i].args)
+        return found
+
+    def groups(self) -> list[list[Target]]:
+        """Sort the targets so that what they read comes first, and put together what may share loops."""
+        writers = {t.buffer for t in self.targets}
+        needs = {t.buffer: self.dependencies(t) for t in self.targets}
+        level: dict[str, int] = {}
+        pending = list(self.targets)
+        while pending:
+            rest = []
+            for t in pending:
+                inner = [b for b in needs[t.buffer] if b in writers and b != t.buffer]
+                if all(b in level for b in inner):
+                    level[t.buffer] = 1 + max((level[b] for b in inner), default=0)
+                else:
+                    rest.append(t)
+            assert len(rest) < len(pending), "a tape has no cycles"
+            pending = rest
+        groups: list[list[Target]] = []
+        for t in sorted(self.targets, key=lambda t: (level[t.buffer], t.node)):
+            for group in groups:
+                first = group[0]
+                touched = {b for m in [*group, t] for b in (*needs[m.buffer], m.buffer)}
+                if (
+                    level[first.buffer] == level[t.buffer]
+                    and not self.is_pushed(first)
+                    and not self.is_pushed(t)
+                    and first.node not in self.tails
+                    and t.node not in self.tails
+                    and _alike(self.domain(first), self.domain(t))
+                    and len(touched) <= MANY_BUFFERS
+                ):
+                    group.append(t)
+                    break
+            else:
+                groups.append([t])
+        return groups
+
+    def common(self, group: Sequence[Target]) -> Region:
+        """Return the points that all targets of a group have."""
+        shapes = [self.domain(t) for t in group]
+        return Region.whole(tuple(min(n) for n in zip(*shapes, strict=True)))
+
+    # -- inline or store
+
+    def interior(self, group: Sequence[Target]) -> Region | None:
+        """Return the largest box without branches; None for a group that isn't plain loops."""
+        region = self.common(group)
+        while region.volume:
+            try:
+                return main_box(
+                    region, lambda box: self.body(self.points(Graph(self.exact), False), box, group)
+                )
+            except ResidueError as residue:
+                region = region.residues(residue.dim, residue.step)[0]
+        return None
+
+    def worst(self, groups: Sequence[Sequence[Target]]) -> int | None:
+        """Return the node whose repeated evaluation costs most; None if all is well."""
+        consumers, shifted = _consumers(self.nodes, [t.node for t in self.targets])
+        seen: list[tuple[Sequence[Target], Region, float]] = []
+        where: dict[int, set[int]] = {}
+        alone: dict[int, float] = {}
+        times: dict[int, int] = {}
+        for group in groups:
+            if self.is_pushed(group[0]):
+                continue
+            region = self.interior(group)
+            if region is None:
+                continue
+            graph = Graph(self.exact)
+            points = self.points(graph, False)
+            stores = self.body(points, region, group)
+            weight = graph.cost([s.value for s in stores]).weight
+            seen.append((group, region, weight))
+            for (i, _, _), expr in points.memo.items():
+                if i in self.buffers or (consumers[i] < 2 and not shifted[i]):
+                    continue
+                if self.nodes[i].op in (INPUT, FULL, CONSTANT):
+                    continue
+                where.setdefault(i, set()).add(len(seen) - 1)
+                times[i] = times.get(i, 0) + 1
+                if i not in alone:
+                    alone[i] = graph.cost([expr]).weight if graph.exprs[expr].kind == "op" else 0.0
+        ranked = sorted(
+            (i for i in times if times[i] > 1 and alone[i] > 2),
+            key=lambda i: (times[i] - 1) * alone[i],
+            reverse=True,
+        )
+        best, most = None, 0.0
+        for i in ranked[:6]:
+            size = prod(self.nodes[i].shape)
+            worth = WORTH_SMALL if size < SMALL else WORTH
+            if (times[i] - 1) * alone[i] < worth:
+                break
+            self.buffers[i] = "?"
+            gain = -alone[i] - 2.0
+            for k in where[i]:
+                group, region, weight = seen[k]
+                graph = Graph(self.exact)
+                try:
+                    stores = self.body(self.points(graph, False), region, group)
+                except (NeedsBufferError, PartialError, ResidueError):
+                    continue
+                gain += weight - graph.cost([s.value for s in stores]).weight
+            del self.buffers[i]
+            if gain > worth + most:
+                best, most = i, gain - worth
+        return best
+
+    def crowded(self) -> int:
+        """Return a node to store when a loop's expressions grow without end."""
+        consumers, shifted = _consumers(self.nodes, [t.node for t in self.targets])
+        weight = [0.0] * len(self.nodes)
+        uses = [0.0] * len(self.nodes)
+        for i, node in enumerate(self.nodes):
+            if i in self.buffers:
+                weight[i] = 1.0
+            else:
+                weight[i] = min(1e12, 1.0 + sum(weight[a] for a in node.args))
+        for t in self.targets:
+            for a in self.nodes[t.node].args:
+                uses[a] += 1
+        for i in range(len(self.nodes) - 1, -1, -1):
+            if uses[i] and i not in self.buffers:
+                for a in self.nodes[i].args:
+                    uses[a] = min(1e12, uses[a] + uses[i])
+        possible = [
+            i
+            for i, node in enumerate(self.nodes)
+            if i not in self.buffers
+            and uses[i] > 1
+            and (consumers[i] > 1 or shifted[i])
+            and node.op not in (INPUT, FULL, CONSTANT)
+        ]
+        if not possible:
+            raise RefusedError("an expression too large for one loop")
+        return max(possible, key=lambda i: (uses[i] - 1) * weight[i])
+
+    # -- loops
+
+    def zeroing(self, group: Sequence[Target]) -> list[Loops]:
+        """Return loops that zero what sums are added to."""
+        loops = []
+        for t in group:
+            node = self.nodes[t.node]
+            if self.defines(t) and node.op is SUM and not t.add:
+                region = Region.whole(node.shape)
+                zero = self.graph.const(node.dtype.type(0).item(), node.dtype)
+                loops.append(Loops(region.extent, (Store(t.buffer, region.index, zero),)))
+        return [x for x in loops if prod(x.extent)]
+
+    def make(self, guarded: bool) -> Points:
+        return self.points(self.graph, guarded)
+
+    def nest(self, group: Sequence[Target]) -> Nest:
+        """Write the loops of a group."""
+        first = group[0]
+        if self.is_pushed(first):
+            return Nest((first,), tuple(self.pushed(first)))
+        loops = self.zeroing(group)
+        done: Region | None = None
+        if len(group) > 1:
+            try:
+                region = self.common(group)
+                if region.volume > 8:
+                    done = main_box(region, lambda box: self.body(self.make(False), box, group))
+            except ResidueError:
+                done = None
+            if done is not None:
+                loops.append(Loops(done.extent, tuple(self.body(self.make(False), done, group))))
+        shapes: dict[tuple[int, ...], list[Target]] = {}
+        for t in group:
+            shapes.setdefault(self.domain(t), []).append(t)
+        for shape, members in shapes.items():
+            whole = Region.whole(shape)
+            loops += cover(
+                whole, lambda p, r, m=members: self.body(p, r, m), self.make, done=done  # type: ignore[misc]
+            )
+        if first.node in self.tails:
+            loops += self.tail(first)
+        return Nest(tuple(group), tuple(loops))
+
+    def tail(self, target: Target) -> list[Loops]:
+        """Return the loops of a scatter's small part, after all the rest."""
+        chain = [target.node]
+        while self.nodes[chain[-1]].args[0] in self.tails:
+            inner = self.nodes[chain[-1]].args[0]
+            if inner in self.buffers:
+                break
+            chain.append(inner)
+        loops = []
+        for i in reversed(chain):
+            box = box_of(self.nodes[i].params[0])
+            assert box is not None
+            start, step, extent = [], [], []
+            for axis in box.axes:
+                n = 1 if axis.view_axis is None else box.shape[axis.view_axis]
+                low = axis.start if axis.step > 0 else axis.start + axis.step * (n - 1)
+                start.append(low)
+                step.append(abs(axis.step))
+                extent.append(n)
+            region = Region(tuple(start), tuple(step), tuple(extent))
+
+            def make(guarded: bool) -> Points:
+                points = self.points(self.graph, guarded)
+                points.skipped = frozenset()
+                return points
+
+            loops += cover(region, lambda p, r: [self.stores(p, r, target)], make)
+        return loops
+
+    def is_chained(self, i: int) -> bool:
+        """Whether node `i` is only the base of small writes that a buffer gets afterwards."""
+        users = [k for k, node in enumerate(self.nodes) if i in node.args]
+        while len(users) == 1 and users[0] in self.tails and self.nodes[users[0]].args[0] == i:
+            if users[0] in self.buffers:
+                return i not in self.nodes[users[0]].args[1:]
+            i = users[0]
+            users = [k for k, node in enumerate(self.nodes) if i in node.args]
+        return False
+
+    def pushed(self, target: Target) -> list[Loops]:
+        """Return the loops of a scatter that is done write by write."""
+        node = self.nodes[target.node]
+        base, value = node.args
+        index = node.params[0]
+
+        def copied(points: Points, region: Region) -> list[Store]:
+            x = points.value(base, region.index, region.bounds)
+            return [Store(target.buffer, region.index, x)]
+
+        def written(points: Points, region: Region) -> list[Store]:
+            view = region.index
+            x = points.value(value, aligned(view, self.nodes[value].shape), region.bounds)
+            if node.op is SCATTER:
+                x = points.graph.cast(x, node.dtype)
+            elif points.graph.exprs[x].dtype != node.dtype:
+                raise RefusedError("an addition of another dtype to scattered elements")
+            return [
+                Store(
+                    target.buffer,
+                    flat_index(index, view),
+                    x,
+                    flat=True,
+                    add=node.op is SCATTER_ADD,
+                )
+            ]
+
+        if target.add:
+            raise RefusedError("a sum of scatters that overlap themselves")
+        if node.op is SCATTER and not index.is_injective:
+            raise RefusedError("a write to elements that are shown twice")
+        loops = cover(Region.whole(node.shape), copied, self.make)
+        loops += cover(Region.whole(index.shape), written, self.make)
+        return loops
+
+
+def _alike(a: tuple[int, ...], b: tuple[int, ...]) -> bool:
+    return len(a) == len(b) and all(abs(x - y) <= max(4, max(x, y) // 10) for x, y in zip(a, b, strict=True))
+
+
+def _consumers(nodes: Sequence[Node], roots: Iterable[int]) -> tuple[list[int], list[bool]]:
+    """Return how many live nodes read each node, and whether one reads it at other points."""
+    live = [False] * len(nodes)
+    for i in roots:
+        live[i] = True
+    count = [0] * len(nodes)
+    shifted = [False] * len(nodes)
+    for i in range(len(nodes) - 1, -1, -1):
+        if live[i]:
+            for a in nodes[i].args:
+                live[a] = True
+                count[a] += 1
+                shifted[a] |= nodes[i].op in (GATHER, SCATTER, SCATTER_ADD)
+    return count, shifted
+
+
+def fuse(
+    nodes: Sequence[Node],
+    targets: Sequence[Target],
+    buffers: Mapping[int, str],
+    *,
+    scalars: Mapping[int, str] | None = None,
+    exact: bool = True,
+    prefix: str = "w",
+) -> Fused:
+    """Decide which nodes are stored and write the loops.
+
+    Parameters
+    ----------
+    nodes : sequence of Node
+        The tape.
+    targets : sequence of Target
+        What is to be computed, and where to.
+    buffers : mapping of int to str
+        The inputs and constants, by their nodes, and the buffers that hold them.
+    scalars : mapping of int to str, optional
+        Inputs that are variables of the generated function.
+    exact : bool
+        Keep every bit of the interpreter's arithmetic; see `Graph`.
+    prefix : str
+        What the names of new buffers begin with.
+
+    Raises
+    ------
+    RefusedError
+        If a node has no compiled form.
+    """
+    known = dict(buffers)
+    for t in targets:
+        if not t.add and t.node not in known and (scalars is None or t.node not in scalars):
+            known[t.node] = t.buffer
+    fusion = _Fusion(nodes, list(targets), known, scalars or {}, exact, prefix)
+    while True:
+        try:
+            groups = fusion.groups()
+            again = fusion.worst(groups)
+            if again is not None:
+                fusion.store(again)
+                continue
+            fusion.graph = Graph(exact)
+            nests = [fusion.nest(g) for g in groups]
+            return Fused(fusion.graph, nests, fusion.work)
+        except NeedsBufferError as need:
+            if need.node in fusion.buffers:
+                raise RefusedError(f"{nodes[need.node].op.name} has no compiled form") from None
+            fusion.store(need.node)
+        except TailError as tail:
+            if tail.node in fusion.tails:
+                raise AssertionError("a tail stands in its own way") from None
+            fusion.tails.add(tail.node)
+            if tail.node not in fusion.buffers and not fusion.is_chained(tail.node):
+                fusion.store(tail.node)
+        except OverflowError:
+            fusion.store(fusion.crowded())
