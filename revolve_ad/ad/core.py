@@ -17,6 +17,7 @@ __all__ = [
     "BROADCAST",
     "CAST",
     "CONSTANT",
+    "COPY",
     "FULL",
     "GATHER",
     "IMAG",
@@ -128,6 +129,15 @@ CAST = Primitive(
     params=("dtype",),
 )
 
+
+# The same elements laid out in memory in another order ("C", "F" or "K").
+COPY = Primitive(
+    "copy",
+    lambda x, order: np.array(x, order=order, copy=True),
+    infer=lambda x, order: x,
+    kind=Kind.ELEMENTWISE,
+    params=("order",),
+)
 
 REAL = Primitive(
     "real",

@@ -216,6 +216,8 @@ class Recorder:
         i = self.known.get(key)
         if i is None:
             root = cell.root
+            if index.shape == ():
+                value = value[()]  # a number of its own: a 0-d view would change with a write
             i = self.append(GATHER, (cell.node,), (index,), index.shape, root.dtype, value)
             self.known[key] = i
             if self.keep and index.shape != ():

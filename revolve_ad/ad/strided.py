@@ -16,6 +16,9 @@ import numpy as np
 
 __all__ = ["Axis", "Box", "StridedMap", "box_map", "c_strides"]
 
+# NumPy's own class: while a recording is open, the name on the module may be a stand-in.
+_ndarray = np.ndarray
+
 
 @lru_cache(maxsize=4096)
 def c_strides(shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -173,9 +176,11 @@ class StridedMap:
 
     def view(self, array: np.ndarray) -> np.ndarray:
         """Return the view of `array`, of shape `source`; it shares memory where `array` is in C order."""
+        if self.size == 0:
+            return _ndarray(self.shape, array.dtype)
         if array.flags.c_contiguous:
             itemsize = array.itemsize
-            return np.ndarray(
+            return _ndarray(
                 self.shape,
                 array.dtype,
                 array,

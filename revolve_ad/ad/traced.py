@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
-from revolve_ad.ad.core import GATHER, SCALAR_POWER, elementwise
+from revolve_ad.ad.core import COPY, GATHER, SCALAR_POWER, elementwise
 from revolve_ad.ad.dispatch import FUNCTIONS
 from revolve_ad.ad.recorder import (
     _PYTHON_DTYPE,
@@ -447,7 +448,7 @@ class Traced:
         """Return a copy."""
         if self.cell is None:
             return self
-        return Traced.wrap(self.rec, self.read(), np.array(self.v, order=order, copy=True))  # type: ignore[call-overload]
+        return copied(recorder_of((self,)), self, np.array(self.v, order=order, copy=True))  # type: ignore[call-overload]
 
     def reshape(self, *shape: Any, order: str = "C", copy: Any = None) -> Any:
         """Return the elements in another shape; a view where NumPy gives one."""
@@ -590,6 +591,18 @@ def result(
     t._node = t._seen = rec.append(op, args, params, (), dtype, v)
     t.cell = None
     return t
+
+
+def copied(rec: Recorder, x: Traced, copy: np.ndarray) -> Traced:
+    """Return a copy of `x`, new memory; where its elements lie in another order, that is recorded.
+
+    NumPy sums in the order in which elements lie, so that a replay must have them as they were.
+    """
+    node, value = recorder_operand(rec, x)
+    if copy.strides == value.strides or (copy.flags.c_contiguous and value.flags.c_contiguous):
+        return Traced.wrap(rec, node, copy)
+    order = "C" if copy.flags.c_contiguous else "F" if copy.flags.f_contiguous else "K"
+    return result(rec, COPY, (node,), (order,), copy)  # type: ignore[no-any-return]
 
 
 def apply(op: Primitive, operands: Any, params: tuple[Any, ...] = ()) -> Any:
@@ -823,6 +836,21 @@ def _in_place(self: Traced, value: Any) -> Any:
     return self
 
 
+@lru_cache(maxsize=256)
+def _fast_power(kind: type, p: Any, dtype: np.dtype[Any]) -> np.ufunc | None:
+    """Return the ufunc by which NumPy computes ``x ** p``, if it isn't power.
+
+    Which exponents have one differs between dtypes and versions of NumPy, so we ask.
+    """
+    fast = {2: np.square, 0.5: np.sqrt, -1: np.reciprocal, 1: np.positive}.get(p)
+    if fast is None or dtype.kind not in "fc" or kind is complex:
+        return None
+    sample = np.linspace(0.5, 2.0, 64).astype(dtype)
+    if dtype.kind == "c":
+        sample = sample + (1j * sample[::-1] ** 3).astype(dtype)
+    return fast if (sample**p).tobytes() == fast(sample).tobytes() else None
+
+
 def _power(x: Any, p: Any) -> Any:
     """Record ``x ** p`` as NumPy computes it, with its fast forms for some exponents."""
     value_x, value_p = (y.v if type(y) is Traced else y for y in (x, p))
@@ -830,8 +858,8 @@ def _power(x: Any, p: Any) -> Any:
         return NotImplemented
     rec = recorder_of((x, p))
     if isinstance(value_x, np.ndarray) and type(p) in _PYTHON:
-        fast = {2: np.square, 0.5: np.sqrt, -1: np.reciprocal, 1: np.positive}.get(p)
-        if fast is not None and value_x.dtype.kind in "fc" and not isinstance(p, complex):
+        fast = _fast_power(type(p), p, value_x.dtype)
+        if fast is not None:
             return call_ufunc(fast, (x,))
     value = value_x**value_p
     args = _operands(rec, (x, p), np.power)

@@ -8,7 +8,8 @@ from revolve_ad.ad.functions import (
     reductions,
     selection,
     shapes,
+    source,
     ufunc_methods,
 )
 
-__all__ = ["creation", "indexing", "products", "queries", "reductions", "selection", "shapes", "ufunc_methods"]
+__all__ = ["creation", "indexing", "products", "queries", "reductions", "selection", "shapes", "source", "ufunc_methods"]

@@ -24,7 +24,7 @@ def where(rec: Recorder, condition: Any, x: Any = None, y: Any = None, /) -> Any
     real = [v.v if type(v) is Traced else v for v in (condition, x, y)]
     value = np.where(*real)
     args = (_operands(rec, (condition,), np.logical_not)[0], *_operands(rec, (x, y), np.add))
-    return result(rec, WHERE, args, (), value if value.ndim else value[()])
+    return result(rec, WHERE, args, (), value)
 
 
 @implements(np.clip)

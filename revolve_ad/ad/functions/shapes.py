@@ -16,7 +16,7 @@ from revolve_ad.ad.recorder import Recorder, _interned, recorder_operand
 from revolve_ad.ad.rules.table import define_rules
 from revolve_ad.ad.strided import box_map, c_strides
 from revolve_ad.ad.tape import ArrayType, Primitive
-from revolve_ad.ad.traced import METHODS, Traced, _view, apply, recorder_of, result
+from revolve_ad.ad.traced import METHODS, Traced, _view, apply, copied, recorder_of, result
 
 
 def view_or_copy(rec: Recorder, x: Any, function: Callable[[np.ndarray], Any]) -> Any:
@@ -34,7 +34,7 @@ def view_or_copy(rec: Recorder, x: Any, function: Callable[[np.ndarray], Any]) -
     if found.shape != x.shape:
         index = _interned(x.shape, 0, found.shape, c_strides(found.shape))
         return result(rec, GATHER, (node,), (index,), found)
-    return Traced.wrap(rec, node, found)
+    return copied(rec, x, found)
 
 
 @implements(np.reshape)
@@ -53,7 +53,10 @@ def reshape(rec: Recorder, a: Any, /, shape: Any = None, order: str = "C", *, ne
 def ravel(rec: Recorder, a: Any, order: str = "C") -> Any:
     if order in "AK":
         order = "F" if a.flags.f_contiguous and not a.flags.c_contiguous else "C"
-    return reshape(rec, a, -1, order)
+    if order == "F":
+        a = np.transpose(a)
+    # Unlike reshape, ravel copies what doesn't lie in one piece.
+    return view_or_copy(rec, a, lambda v: v.ravel())
 
 
 def flatten(a: Traced, order: str = "C") -> Any:

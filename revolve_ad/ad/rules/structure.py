@@ -10,6 +10,7 @@ from revolve_ad.ad.builder import Symbol
 from revolve_ad.ad.core import (
     BROADCAST,
     CAST,
+    COPY,
     GATHER,
     IMAG,
     REAL,
@@ -23,6 +24,7 @@ from revolve_ad.ad.rules.table import ACCUMULATE, define_linear, define_rules
 
 define_linear(GATHER, lambda g, y, x, index: s.scatter_add(s.zeros(g, x.shape), g, index))
 ACCUMULATE[GATHER] = lambda so_far, g, i, node: s.scatter_add(so_far, g, node.params[0])
+define_linear(COPY, lambda g, y, x, order: g)
 define_linear(CAST, lambda g, y, x, dtype: g)
 define_linear(BROADCAST, lambda g, y, x, shape: g)  # `match` sums
 define_linear(REAL, lambda g, y, x: s.cast(g, x.dtype))

@@ -1,0 +1,184 @@
+"""NumPy's own Python code, run on traced arrays: values and keywords are NumPy's by construction.
+
+Much of NumPy is Python that calls a few C functions: ``np.gradient`` slices and divides,
+``np.linalg.norm`` multiplies and sums.  `from_source` returns such a function with other globals,
+in which creation functions (``asarray``, ``empty``, …) are the ones that record.  Functions of C
+are left to NumPy's dispatch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import FunctionType, ModuleType
+from typing import Any
+
+import numpy as np
+
+from revolve_ad.ad.dispatch import implements
+from revolve_ad.ad.functions import creation
+from revolve_ad.ad.interception import CREATION
+from revolve_ad.ad.recorder import Recorder, active
+
+__all__ = ["INSTEAD", "from_source", "source_of"]
+
+_namespaces: dict[int, dict[str, Any]] = {}
+_modules: dict[str, Any] = {}
+
+
+def _recording(recorded: Callable[..., Any]) -> Callable[..., Any]:
+    def call(*args: Any, **kwargs: Any) -> Any:
+        rec = active()
+        assert rec is not None
+        return recorded(rec, *args, **kwargs)
+
+    return call
+
+
+INSTEAD: dict[int, Any] = {}
+"""What stands for an object of NumPy, by its id, in the code that is run on traced arrays."""
+
+_BY_NAME = {
+    name: _recording(f) for name, f in CREATION.items() if not isinstance(getattr(np, name), type)
+}
+_BY_NAME["asfortranarray"] = _recording(creation.asarray)
+for _name, _f in _BY_NAME.items():
+    INSTEAD[id(getattr(np, _name))] = _f
+
+
+class _Module:
+    """A module whose creation functions record."""
+
+    def __init__(self, module: ModuleType) -> None:
+        self._module = module
+
+    def __getattr__(self, name: str) -> Any:
+        if self._module is np and name in _BY_NAME:
+            return _BY_NAME[name]
+        found = _instead(getattr(self._module, name))
+        setattr(self, name, found)
+        return found
+
+
+def _instead(value: Any) -> Any:
+    found = INSTEAD.get(id(value))
+    if found is not None:
+        return found
+    if isinstance(value, ModuleType) and value.__name__.partition(".")[0] == "numpy":
+        return _modules.setdefault(value.__name__, _Module(value))
+    if type(value) is FunctionType and value.__module__.partition(".")[0] == "numpy":
+        return _rebound(value)
+    return value
+
+
+def _namespace(names: dict[str, Any]) -> dict[str, Any]:
+    """Return a module's globals with what stands instead."""
+    found = _namespaces.get(id(names))
+    if found is None:
+        found = _namespaces[id(names)] = {}
+        for name, value in list(names.items()):
+            found[name] = value if name.startswith("__") else _instead(value)
+    return found
+
+
+def _rebound(f: FunctionType) -> FunctionType:
+    if f.__globals__ is globals():
+        return f
+    new = FunctionType(
+        f.__code__, _namespace(f.__globals__), f.__name__, f.__defaults__, f.__closure__
+    )
+    new.__kwdefaults__ = f.__kwdefaults__
+    return new
+
+
+def source_of(function: Any, overrides: Mapping[str, Any] | None = None) -> Callable[..., Any]:
+    """Return NumPy's Python implementation of a function, made to record.
+
+    Parameters
+    ----------
+    function : callable
+        A function of NumPy that is written in Python.
+    overrides : mapping, optional
+        Further names of its globals with what shall stand for them.
+    """
+    implementation = getattr(function, "_implementation", function)
+    new = _rebound(implementation)
+    if overrides:
+        names = {**new.__globals__, **overrides}
+        copied = FunctionType(new.__code__, names, new.__name__, new.__defaults__, new.__closure__)
+        copied.__kwdefaults__ = new.__kwdefaults__
+        return copied
+    return new
+
+
+def from_source(*functions: Any) -> None:
+    """Record functions of NumPy by running their own Python code; prepared at the first call."""
+    for function in functions:
+        implements(function)(_first_call(function))
+
+
+def _first_call(function: Any) -> Callable[..., Any]:
+    prepared: list[Callable[..., Any]] = []
+
+    def call(rec: Recorder, *args: Any, **kwargs: Any) -> Any:
+        if not prepared:
+            prepared.append(source_of(function))
+        return prepared[0](*args, **kwargs)
+
+    return call
+
+
+from_source(
+    np.append,
+    np.apply_along_axis,
+    np.apply_over_axes,
+    np.average,
+    np.block,
+    np.corrcoef,
+    np.cov,
+    np.cross,
+    np.delete,
+    np.diag,
+    np.diagflat,
+    np.diff,
+    np.dsplit,
+    np.ediff1d,
+    np.fill_diagonal,
+    np.fix,
+    np.gradient,
+    np.hsplit,
+    np.i0,
+    np.insert,
+    np.isclose,
+    np.ix_,
+    np.kron,
+    np.meshgrid,
+    np.nan_to_num,
+    np.nancumprod,
+    np.nancumsum,
+    np.nanmean,
+    np.nanprod,
+    np.nanstd,
+    np.nansum,
+    np.nanvar,
+    np.pad,
+    np.piecewise,
+    np.polyadd,
+    np.polyder,
+    np.polyfit,
+    np.polyint,
+    np.polymul,
+    np.polysub,
+    np.polyval,
+    np.put_along_axis,
+    np.resize,
+    np.select,
+    np.sinc,
+    np.take_along_axis,
+    np.tile,
+    np.trapezoid,
+    np.tril,
+    np.triu,
+    np.unwrap,
+    np.vander,
+    np.vsplit,
+)
