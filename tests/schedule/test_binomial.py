@@ -4,6 +4,7 @@ import itertools
 import pickle
 import time
 import tracemalloc
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -106,8 +107,18 @@ def test_the_first_action_of_the_longest_chain_comes_within_50_microseconds() ->
     assert min(first() for _ in range(20)) < 50e-6
 
 
+def test_a_million_steps_take_as_many_actions_as_theory_says() -> None:
+    advanced, kinds = 0, Counter[type]()
+    for action in binomial(10**6, 10):
+        kinds[type(action)] += 1
+        if type(action) is Advance:
+            advanced += action.stop - action.start
+    assert (advanced, kinds[Save], kinds[Discard]) == (11_647_922, 353_354, 353_354)
+    assert kinds[Record] == kinds[Reverse] == 10**6
+
+
 def test_a_pass_over_many_steps_takes_under_a_megabyte() -> None:
-    schedule = binomial(20_000, 10)
+    schedule = binomial(5_000, 10)
     tracemalloc.start()
     for _ in schedule:
         pass

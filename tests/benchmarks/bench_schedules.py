@@ -1,0 +1,304 @@
+"""Schedules side by side: ``python -m tests.benchmarks.bench_schedules [--quick]``.
+
+Ours, every class of checkpoint_schedules, and pyrevolve, as far as they are installed, on chains of
+10² … 10⁶ steps: evaluations of the step, seconds to make all actions, memory to hold meanwhile.
+Each one has a fresh process; one that needs longer than the limit is given up, and not asked for
+longer chains.
+"""
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass
+from math import isqrt
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+LENGTHS = (100, 1_000, 10_000, 100_000, 1_000_000)
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What one schedule of one length costs.
+
+    Attributes
+    ----------
+    evaluations : int
+        Steps run, plain and taped.
+    io : int
+        Checkpoints written to and read from a disk.
+    seconds : float
+        To make the schedule and all of its actions, in CPU time.
+    megabytes : float
+        Growth of the process meanwhile.
+    error : str
+        Why there is no result.
+    """
+
+    evaluations: int = 0
+    io: int = 0
+    seconds: float = float("nan")
+    megabytes: float = float("nan")
+    error: str = ""
+
+
+Make = Callable[[int], Iterable[Any]]
+Count = Callable[[Iterable[Any], int], tuple[int, int]]
+
+
+# --- ours -----------------------------------------------------------------------------------------
+
+
+def ours() -> dict[str, Make]:
+    """Our schedules by task and name."""
+    from revolve_ad import schedule as s
+
+    found: dict[str, Make] = {
+        "10 checkpoints | binomial": lambda n: s.binomial(n, 10),
+        "unknown length | online, 10 checkpoints": lambda n: Ended(s.online(10), n),
+        "reference | store_all": s.store_all,
+        "reference | periodic, √N": lambda n: s.periodic(n, isqrt(n)),
+    }
+    if hasattr(s, "mixed"):
+        found["10 states or tapes | mixed, 10 and the tape in use"] = lambda n: s.mixed(n, 11, 1, 1)
+    if hasattr(s, "multilevel"):
+        found["5 in RAM, 20 on disk | multilevel"] = lambda n: s.multilevel(
+            n, ram=5, disk=20, step=1, adjoint=1, write=2, read=2
+        )
+        found["5 in RAM, any on disk | multilevel"] = lambda n: s.multilevel(
+            n, ram=5, disk=None, step=1, adjoint=1, write=2, read=2
+        )
+    return found
+
+
+class Ended:
+    """An online schedule whose loop ends after `n_steps` steps."""
+
+    def __init__(self, schedule: Any, n_steps: int) -> None:
+        self.schedule, self.n_steps = schedule, n_steps
+
+    def __iter__(self) -> Iterator[Any]:
+        from revolve_ad.schedule.referee import play_until
+
+        return play_until(self.n_steps, iter(self.schedule))
+
+
+def count_ours(schedule: Iterable[Any], n: int) -> tuple[int, int]:
+    """Return evaluations and disk accesses."""
+    from revolve_ad.schedule import check
+
+    counts = check(list(schedule) if isinstance(schedule, Ended) else schedule, n)
+    return counts.advanced + counts.recorded, counts.disk_saved + counts.disk_restored
+
+
+# --- checkpoint_schedules -------------------------------------------------------------------------
+
+
+def theirs() -> dict[str, Make]:
+    """Every class of checkpoint_schedules; none where it isn't installed."""
+    try:
+        import checkpoint_schedules as cs
+    except ImportError:
+        return {}
+    disk = cs.StorageType.DISK
+    return {
+        "10 checkpoints | cs Revolve": lambda n: cs.Revolve(n, 10),
+        "10 checkpoints | cs Multistage": lambda n: cs.MultistageCheckpointSchedule(n, 10, 0),
+        "10 checkpoints | cs Multistage, revolve": lambda n: cs.MultistageCheckpointSchedule(
+            n, 10, 0, trajectory="revolve"
+        ),
+        "10 states or tapes | cs Mixed": lambda n: cs.MixedCheckpointSchedule(n, 10),
+        "5 in RAM, 20 on disk | cs HRevolve": lambda n: cs.HRevolve(n, 5, 20),
+        "5 in RAM, 20 on disk | cs Multistage": lambda n: cs.MultistageCheckpointSchedule(n, 5, 20),
+        "5 in RAM, any on disk | cs DiskRevolve": lambda n: cs.DiskRevolve(n, 5),
+        "5 in RAM, any on disk | cs PeriodicDiskRevolve": lambda n: cs.PeriodicDiskRevolve(n, 5),
+        "unknown length | cs TwoLevel, 10 checkpoints, period √N": lambda n: Finalised(
+            cs.TwoLevelCheckpointSchedule(isqrt(n), 10, binomial_storage=disk), n
+        ),
+        "reference | cs SingleMemory": lambda n: Finalised(cs.SingleMemoryStorageSchedule(), n),
+        "reference | cs SingleDisk": lambda n: Finalised(cs.SingleDiskStorageSchedule(), n),
+        "reference | cs None, no adjoint": lambda n: Finalised(cs.NoneCheckpointSchedule(), n),
+    }
+
+
+class Finalised:
+    """A schedule of theirs that is told of the end after `n_steps` steps."""
+
+    def __init__(self, schedule: Any, n_steps: int) -> None:
+        self.schedule, self.n_steps = schedule, n_steps
+
+    def __iter__(self) -> Iterator[Any]:
+        from checkpoint_schedules import Forward
+
+        running = True
+        for action in self.schedule:
+            yield action
+            if running and type(action) is Forward and action.n1 >= self.n_steps:
+                self.schedule.finalize(self.n_steps)
+                running = False
+
+
+def count_theirs(schedule: Iterable[Any], n: int) -> tuple[int, int]:
+    """Return evaluations and disk accesses."""
+    from checkpoint_schedules import Copy, EndReverse, Forward, Move, StorageType
+
+    evaluations = io = 0
+    for action in schedule:
+        if isinstance(action, Forward):
+            evaluations += min(action.n1, n) - action.n0
+            io += action.storage == StorageType.DISK and (action.write_ics or action.write_adj_deps)
+        elif isinstance(action, Copy | Move):
+            io += action.from_storage == StorageType.DISK
+        elif isinstance(action, EndReverse):
+            break
+    return evaluations, io
+
+
+# --- pyrevolve ------------------------------------------------------------------------------------
+
+
+def pyrevolve() -> dict[str, Make]:
+    """The schedulers of pyrevolve; none where it isn't installed."""
+    try:
+        from pyrevolve.schedulers import Architecture, CRevolve, HRevolve
+    except ImportError:
+        return {}
+
+    def hierarchical(n: int) -> Iterable[Any]:
+        ram, disk = SimpleNamespace(wd=0, rd=0, nckp=5), SimpleNamespace(wd=2, rd=2, nckp=20)
+        levels = Architecture([ram, disk])
+        return UntilTerminated(HRevolve(n, n, architecture=levels))
+
+    return {
+        "10 checkpoints | pyrevolve CRevolve": lambda n: UntilTerminated(CRevolve(10, n)),
+        "5 in RAM, 20 on disk | pyrevolve HRevolve": hierarchical,
+    }
+
+
+class UntilTerminated:
+    """The actions of a pyrevolve scheduler."""
+
+    def __init__(self, scheduler: Any) -> None:
+        self.scheduler = scheduler
+
+    def __iter__(self) -> Iterator[Any]:
+        from pyrevolve.schedulers import Action
+
+        while (action := self.scheduler.next()).type != Action.TERMINATE:
+            yield action
+
+
+def count_pyrevolve(schedule: Iterable[Any], n: int) -> tuple[int, int]:
+    """Return evaluations and disk accesses."""
+    from pyrevolve.schedulers import Action
+
+    evaluations = io = 0
+    for action in schedule:
+        if action.type == Action.ADVANCE:
+            evaluations += action.capo - action.old_capo
+        elif action.type in (Action.LASTFW, Action.REVERSE):
+            evaluations += 1  # both tape a step
+        elif action.type in (Action.TAKESHOT, Action.RESTORE):
+            io += action.storageIndex() == 1
+    return evaluations, io
+
+
+# --- the race -------------------------------------------------------------------------------------
+
+
+def entries() -> dict[str, tuple[Make, Count]]:
+    """All contestants by task and name."""
+    return {
+        **{name: (make, count_ours) for name, make in ours().items()},
+        **{name: (make, count_theirs) for name, make in theirs().items()},
+        **{name: (make, count_pyrevolve) for name, make in pyrevolve().items()},
+    }
+
+
+def measure(name: str, n: int) -> Result:
+    """Measure one contestant in this process."""
+    make, count = entries()[name]
+    _play(make(50))  # imports, and what Numba compiles for them
+    size = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    begin = time.process_time()
+    _play(make(n))
+    seconds = time.process_time() - begin
+    megabytes = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - size) / 1024
+    evaluations, io = count(make(n), n)
+    return Result(int(evaluations), int(io), seconds, megabytes)
+
+
+def _play(schedule: Iterable[Any]) -> None:
+    for action in schedule:
+        if type(action).__name__ == "EndReverse":  # some of theirs would begin again
+            break
+
+
+def measure_apart(name: str, n: int, limit: float) -> Result:
+    """Measure one contestant in a process of its own, given up after `limit` seconds."""
+    command = [sys.executable, "-m", "tests.benchmarks.bench_schedules", "--one", name, str(n)]
+    try:
+        done = subprocess.run(
+            command, cwd=ROOT, capture_output=True, text=True, timeout=limit, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return Result(error=f"> {limit:g} s")
+    if done.returncode:
+        reason = done.stderr.strip().splitlines() or ["killed"]
+        return Result(error=reason[-1][:60])
+    return Result(**json.loads(done.stdout.splitlines()[-1]))
+
+
+def race(
+    lengths: Iterable[int], limit: float, tasks: str
+) -> Iterator[tuple[str, str, int, Result]]:
+    """Yield task, name, length and result, task by task."""
+    names = sorted(name for name in entries() if tasks in name)
+    given_up: set[str] = set()
+    for task in dict.fromkeys(name.split(" | ")[0] for name in names):
+        for n in lengths:
+            for name in names:
+                if name.split(" | ")[0] != task or name in given_up:
+                    continue
+                result = measure_apart(name, n, limit)
+                if result.error:
+                    given_up.add(name)
+                yield task, name.split(" | ")[1], n, result
+
+
+def main(arguments: list[str] | None = None) -> list[tuple[str, str, int, Result]]:
+    """Print the table, a row as soon as it is known."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="up to 10,000 steps, 30 s each")
+    parser.add_argument("--limit", type=float, help="seconds for each, by default 120")
+    parser.add_argument("--one", nargs=2, metavar=("NAME", "N"), help=argparse.SUPPRESS)
+    parser.add_argument("--task", default="", help="only those with this in their name")
+    options = parser.parse_args(arguments)
+    if options.one:
+        print(json.dumps(asdict(measure(options.one[0], int(options.one[1])))))
+        return []
+    lengths = LENGTHS[:3] if options.quick else LENGTHS
+    limit = options.limit or (30.0 if options.quick else 120.0)
+    print("| task | schedule | N | evaluations / N | disk accesses / N | seconds | MB |")
+    print("|---|---|--:|--:|--:|--:|--:|")
+    rows = []
+    for row in race(lengths, limit, options.task):
+        task, name, n, r = row
+        measured = (
+            f"{r.error} | | | "
+            if r.error
+            else f"{r.evaluations / n:.3f} | {r.io / n:.3f} | {r.seconds:.4f} | {r.megabytes:.1f}"
+        )
+        print(f"| {task} | {name} | {n} | {measured} |", flush=True)
+        rows.append(row)
+    return rows
+
+
+if __name__ == "__main__":
+    main()
