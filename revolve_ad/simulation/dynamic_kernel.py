@@ -1,0 +1,110 @@
+"""The kernel of a step whose tape depends on values: it is recorded again to be reversed."""
+
+from collections.abc import Callable
+from typing import Any, final
+
+import numpy as np
+
+from revolve_ad.errors import TracedValueError
+from revolve_ad.simulation.form import Form
+from revolve_ad.simulation.kernel import Gradients
+from revolve_ad.simulation.layout import Leaves
+from revolve_ad.simulation.recording import RoleTape, record_step
+from revolve_ad.simulation.stepping import Stepper
+from revolve_ad.simulation.tape_kernel import Pullback, as_inputs
+
+__all__ = ["DynamicKernel"]
+
+
+@final
+class DynamicKernel:
+    """Steps by the user's function, reversed by a tape of just that step; see `Kernel`.
+
+    Parameters
+    ----------
+    step : callable
+        The user's step.
+    first : RoleTape
+        A tape of it, whose sizes stand for all of them in the plan.
+    form : Form
+        What the arguments look like.
+    params, inputs : list
+        Their leaves.
+    """
+
+    __slots__ = (
+        "_first",
+        "_form",
+        "_gradients",
+        "_inputs",
+        "_params",
+        "_step",
+        "_values",
+        "advance",
+    )
+
+    def __init__(
+        self,
+        step: Callable[..., Any],
+        first: RoleTape,
+        form: Form,
+        params: list[Any],
+        inputs: list[Any],
+    ) -> None:
+        self._step = step
+        self._first = first
+        self._form = form
+        self._params = params
+        self._inputs = inputs
+        self._values = as_inputs(form.params, params)
+        self.advance = Stepper(step, form, params, inputs).advance
+        self._gradients: Gradients | None = None
+
+    def bind_gradients(self, gradients: Gradients) -> None:
+        """See `Kernel.bind_gradients`."""
+        self._gradients = gradients
+
+    @property
+    def tape_bytes(self) -> int:
+        """The bytes of a state: the step is recorded again from it."""
+        return self._form.state.nbytes
+
+    @property
+    def workspace_bytes(self) -> int:
+        """What the first tape needs; a later one may need more."""
+        return self._first.reverse.bytes
+
+    def record(self, state: Leaves, start: int, stop: int, tapes: list[Leaves]) -> Leaves:
+        """See `Kernel.record`."""
+        advance = self.advance
+        for k in range(start, stop):
+            tapes.append([leaf.copy() for leaf in state])
+            state = advance(state, k, k + 1)
+        return state
+
+    def reverse(self, tapes: list[Leaves], start: int, stop: int, cotangent: Leaves) -> Leaves:
+        """See `Kernel.reverse`."""
+        for k in range(stop - 1, start - 1, -1):
+            cotangent = self.record_and_reverse(tapes.pop(), k, cotangent)
+        return cotangent
+
+    def record_and_reverse(self, state: Leaves, k: int, cotangent: Leaves) -> Leaves:
+        """See `Kernel.record_and_reverse`."""
+        assert self._gradients is not None
+        form = self._form
+        tape, _, hidden = record_step(self._step, form, state, self._params, self._inputs, k)
+        if hidden:
+            raise refuse_hidden()
+        row = [] if form.inputs is None else [leaf[k] for leaf in self._inputs]
+        rows = [] if form.inputs is None else as_inputs(form.inputs.rows, row)
+        values = [*form.state.numpy(state), *self._values, np.int64(k), *rows]
+        return Pullback(tape)(values, k, cotangent, self._gradients, 0)
+
+
+def refuse_hidden() -> TracedValueError:
+    """Return the error for a step that depends on values and reads a traced value."""
+    return TracedValueError(
+        "the step branches on values, so that it is recorded again at each step, and it reads a "
+        "value of the function around the simulation, which is gone by then. Pass that value to "
+        "the simulation in params=."
+    )

@@ -1,0 +1,44 @@
+"""Tests arrays for NaN and Inf, at the cost of one pass over them."""
+
+from collections.abc import Sequence
+from math import isfinite
+
+import numpy as np
+
+from revolve_ad.errors import NonFiniteError
+from revolve_ad.simulation.layout import Array, Layout
+
+__all__ = ["first_bad", "require_finite"]
+
+_vdot = np.vdot
+
+
+def first_bad(leaves: Sequence[Array]) -> int | None:
+    """Return the position of the first leaf with NaN or Inf; None if there is none."""
+    for i, leaf in enumerate(leaves):
+        # The sum of squares is finite only if every element is; it may overflow when they are
+        # finite, and only then is every one looked at.
+        if leaf.dtype.kind in "fc" and not isfinite(_vdot(leaf, leaf).real):
+            if not np.isfinite(leaf).all():
+                return i
+    return None
+
+
+def require_finite(leaves: Sequence[Array], layout: Layout, where: str) -> None:
+    """Raise `NonFiniteError` that names the leaf, and where it was found."""
+    bad = first_bad(leaves)
+    if bad is not None:
+        raise NonFiniteError(describe(leaves[bad], layout.paths[bad], where))
+
+
+def describe(leaf: Array, path: str, where: str) -> str:
+    """Return the message for a leaf that holds NaN or Inf."""
+    flat = np.isfinite(leaf).ravel()
+    n_bad = int(flat.size - np.count_nonzero(flat))
+    first = tuple(int(i) for i in np.unravel_index(int(np.argmin(flat)), leaf.shape))
+    at = f"{path}{list(first)}" if leaf.ndim else path
+    kind = "element is" if n_bad == 1 else "elements are"
+    return (
+        f"{where}: {n_bad} of {flat.size} {kind} NaN or Inf, the first at {at} "
+        f"({leaf[first]}). Shorten the time step, or bound the params."
+    )

@@ -1,0 +1,220 @@
+"""One gradient of one run: forward now, in reverse when the cotangents come."""
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple, final
+
+from revolve_ad.schedule import Level
+from revolve_ad.simulation.ending import Ending
+from revolve_ad.simulation.finiteness import require_finite
+from revolve_ad.simulation.kernel import Gradients
+from revolve_ad.simulation.layout import Leaves
+from revolve_ad.simulation.ledger import Ledger
+from revolve_ad.simulation.lookout import Look, Lookout
+from revolve_ad.simulation.model import Model
+from revolve_ad.simulation.observations import Observations
+from revolve_ad.simulation.plan import Plan
+from revolve_ad.simulation.planning import plan_gradient
+from revolve_ad.simulation.progress import Progress
+from revolve_ad.simulation.replay import Replays, sampled_states
+from revolve_ad.simulation.report import Report
+from revolve_ad.simulation.settings import Settings
+from revolve_ad.simulation.shelf import Shelf
+from revolve_ad.simulation.stepcheck import StepCheck
+from revolve_ad.simulation.sweep import Crew, Sweep
+from revolve_ad.storage import Ram, Storage
+
+__all__ = ["Arguments", "Gradient", "Pulled"]
+
+
+@dataclass(frozen=True, slots=True)
+class Arguments:
+    """The plain leaves that one call was given."""
+
+    state: list[Any]
+    params: list[Any]
+    inputs: list[Any]
+    hidden: list[Any]
+
+
+class Pulled(NamedTuple):
+    """What a reverse sweep returns: a cotangent for each leaf of the arguments."""
+
+    state: Leaves
+    params: Leaves
+    inputs: Leaves
+    hidden: Leaves
+
+
+@final
+class Gradient:
+    """One gradient under way.
+
+    Parameters
+    ----------
+    settings : Settings
+        Of the simulation.
+    model : Model
+        What it computes for arguments of this form.
+    arguments : Arguments
+        The leaves; they are read, not kept.
+    fresh : bool
+        Whether the model was recorded for this very call.
+    careful : bool
+        Test every state and cotangent for NaN and Inf, to find the first.
+
+    Attributes
+    ----------
+    plan : Plan
+        What it will do.
+    report : Report
+        What it has done, so far.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        model: Model,
+        arguments: Arguments,
+        *,
+        fresh: bool = True,
+        careful: bool = False,
+    ) -> None:
+        self._settings = settings
+        self._model = model
+        form = model.form
+        kernel = model.kernel(arguments.params, arguments.inputs, arguments.hidden)
+        observer = model.observer(arguments.params, arguments.hidden)
+        n_steps = settings.steps
+        self.plan: Plan = plan_gradient(settings, model, kernel, observer)
+        self._ledger = Ledger(None if settings.schedule is not None else self.plan.budget)
+        for holder, size in self.plan.sizes.fixed.items():
+            self._ledger.set(holder, size)
+        self._replays = Replays(form.state)
+        self._check = StepCheck(
+            model.original(arguments.params, arguments.inputs), kernel, form.state, fresh=fresh
+        )
+        self._observations: Observations | None = None
+        lookers: list[tuple[Any, Look]] = []
+        if careful:
+            lookers.append((range(settings.max_steps + 1), self._require_finite))
+        check = settings.replay_check
+        if check != "off" and self._check.wanted:
+            lookers.append((self._check.states(n_steps, check), self._check.look))
+        if observer is not None:
+            seen = settings.observed(n_steps)
+            self._observations = Observations(observer, seen, known=n_steps is not None)
+            lookers.append((seen, self._observations.see))
+        lookers.append((sampled_states(n_steps, check), self._replays.remember))
+        self._sweep = Sweep(
+            Crew(
+                kernel=kernel,
+                layout=form.state,
+                ending=Ending(
+                    n_steps,
+                    settings.max_steps,
+                    form.state,
+                    settings.until,
+                    form.params.build_read_only(arguments.params[: len(form.params.shapes)]),
+                ),
+                lookout=Lookout(lookers),
+                observations=self._observations,
+                replays=self._replays,
+                ledger=self._ledger,
+                progress=Progress(settings.progress, _executed(self.plan)),
+                careful=careful,
+            ),
+            iter(self.plan.schedule),
+            self._storages(),
+        )
+        self._reversed = False
+
+    def forward(self, state: list[Any]) -> tuple[Leaves, Leaves]:
+        """Run from the leaves of state 0; return those of state N and of the observations."""
+        form = self._model.form
+        final = self._sweep.forward(form.state.copy_in(state))
+        observed = [] if self._observations is None else self._observations.finish()
+        return final, observed
+
+    @property
+    def live(self) -> bool:
+        """Whether it can be reversed: once."""
+        return not self._reversed
+
+    def abandon(self) -> None:
+        """Let go of all that is held; a pullback begins afresh."""
+        self._reversed = True
+        self._sweep.abandon()
+
+    @property
+    def n_observed(self) -> int:
+        """Number of observed states, before `reverse`."""
+        return 0 if self._observations is None else self._observations.count
+
+    @property
+    def n_steps(self) -> int:
+        """Number of steps of the run."""
+        return self._sweep.n_steps
+
+    def reverse(self, arguments: Arguments, final: Leaves, observed: Leaves) -> Pulled:
+        """Pull cotangents back.
+
+        Parameters
+        ----------
+        arguments : Arguments
+            Those of `forward` again, bit for bit.
+        final : list of ndarray
+            The cotangent of state N, in memory of our own.
+        observed : list of ndarray
+            The cotangents of the observations.
+        """
+        self._reversed = True
+        form = self._model.form
+        gradients = Gradients(form)
+        # Bound afresh: the recorder may have lent the arrays of the first sweep to others since.
+        kernel = self._model.kernel(arguments.params, arguments.inputs, arguments.hidden)
+        kernel.bind_gradients(gradients)
+        if self._observations is not None:
+            observer = self._model.observer(arguments.params, arguments.hidden)
+            assert observer is not None
+            observer.bind_gradients(gradients)
+            self._observations.observer = observer
+        cotangent = self._sweep.reverse(kernel, final, observed)
+        return Pulled(
+            cotangent,
+            gradients.params.result(),
+            [] if gradients.inputs is None else gradients.inputs.result(),
+            gradients.hidden.result(),
+        )
+
+    @property
+    def report(self) -> Report:
+        """What has been done so far."""
+        counters = self._sweep.counters
+        return Report(
+            steps=self._sweep.n_steps,
+            advanced=counters.advanced,
+            recorded=counters.recorded,
+            checked=self._check.count,
+            compared=self._replays.compared,
+            saved=counters.saved,
+            restored=counters.restored,
+            peak_checkpoints=counters.peak_checkpoints,
+            peak_bytes=self._ledger.peak_bytes,
+            peak_holders=self._ledger.holders,
+            budget=self.plan.budget,
+            forward_seconds=counters.forward_seconds,
+            reverse_seconds=counters.reverse_seconds,
+            schedule=self.plan.schedule,
+        )
+
+    def _storages(self) -> dict[Level, Storage]:
+        given = self._settings.storage
+        storage: Storage = Ram() if given is None else Shelf(given)
+        return {Level.RAM: storage, Level.DISK: storage}
+
+    def _require_finite(self, k: int, state: Leaves) -> None:
+        require_finite(state, self._model.form.state, f"state {k}")
+
+
+def _executed(plan: Plan) -> int | None:
+    return None if plan.counts is None else plan.counts.advanced + plan.counts.recorded

@@ -1,0 +1,225 @@
+"""What a simulation computes for arguments of one form: it makes kernels and observers."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol, final
+
+from revolve_ad.errors import NotDifferentiableError
+from revolve_ad.simulation.dynamic_kernel import DynamicKernel, refuse_hidden
+from revolve_ad.simulation.form import Form
+from revolve_ad.simulation.kernel import Kernel, Observer
+from revolve_ad.simulation.layout import Layout, Leaves
+from revolve_ad.simulation.recording import RoleTape, record_observe, record_step
+from revolve_ad.simulation.stepping import Stepper
+from revolve_ad.simulation.tape_kernel import TapeKernel, TapeObserver
+from revolve_ad.simulation.user_kernel import UserKernel
+from revolve_ad.simulation.user_step import Step
+
+__all__ = ["Model", "TapeModel", "UserModel", "record_model"]
+
+
+class Model(Protocol):
+    """The step and the observation of one call."""
+
+    @property
+    def form(self) -> Form:
+        """The layouts of the arguments."""
+
+    @property
+    def observation(self) -> Layout | None:
+        """The layout of one observation; None without `observe`."""
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What the plan should say about it."""
+
+    def kernel(self, params: list[Any], inputs: list[Any], hidden: list[Any]) -> Kernel:
+        """Return the steps, bound to these leaves."""
+
+    def observer(self, params: list[Any], hidden: list[Any]) -> Observer | None:
+        """Return the observation, bound to these leaves; None without `observe`."""
+
+    def original(self, params: list[Any], inputs: list[Any]) -> Stepper | None:
+        """Return the user's step to compare a tape with; None where there is nothing to compare."""
+
+    @property
+    def is_compared(self) -> bool:
+        """Whether there is a user's step to compare a tape with."""
+
+    def tangent(self) -> "Model":
+        """Return the model of the pairs (value, tangent)."""
+
+
+@final
+@dataclass(frozen=True, eq=False, slots=True)
+class TapeModel:
+    """A recorded step.
+
+    Attributes
+    ----------
+    form : Form
+        The layouts of the arguments.
+    step : RoleTape
+        The tape of a step.
+    seen : RoleTape or None
+        The tape of an observation.
+    function : callable or None
+        The step itself; None for a derived model, which has no Python function.
+    """
+
+    form: Form
+    step: RoleTape
+    seen: RoleTape | None
+    function: Callable[..., Any] | None
+
+    @property
+    def observation(self) -> Layout | None:
+        """See `Model.observation`."""
+        return None if self.seen is None else self.seen.result
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """See `Model.remarks`."""
+        where = self.step.tape.depends_on_values
+        if where is None:
+            return ()
+        return (
+            f"the step depends on values ({where}), so it is recorded afresh each time it is "
+            "reversed. If that line indexes an array by k, pass the array as inputs=.",
+        )
+
+    def kernel(self, params: list[Any], inputs: list[Any], hidden: list[Any]) -> Kernel:
+        """See `Model.kernel`."""
+        if self.step.tape.depends_on_values is not None:
+            if self.function is None:
+                raise NotDifferentiableError(
+                    "a second derivative through a step that depends on values "
+                    f"({self.step.tape.depends_on_values}) isn't available; write the branch with "
+                    "np.where, or take differences of the gradient."
+                )
+            return DynamicKernel(self.function, self.step, self.form, params, inputs)
+        return TapeKernel(self.step, self.form, params, inputs, hidden)
+
+    def observer(self, params: list[Any], hidden: list[Any]) -> Observer | None:
+        """See `Model.observer`."""
+        if self.seen is None:
+            return None
+        if self.seen.tape.depends_on_values is not None:
+            raise NotDifferentiableError(
+                f"observe depends on values ({self.seen.tape.depends_on_values}): write the branch "
+                "with np.where, or observe more and choose outside of the simulation."
+            )
+        return TapeObserver(self.seen, self.form, params, hidden)
+
+    def original(self, params: list[Any], inputs: list[Any]) -> Stepper | None:
+        """See `Model.original`."""
+        if not self.is_compared:
+            return None
+        assert self.function is not None
+        return Stepper(self.function, self.form, params, inputs)
+
+    @property
+    def is_compared(self) -> bool:
+        """See `Model.is_compared`."""
+        # With hidden params the function reads traced values, which are gone after the recording;
+        # it was recorded for this very call then.
+        fixed = self.step.tape.depends_on_values is None and not self.form.hidden.shapes
+        return self.function is not None and fixed
+
+    def tangent(self) -> "TapeModel":
+        """See `Model.tangent`."""
+        form = self.form
+        doubled = Form(
+            form.state.doubled,
+            form.params.doubled,
+            None if form.inputs is None else form.inputs.doubled,
+            form.hidden.doubled,
+        )
+        seen = None if self.seen is None else self.seen.tangent
+        return TapeModel(doubled, self.step.tangent, seen, None)
+
+
+@final
+@dataclass(frozen=True, eq=False, slots=True)
+class UserModel:
+    """A step whose derivative the user gives; `observe` is recorded.
+
+    Attributes
+    ----------
+    form : Form
+        The layouts of the arguments.
+    step : Step
+        The step.
+    seen : RoleTape or None
+        The tape of an observation.
+    """
+
+    form: Form
+    step: Step
+    seen: RoleTape | None
+
+    @property
+    def observation(self) -> Layout | None:
+        """See `Model.observation`."""
+        return None if self.seen is None else self.seen.result
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """See `Model.remarks`."""
+        return ()
+
+    def kernel(self, params: list[Any], inputs: list[Any], hidden: list[Any]) -> Kernel:
+        """See `Model.kernel`."""
+        return UserKernel(self.step, self.form, params, inputs)
+
+    def observer(self, params: list[Any], hidden: list[Any]) -> Observer | None:
+        """See `Model.observer`."""
+        return None if self.seen is None else TapeObserver(self.seen, self.form, params, hidden)
+
+    def original(self, params: list[Any], inputs: list[Any]) -> Stepper | None:
+        """See `Model.original`."""
+        return None
+
+    @property
+    def is_compared(self) -> bool:
+        """See `Model.is_compared`."""
+        return False
+
+    def tangent(self) -> "Model":
+        """See `Model.tangent`."""
+        raise NotDifferentiableError("not yet")
+
+
+def record_model(
+    step: Callable[..., Any],
+    observe: Callable[..., Any] | None,
+    form: Form,
+    state: Leaves,
+    params: list[Any],
+    inputs: list[Any],
+) -> tuple[Model, tuple[Any, ...]]:
+    """Record a step and an observation at state 0.
+
+    Returns
+    -------
+    model : Model
+        What they compute.
+    hidden : tuple
+        The traced values of an outer recording that they read, the step's first.
+    """
+    hidden: tuple[Any, ...] = ()
+    recorded: RoleTape | None = None
+    if not (isinstance(step, Step) and step.has_vjp):
+        function = step.function if isinstance(step, Step) else step
+        recorded, _, hidden = record_step(function, form, state, params, inputs, 0)
+        if hidden and recorded.tape.depends_on_values is not None:
+            raise refuse_hidden()
+    seen: RoleTape | None = None
+    if observe is not None:
+        seen, _, more = record_observe(observe, form, state, params, 0)
+        hidden += more
+    form = Form(form.state, form.params, form.inputs, Layout.of(hidden, "hidden")[1])
+    if recorded is None:
+        assert isinstance(step, Step)
+        return UserModel(form, step, seen), hidden
+    return TapeModel(form, recorded, seen, step), hidden

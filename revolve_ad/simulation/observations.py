@@ -1,0 +1,126 @@
+"""Collects what `observe` sees along the first sweep, and hands its cotangents back in reverse."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, final
+
+import numpy as np
+
+from revolve_ad.errors import NotDifferentiableError
+from revolve_ad.simulation.blame import blame
+from revolve_ad.simulation.form import Form
+from revolve_ad.simulation.kernel import Gradients, Observer
+from revolve_ad.simulation.layout import Layout, Leaves
+
+__all__ = ["Observations", "PlainObserver"]
+
+
+@final
+class PlainObserver:
+    """Calls the user's `observe` itself; it has no reverse.
+
+    Parameters
+    ----------
+    observe : callable
+        ``(state, params, k) -> observation``.
+    form : Form
+        What the arguments look like.
+    params : list
+        The leaves of the params.
+    """
+
+    __slots__ = ("_layout", "_observe", "_params", "layout")
+
+    def __init__(self, observe: Callable[..., Any], form: Form, params: list[Any]) -> None:
+        self._observe = observe
+        self._layout = form.state
+        self._params = form.params.build_read_only(params)
+        self.layout: Layout | None = None
+
+    def observe(self, state: Sequence[Any], k: int) -> Leaves:
+        """See `Observer.observe`."""
+        try:
+            value = self._observe(self._layout.build_read_only(state), self._params, k)
+            if self.layout is None:
+                leaves, self.layout = Layout.of(value, "observation")
+                return self.layout.copy_in(leaves)
+            return self.layout.adopt(value, f"observe at state {k}")
+        except Exception as error:
+            blame(error, f"observe at state {k}")
+            raise
+
+    def reverse(self, state: Sequence[Any], k: int, cotangent: Leaves) -> Leaves:
+        """Raise: there is no tape of it."""
+        raise NotDifferentiableError("a plain observer has no reverse")
+
+    def bind_gradients(self, gradients: Gradients) -> None:
+        """Do nothing: there is no reverse."""
+
+
+@final
+class Observations:
+    """The observations of one run, stacked along a new leading axis.
+
+    Parameters
+    ----------
+    observer : Observer
+        Sees one state.
+    indices : range or tuple of int
+        The states to see, increasing; those beyond the last state are left out at the end.
+    known : bool
+        Whether all of them will be reached, so that their arrays can be made at once.
+    """
+
+    __slots__ = ("_given", "_indices", "_known", "_rows", "count", "observer", "stacked")
+
+    def __init__(self, observer: Observer, indices: Sequence[int], *, known: bool) -> None:
+        self.observer = observer
+        self._indices = indices
+        self._known = known
+        self._rows: list[Leaves] = []
+        self._given: Leaves = []
+        self.count = 0
+        self.stacked: Leaves = []
+
+    @property
+    def nbytes(self) -> int:
+        """The bytes of the observations and of their cotangents."""
+        rows = sum(leaf.nbytes for row in self._rows for leaf in row)
+        return rows + sum(leaf.nbytes for leaf in (*self.stacked, *self._given))
+
+    @property
+    def last(self) -> int:
+        """The last state that was observed; -1 if there is none."""
+        return self._indices[self.count - 1] if self.count else -1
+
+    def see(self, k: int, state: Sequence[Any]) -> None:
+        """Observe state `k`, the next one in order."""
+        row = self.observer.observe(state, k)
+        if not self._known:
+            self._rows.append(row)
+        elif not self.stacked:
+            n = len(self._indices)
+            self.stacked = [np.empty((n, *leaf.shape), leaf.dtype) for leaf in row]
+        if self._known:
+            for all_rows, leaf in zip(self.stacked, row, strict=True):
+                all_rows[self.count] = leaf
+        self.count += 1
+
+    def finish(self) -> Leaves:
+        """Return the stacked leaves, when the last state has been seen."""
+        if self._rows:
+            self.stacked = [np.stack(leaves) for leaves in zip(*self._rows, strict=True)]
+            self._rows = []
+        return self.stacked
+
+    def backwards(self, cotangents: Leaves) -> Iterator[int]:
+        """Take the cotangents of the stacked leaves; return the observed states, last first."""
+        self._given = cotangents
+        self.stacked = []  # the caller has them
+        return iter(self._indices[i] for i in range(self.count - 1, -1, -1))
+
+    def reverse(self, k: int, state: Sequence[Any]) -> Leaves:
+        """Return what the observation of state `k`, the last one left, adds to its cotangent."""
+        self.count -= 1
+        # Copies: the observer may use up what it is given.
+        row = [np.array(leaf[self.count]) for leaf in self._given]
+        return self.observer.reverse(state, k, row)

@@ -1,0 +1,305 @@
+"""A simulation as one differentiable operation on a tape.
+
+    final state, observations, steps, token = simulate(state, params, inputs, hidden)
+
+The token stands for the sweep that has played its forward part.  The vjp emits an operation that
+is given the token, the arguments again, and the cotangents: it plays the rest of that sweep or, if
+that was done before or there is no sweep (inside of a recorded step), begins one at state 0.
+"""
+
+import weakref
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, NoReturn, final
+
+import numpy as np
+
+from revolve_ad.ad.builder import Symbol
+from revolve_ad.ad.recorder import paused
+from revolve_ad.ad.rules.table import define_rules
+from revolve_ad.ad.tape import ArrayType, Primitive
+from revolve_ad.errors import NonFiniteError, NotDifferentiableError
+from revolve_ad.simulation.evaluation import evaluate
+from revolve_ad.simulation.gradient import Arguments, Gradient, Pulled
+from revolve_ad.simulation.layout import Layout, Leaves
+from revolve_ad.simulation.model import Model
+from revolve_ad.simulation.run import Record
+from revolve_ad.simulation.settings import Settings
+
+__all__ = ["SIMULATE", "Call"]
+
+
+@final
+@dataclass(eq=False, slots=True)
+class Call:
+    """One call of a simulation: the static parameter of the operation.
+
+    Attributes
+    ----------
+    settings : Settings
+        Of the simulation.
+    model : Model
+        What it computes.
+    keep : bool
+        Whether a gradient will be asked for, so that the run keeps checkpoints.
+    fresh : bool
+        Whether the model was recorded for this call.
+    record : Record
+        Where the report goes.
+    n_steps, n_observed : int or None
+        Known after the first evaluation.
+    primal : Call or None
+        Of a call of pairs: the call whose tangent it is.
+    """
+
+    settings: Settings
+    model: Model
+    keep: bool
+    fresh: bool = True
+    record: Record = field(default_factory=Record)
+    last: Record = field(default_factory=Record)
+    n_steps: int | None = None
+    n_observed: int | None = None
+    primal: "Call | None" = None
+    _gradient: "weakref.ref[Gradient] | None" = None
+
+    def keeps(self, gradient: Gradient) -> None:
+        """Remember the sweep that holds checkpoints, as long as somebody else does."""
+        self._gradient = weakref.ref(gradient)
+
+    def release(self) -> None:
+        """Free the checkpoints of the call whose tangent this is: its own sweep does their work."""
+        if self.primal is not None and self.primal._gradient is not None:
+            held = self.primal._gradient()
+            if held is not None:
+                held.abandon()
+
+    def __repr__(self) -> str:
+        steps = self.settings.steps
+        return f"{self.settings.step!r}, {'until' if steps is None else steps}"
+
+    @property
+    def groups(self) -> tuple[Layout, ...]:
+        """The layouts of the operands: of the state, params, inputs and hidden params."""
+        form = self.model.form
+        inputs = () if form.inputs is None else (form.inputs,)
+        return (form.state, form.params, *inputs, form.hidden)
+
+    def arguments(self, values: Sequence[Any]) -> Arguments:
+        """Return the operands by their roles."""
+        form = self.model.form
+        rest = list(values)
+        a = len(form.state.shapes)
+        b = a + len(form.params.shapes)
+        c = b + (0 if form.inputs is None else len(form.inputs.shapes))
+        return Arguments(rest[:a], rest[a:b], rest[b:c], rest[c:])
+
+    @property
+    def n_final(self) -> int:
+        """How many results are leaves of the final state."""
+        return len(self.model.form.state.shapes)
+
+    @property
+    def n_seen(self) -> int:
+        """How many results are stacked leaves of observations."""
+        row = self.model.observation
+        return 0 if row is None else len(row.shapes)
+
+    def types(self) -> tuple[ArrayType, ...]:
+        """Return the types of the results."""
+        form, row = self.model.form, self.model.observation
+        found = list(map(ArrayType, form.state.shapes, form.state.dtypes))
+        if row is not None:
+            n = self.n_observed
+            if n is None:
+                n = len(self.settings.observed(self.settings.steps))
+            found += [ArrayType((n, *s), d) for s, d in zip(row.shapes, row.dtypes, strict=True)]
+        found.append(ArrayType((), np.dtype(np.int64)))
+        found.append(ArrayType((), np.dtype(object)))
+        return tuple(found)
+
+    def tangent(self) -> "Call":
+        """Return the call of the pairs (value, tangent), with as many steps as this one had."""
+        settings = self.settings
+        if settings.steps is None and self.n_steps is not None:
+            settings = replace(settings, until=None, steps=self.n_steps, max_steps=self.n_steps)
+            if settings.observe_at is not None:
+                at = tuple([k for k in settings.observe_at if k <= self.n_steps])
+                settings = replace(settings, observe_at=at)
+        return Call(settings, self.model.tangent(), keep=False, last=self.last, primal=self)
+
+
+def _simulate(*operands: Any) -> tuple[Any, ...]:
+    *values, call = operands
+    arguments = call.arguments(values)
+    state = call.model.form.state
+    gradient: Gradient | None = None
+    call.release()
+    with paused():
+        if call.keep:
+            gradient = Gradient(call.settings, call.model, arguments, fresh=call.fresh)
+            try:
+                final, observed = gradient.forward(arguments.state)
+            except NonFiniteError:
+                _value(call, arguments, careful=True)
+                raise
+            n_steps = gradient.n_steps
+            call.keeps(gradient)
+        else:
+            final, observed, report = _value(call, arguments)
+            n_steps = report.steps
+    call.n_steps = n_steps
+    if observed:
+        call.n_observed = len(observed[0])
+    return (*state.numpy(final), *observed, np.int64(n_steps), gradient)
+
+
+def _value(call: Call, arguments: Arguments, *, careful: bool = False) -> Any:
+    kernel = call.model.kernel(arguments.params, arguments.inputs, arguments.hidden)
+    observer = call.model.observer(arguments.params, arguments.hidden)
+    return evaluate(
+        call.settings,
+        call.model.form,
+        kernel.advance,
+        observer,
+        arguments.state,
+        arguments.params,
+        careful=careful,
+    )
+
+
+def _reverse(*operands: Any) -> tuple[Any, ...]:
+    *values, call, given = operands
+    n_cotangents = len(given)
+    cotangents = dict(zip(given, values[len(values) - n_cotangents :], strict=True))
+    values = values[: len(values) - n_cotangents]
+    gradient = values.pop(0) if call.keep else None
+    arguments = call.arguments(values)
+    call.release()
+    with paused():
+        if gradient is None or not gradient.live:
+            gradient = Gradient(call.settings, call.model, arguments)
+            gradient.forward(arguments.state)
+        try:
+            pulled = _pull(call, gradient, arguments, cotangents)
+        except NonFiniteError:
+            again = Gradient(call.settings, call.model, arguments, careful=True)
+            again.forward(arguments.state)
+            _pull(call, again, arguments, cotangents)
+            raise
+    call.record.report = call.last.report = gradient.report
+    parts = [*pulled.state, *pulled.params, *pulled.inputs, *pulled.hidden]
+    flags = [flag for group in call.groups for flag in group.differentiable]
+    shapes = [shape for group in call.groups for shape in group.shapes]
+    return tuple(
+        [
+            part if shape else part[()]
+            for part, flag, shape in zip(parts, flags, shapes, strict=True)
+            if flag
+        ]
+    )
+
+
+def _pull(
+    call: Call, gradient: Gradient, arguments: Arguments, cotangents: dict[int, Any]
+) -> Pulled:
+    form, row = call.model.form, call.model.observation
+    final = _cotangent(form.state.cotangents, cotangents, 0, ())
+    observed: Leaves = []
+    if row is not None:
+        observed = _cotangent(row.cotangents, cotangents, call.n_final, (gradient.n_observed,))
+    return gradient.reverse(arguments, final, observed)
+
+
+def _cotangent(
+    layout: Layout, cotangents: dict[int, Any], offset: int, leading: tuple[int, ...]
+) -> Leaves:
+    """Return the cotangents of some results in memory of our own; zeros where none is given."""
+    return [
+        np.array(cotangents[offset + i], dtype, order="C", copy=True)
+        if offset + i in cotangents
+        else np.zeros((*leading, *shape), dtype)
+        for i, (shape, dtype) in enumerate(zip(layout.shapes, layout.dtypes, strict=True))
+    ]
+
+
+def _reverse_types(*operands: Any) -> tuple[ArrayType, ...]:
+    call = operands[-2]
+    return tuple(
+        [
+            ArrayType(shape, dtype)
+            for group in call.groups
+            for shape, dtype, flag in zip(
+                group.shapes, group.dtypes, group.differentiable, strict=True
+            )
+            if flag
+        ]
+    )
+
+
+SIMULATE = Primitive(
+    "simulate", _simulate, infer=lambda *operands: operands[-1].types(), params=("call",)
+)
+
+SIMULATE_REVERSE = Primitive(
+    "simulate_reverse", _reverse, infer=_reverse_types, params=("call", "given")
+)
+
+
+def _simulate_vjp(
+    g: Any, y: Symbol, xs: Sequence[Symbol], params: tuple[Any, ...]
+) -> Sequence[Symbol | None]:
+    (call,) = params
+    given = tuple(sorted(g))
+    token = [y.item(call.n_final + call.n_seen + 1)] if call.keep else []
+    operands = [*token, *xs, *(g[i] for i in given)]
+    builder = y.builder
+    whole = Symbol(
+        builder, builder.apply(SIMULATE_REVERSE, [x.id for x in operands], (call, given))
+    )
+    flags = [flag for group in call.groups for flag in group.differentiable]
+    numbers = iter(range(sum(flags)))
+    return [whole.item(next(numbers)) if flag else None for flag in flags]
+
+
+def _simulate_jvp(
+    ts: Sequence[Symbol | None], y: Symbol, xs: Sequence[Symbol], params: tuple[Any, ...]
+) -> dict[int, Symbol]:
+    (call,) = params
+    builder = y.builder
+    pair = call.tangent()
+    operands: list[int] = []
+    start = 0
+    for group in call.groups:
+        stop = start + len(group.shapes)
+        operands += [x.id for x in xs[start:stop]]
+        for x, t, flag in zip(xs[start:stop], ts[start:stop], group.differentiable, strict=True):
+            if flag:
+                operands.append(builder.literal(0, x.dtype, x.shape) if t is None else t.id)
+        start = stop
+    whole = Symbol(builder, builder.apply(SIMULATE, operands, (pair,)))
+    tangents: dict[int, Symbol] = {}
+    layouts = [call.model.form.state]
+    if call.model.observation is not None:
+        layouts.append(call.model.observation)
+    offset = pair_offset = 0
+    for layout in layouts:
+        n = len(layout.shapes)
+        number = pair_offset + n
+        for i, flag in enumerate(layout.differentiable):
+            if flag:
+                tangents[offset + i] = whole.item(number)
+                number += 1
+        offset, pair_offset = offset + n, number
+    return tangents
+
+
+def _refuse(*_: Any) -> NoReturn:
+    raise NotDifferentiableError(
+        "a gradient through a simulation was differentiated once more in reverse mode; use "
+        "ra.hvp(f, x, v), which goes forward first and then in reverse."
+    )
+
+
+define_rules(SIMULATE, vjp=_simulate_vjp, jvp=_simulate_jvp)
+define_rules(SIMULATE_REVERSE, vjp=_refuse, jvp=_refuse)

@@ -1,0 +1,71 @@
+"""Adds up what a gradient will hold, and makes its plan."""
+
+from math import prod
+
+from revolve_ad.simulation.kernel import Kernel, Observer
+from revolve_ad.simulation.layout import Layout
+from revolve_ad.simulation.memory import budget_bytes
+from revolve_ad.simulation.model import Model
+from revolve_ad.simulation.plan import Plan, Sizes, make_plan
+from revolve_ad.simulation.settings import Settings
+from revolve_ad.storage import Ram
+
+__all__ = ["plan_gradient", "sizes_of"]
+
+
+def plan_gradient(
+    settings: Settings, model: Model, kernel: Kernel, observer: Observer | None
+) -> Plan:
+    """Return the plan of a gradient.
+
+    Raises
+    ------
+    BudgetError
+        If the memory is below the smallest budget that works.
+    ScheduleError
+        If the user's schedule doesn't fit the run.
+    """
+    sizes = sizes_of(settings, model, kernel, observer)
+    n_steps = settings.steps
+    wanted = sum(sizes.fixed.values()) + settings.max_steps * max(sizes.tape, sizes.state)
+    budget = budget_bytes(settings.memory, wanted)
+    if settings.memory is None:
+        budget = max(budget, sizes.smallest)
+    return make_plan(n_steps, budget, sizes, settings.schedule, bounded=settings.memory is not None)
+
+
+def sizes_of(settings: Settings, model: Model, kernel: Kernel, observer: Observer | None) -> Sizes:
+    """Return the bytes of what a gradient holds."""
+    form = model.form
+    state, cotangent = form.state.nbytes, form.state.cotangents.nbytes
+    seen = settings.observed(settings.steps)
+    fixed = {
+        "working copies": 2 * (state + cotangent),
+        "operations": kernel.workspace_bytes,
+        "final state, cotangent": state + cotangent,
+        "gradient": sum(
+            _sums(layout)
+            for layout in (form.params, form.inputs, form.hidden)
+            if layout is not None
+        ),
+    }
+    if observer is not None:
+        row = model.observation
+        assert row is not None
+        fixed["observations"] = len(seen) * (row.nbytes + row.cotangents.nbytes)
+        if seen and seen[-1] == settings.max_steps:
+            fixed["final state, cotangent"] += state
+    if settings.replay_check != "off" and model.is_compared:
+        fixed["checks"] = 3 * state
+    in_memory = settings.storage is None or isinstance(settings.storage, Ram)
+    return Sizes(state=state if in_memory else 0, tape=kernel.tape_bytes, fixed=fixed)
+
+
+def _sums(layout: Layout) -> int:
+    """The bytes of sums in double precision and, where they differ, of the result."""
+    total = 0
+    for shape, dtype in zip(layout.shapes, layout.cotangents.dtypes, strict=True):
+        size = prod(shape)
+        double = 16 if dtype.kind == "c" else max(8, dtype.itemsize)
+        total += size * (double + (dtype.itemsize if dtype.itemsize != double else 0))
+    return total

@@ -1,0 +1,173 @@
+"""Records a step, and `observe`, as tapes whose inputs and outputs have known roles."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from revolve_ad import trees
+from revolve_ad.ad.builder import Builder
+from revolve_ad.ad.core import CAST
+from revolve_ad.ad.interpreter import Program
+from revolve_ad.ad.recorder import trace
+from revolve_ad.ad.tape import Tape
+from revolve_ad.ad.transform import jvp, vjp
+from revolve_ad.simulation.blame import blame
+from revolve_ad.simulation.form import Form
+from revolve_ad.simulation.layout import NOTHING, Layout, Leaves
+
+__all__ = ["RoleTape", "record_observe", "record_step"]
+
+
+@dataclass(frozen=True, eq=False)
+class RoleTape:
+    """A tape of one step or of one observation.
+
+    Attributes
+    ----------
+    tape : Tape
+        Inputs: the leaves of the state, of the params, k, the leaves of a row of inputs (of a step
+        alone), and of the hidden params.
+    groups : tuple of Layout
+        The layouts of the state, the params, the row and the hidden params, in this order.
+    result : Layout
+        The layout of the outputs.
+    """
+
+    tape: Tape
+    groups: tuple[Layout, Layout, Layout, Layout]
+    result: Layout
+
+    @cached_property
+    def forward(self) -> Program:
+        """The tape itself, ready to run."""
+        return Program(self.tape)
+
+    @cached_property
+    def wrt(self) -> list[int]:
+        """The numbers of the inputs that have a cotangent."""
+        state, params, row, hidden = self.groups
+        flags = (
+            *state.differentiable,
+            *params.differentiable,
+            False,  # k
+            *row.differentiable,
+            *hidden.differentiable,
+        )
+        return [i for i, flag in enumerate(flags) if flag]
+
+    @cached_property
+    def reverse(self) -> Program:
+        """Inputs and cotangents of the outputs in, cotangents of the inputs `wrt` out."""
+        return Program(vjp(self.tape, self.wrt))
+
+    @cached_property
+    def tangent(self) -> "RoleTape":
+        """The tape of the pair (value, tangent): every group is doubled by its tangents."""
+        pushed = jvp(self.tape, self.wrt)
+        n = len(self.tape.inputs)
+        seeds = iter(pushed.inputs[n:])
+        inputs: list[int] = []
+        start = 0
+        for number, group in enumerate(self.groups):
+            if number == 2:
+                inputs.append(pushed.inputs[start])  # k
+                start += 1
+            stop = start + len(group.shapes)
+            inputs += pushed.inputs[start:stop]
+            inputs += [next(seeds) for flag in group.differentiable if flag]
+            start = stop
+        primal = list(pushed.outputs[: len(self.tape.outputs)])
+        tangents = pushed.outputs[len(self.tape.outputs) :]
+        primal += [i for i, flag in zip(tangents, self.result.differentiable, strict=True) if flag]
+        state, params, row, hidden = self.groups
+        return RoleTape(
+            Tape(pushed.nodes, tuple(inputs), tuple(primal), pushed.depends_on_values),
+            (state.doubled, params.doubled, row.doubled, hidden.doubled),
+            self.result.doubled,
+        )
+
+
+def record_step(
+    step: Callable[..., Any],
+    form: Form,
+    state: Leaves,
+    params: Sequence[Any],
+    inputs: Sequence[Any],
+    k: int,
+) -> tuple[RoleTape, Leaves, tuple[Any, ...]]:
+    """Run step `k` on traced arrays.
+
+    Parameters
+    ----------
+    step : callable
+        The user's step.
+    form : Form
+        What the arguments look like.
+    state : list of ndarray
+        The leaves of state `k`; they stay as they are.
+    params, inputs : sequence
+        The leaves of the params, and of the inputs of all steps.
+
+    Returns
+    -------
+    tape : RoleTape
+        What the step did.
+    next_state : list of ndarray
+        The leaves of state `k` + 1.
+    hidden : tuple
+        Traced values of an outer recording that the step read.
+    """
+    row = [] if form.inputs is None else [leaf[k] for leaf in inputs]
+    args: tuple[Any, ...] = (form.state.build(state), form.params.build_read_only(params), k)
+    rows = NOTHING
+    if form.inputs is not None:
+        rows = form.inputs.rows
+        args = (*args, rows.build_read_only(row))
+    where = f"step {k}, while it was recorded"
+    try:
+        made = trace(step, args, read_only=(False, True, False, True)[: len(args)])
+        leaves = form.state.adopt(made.value, f"step {k}")
+    except Exception as error:
+        blame(error, where)
+        raise
+    # The outputs stand as the step returned them: a dict may hold its keys in another order.
+    numbers = made.structure.unflatten(range(made.structure.n_leaves))
+    order = trees.flatten_like(form.state.structure, numbers)
+    tape = _with_outputs(made.tape, order, form.state)
+    groups = (form.state, form.params, rows, _hidden_layout(made.hidden))
+    return RoleTape(tape, groups, form.state), leaves, made.hidden
+
+
+def record_observe(
+    observe: Callable[..., Any], form: Form, state: Leaves, params: Sequence[Any], k: int
+) -> tuple[RoleTape, Leaves, tuple[Any, ...]]:
+    """Run `observe` of state `k` on traced arrays; see `record_step`."""
+    args = (form.state.build_read_only(state), form.params.build_read_only(params), k)
+    try:
+        made = trace(observe, args, read_only=(True, True, False))
+        leaves, layout = Layout.of(made.value, "observation")
+    except Exception as error:
+        blame(error, f"observe at state {k}, while it was recorded")
+        raise
+    tape = _with_outputs(made.tape, range(len(leaves)), layout)
+    groups = (form.state, form.params, NOTHING, _hidden_layout(made.hidden))
+    return RoleTape(tape, groups, layout), layout.copy_in(leaves), made.hidden
+
+
+def _hidden_layout(hidden: tuple[Any, ...]) -> Layout:
+    return Layout.of(hidden, "hidden")[1]
+
+
+def _with_outputs(tape: Tape, order: Sequence[int], layout: Layout) -> Tape:
+    """Return the tape with its outputs in order, each cast to the dtype of its leaf."""
+    builder = Builder(tape.nodes)
+    outputs = []
+    for number, dtype in zip(order, layout.dtypes, strict=True):
+        i = tape.outputs[number]
+        if tape.nodes[i].dtype != dtype:
+            i = builder.apply(CAST, [i], (np.dtype(dtype),))
+        outputs.append(i)
+    return builder.tape(tape.inputs, outputs, tape.depends_on_values).pruned()

@@ -1,0 +1,91 @@
+"""What a gradient did, as counted and measured while it ran."""
+
+from dataclasses import dataclass
+
+from revolve_ad.simulation.memory import format_bytes
+
+__all__ = ["Report"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """What one gradient, or one evaluation, did.
+
+    Attributes
+    ----------
+    steps : int
+        Number of steps N of the run.
+    advanced : int
+        Plain steps executed.
+    recorded : int
+        Steps executed with their tape, each once to be reversed: N in a gradient.
+    checked : int
+        Steps executed beside these, only to compare (see ``replay_check``).
+    compared : int
+        Replayed states whose digest was compared with the first sweep.
+    saved, restored : int
+        Checkpoints saved and restored.
+    peak_checkpoints : int
+        The most checkpoints held at a time, that of state 0 included.
+    peak_bytes : int
+        The most bytes of arrays that the library held for the gradient.
+    peak_holders : dict of str to int
+        The most that each holder held, not all at the same time.
+    budget : int or None
+        The bytes that were allowed; None where nothing is kept.
+    forward_seconds, reverse_seconds : float
+        Wall time until the final state was known, and of the rest.
+    schedule : object
+        The schedule that was played; None for an evaluation.
+    """
+
+    steps: int
+    advanced: int
+    recorded: int = 0
+    checked: int = 0
+    compared: int = 0
+    saved: int = 0
+    restored: int = 0
+    peak_checkpoints: int = 0
+    peak_bytes: int = 0
+    peak_holders: dict[str, int] | None = None
+    budget: int | None = None
+    forward_seconds: float = 0.0
+    reverse_seconds: float = 0.0
+    schedule: object = None
+
+    @property
+    def executed(self) -> int:
+        """All executed steps but those of checks: ``advanced + recorded``."""
+        return self.advanced + self.recorded
+
+    @property
+    def recomputation(self) -> float:
+        """Executed steps for each step of the run; 1 where nothing was computed twice."""
+        return self.executed / self.steps if self.steps else 1.0
+
+    @property
+    def seconds(self) -> float:
+        """Wall time in all."""
+        return self.forward_seconds + self.reverse_seconds
+
+    def __str__(self) -> str:
+        lines = [
+            f"steps                 {self.steps:>14,}",
+            f"advanced              {self.advanced:>14,}",
+            f"recorded              {self.recorded:>14,}",
+            f"recomputation         {self.recomputation:>14.3f}",
+            f"checked, compared     {self.checked:>8,} {self.compared:>5,}",
+            f"saved, restored       {self.saved:>8,} {self.restored:>5,}",
+            f"checkpoints           {self.peak_checkpoints:>14,}",
+            f"peak                  {format_bytes(self.peak_bytes):>14}",
+        ]
+        if self.budget is not None:
+            lines.append(f"budget                {format_bytes(self.budget):>14}")
+        for name, size in (self.peak_holders or {}).items():
+            lines.append(f"  {name:<20}{format_bytes(size):>14}")
+        lines += [
+            f"seconds, forward      {self.forward_seconds:>14.4g}",
+            f"seconds, reverse      {self.reverse_seconds:>14.4g}",
+        ]
+        return "\n".join(lines)

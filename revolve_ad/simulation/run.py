@@ -1,0 +1,44 @@
+"""What a call of a simulation returns."""
+
+from dataclasses import dataclass, field
+from typing import Any, final
+
+from revolve_ad.simulation.report import Report
+
+__all__ = ["Record", "Run"]
+
+
+class Record:
+    """Where the report of a run is put when it is finished."""
+
+    __slots__ = ("report",)
+
+    def __init__(self, report: Report | None = None) -> None:
+        self.report = report
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run of a simulation.
+
+    Attributes
+    ----------
+    state
+        The final state, in the structure of the first one; numbers are NumPy scalars.
+    observed
+        The observations, in the structure of what `observe` returns, each leaf stacked along a new
+        leading axis, with a row for each state that was observed; None without `observe`.
+    steps : int
+        Number of steps N.
+    """
+
+    state: Any
+    observed: Any
+    steps: int
+    _record: Record = field(default_factory=Record, repr=False, compare=False)
+
+    @property
+    def report(self) -> Report | None:
+        """What the last gradient through this run did; None as long as there was none."""
+        return self._record.report

@@ -1,0 +1,65 @@
+"""The part of a storage given by the user that belongs to one run."""
+
+import itertools
+from collections.abc import Sequence
+from typing import final
+
+from revolve_ad.simulation.layout import Array
+from revolve_ad.storage import Key, Storage
+
+__all__ = ["Shelf"]
+
+_runs = itertools.count(1)
+
+
+@final
+class Shelf:
+    """Keeps the checkpoints of one run in a storage that several runs may share; see `Storage`.
+
+    Parameters
+    ----------
+    storage : Storage
+        Where they are kept, under keys (number of the run, index of the state).
+    """
+
+    __slots__ = ("_held", "_run", "_storage")
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+        self._run = next(_runs)
+        self._held: set[int] = set()
+
+    def save(self, key: Key, leaves: Sequence[Array]) -> None:
+        """See `Storage.save`."""
+        assert isinstance(key, int)
+        self._storage.save((self._run, key), leaves)
+        self._held.add(key)
+
+    def restore(self, key: Key, out: Sequence[Array] | None = None) -> list[Array]:
+        """See `Storage.restore`."""
+        assert isinstance(key, int)
+        return self._storage.restore((self._run, key), out)
+
+    def discard(self, key: Key) -> None:
+        """See `Storage.discard`."""
+        assert isinstance(key, int)
+        self._storage.discard((self._run, key))
+        self._held.discard(key)
+
+    def clear(self) -> None:
+        """Discard what this run still holds."""
+        while self._held:
+            self._storage.discard((self._run, self._held.pop()))
+
+    def __del__(self) -> None:
+        self.clear()
+
+    @property
+    def nbytes(self) -> int:
+        """The bytes of memory of the whole storage."""
+        return self._storage.nbytes
+
+    @property
+    def peak_bytes(self) -> int:
+        """The most bytes of memory that the whole storage has held."""
+        return self._storage.peak_bytes

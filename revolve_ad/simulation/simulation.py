@@ -1,0 +1,320 @@
+"""The checkpointed time loop that users build: `Simulation`."""
+
+from collections.abc import Callable, Iterable
+from typing import Any, final
+
+from revolve_ad.ad.recorder import Recorder, active, paused
+from revolve_ad.ad.traced import apply, is_traced, plain
+from revolve_ad.errors import DivergedReplayError, ShapeError, StructureError
+from revolve_ad.simulation.evaluation import evaluate
+from revolve_ad.simulation.form import Form
+from revolve_ad.simulation.layout import Layout
+from revolve_ad.simulation.measuring import measure
+from revolve_ad.simulation.model import Model, record_model
+from revolve_ad.simulation.observations import PlainObserver
+from revolve_ad.simulation.operation import SIMULATE, Call
+from revolve_ad.simulation.plan import Plan
+from revolve_ad.simulation.progress import ProgressOption
+from revolve_ad.simulation.replay import ReplayCheck
+from revolve_ad.simulation.report import Report
+from revolve_ad.simulation.run import Record, Run
+from revolve_ad.simulation.settings import Settings, make_settings
+from revolve_ad.simulation.stepcheck import StaleTapeError, changed
+from revolve_ad.simulation.stepping import Stepper
+from revolve_ad.storage import Storage
+
+__all__ = ["Simulation"]
+
+
+@final
+class Simulation:
+    """A time loop whose gradient fits into the memory that you give it.
+
+    Called inside of a function that is differentiated, it is one operation of it: it keeps
+    checkpoints in the forward run, and reverses them when the cotangents of its results come.
+    Called anywhere else, it only runs.
+
+    Parameters
+    ----------
+    step : callable
+        ``(state, params, k) -> state``, or with inputs ``(state, params, k, inputs_k) -> state``:
+        makes state k + 1 from state k, in plain NumPy.  It may update the state in place and return
+        it.  For code that NumPy doesn't see, decorate it with `step` and give it a vjp.
+    steps : int
+        Number of steps N, 0 or more.
+    until : callable
+        ``(state, params, k) -> bool``, instead of `steps`: asked after each step, with the new
+        state k; ends the run when true.
+    max_steps : int
+        With `until`: the most steps.
+    observe : callable, optional
+        ``(state, params, k) -> observation`` of state k, k = 0 … N; pure, since it is called again
+        in reverse.
+    observe_at : sequence of int, optional
+        The states to observe, strictly increasing; by default all.  With `until`, those beyond the
+        end are left out.
+    memory : str or int, optional
+        The budget for all arrays that the library holds for a gradient, such as ``"200 MB"``;
+        by default a quarter of what is free.
+    disk : str or int, optional
+        The most bytes of checkpoints in a `storage` that isn't memory; by default unbounded.
+    schedule : schedule or callable, optional
+        Overrides the planner: a schedule, or a function of the number of steps that returns one.
+    storage : Storage, optional
+        Where checkpoints live; by default in memory.
+    native : "auto", True or False
+        Whether recorded steps are compiled.
+    replay_check : "sampled", "all" or "off"
+        How many replayed states are compared with the first sweep, and how often the step itself is
+        called to compare with its tape.
+    progress : bool or callable
+        True for a bar (needs tqdm), or ``progress(done, total)``, called with the number of steps
+        executed and to be executed, plain ones and recorded ones together.
+
+    Attributes
+    ----------
+    settings : Settings
+        The arguments above; immutable.
+    report : Report or None
+        What the last finished gradient in this process did.  Several threads that use one
+        simulation overwrite each other's: ``Run.report`` is the same without races.
+
+    Notes
+    -----
+    The gradient doesn't depend, bit for bit, on the memory, the schedule, the storage or the
+    checks.  Params, inputs and captured arrays are never written.
+    """
+
+    __slots__ = ("_last", "_models", "settings")
+
+    settings: Settings
+    _last: Record
+    _models: dict[Form, Model]
+
+    def __init__(
+        self,
+        step: Callable[..., Any],
+        *,
+        steps: int | None = None,
+        until: Callable[..., Any] | None = None,
+        max_steps: int | None = None,
+        observe: Callable[..., Any] | None = None,
+        observe_at: Iterable[int] | None = None,
+        memory: str | int | None = None,
+        disk: str | int | None = None,
+        schedule: Any = None,
+        storage: Storage | None = None,
+        native: str | bool = "auto",
+        replay_check: ReplayCheck = "sampled",
+        progress: ProgressOption = False,
+    ) -> None:
+        settings = make_settings(
+            step=step,
+            steps=steps,
+            until=until,
+            max_steps=max_steps,
+            observe=observe,
+            observe_at=observe_at,
+            memory=memory,
+            disk=disk,
+            schedule=schedule,
+            storage=storage,
+            native=native,
+            replay_check=replay_check,
+            progress=progress,
+        )
+        self.__setstate__(settings)
+
+    def __call__(self, state: Any, params: Any = None, inputs: Any = None) -> Run:
+        """Run the simulation.
+
+        Parameters
+        ----------
+        state
+            State 0: an array or a number, or nested tuples, lists, dicts, named tuples, dataclasses
+            of them.
+        params
+            What all steps share, of the same kinds.
+        inputs
+            Arrays with a leading axis of N (with `until`, at least `max_steps`) rows, of which step
+            k is given row k.
+
+        Returns
+        -------
+        Run
+            The final state, the observations and the number of steps.
+
+        Raises
+        ------
+        BudgetError
+            Before the run, if the memory is below the smallest budget that works.
+        NonFiniteError
+            If a state holds NaN or Inf; it names the first step and leaf.
+        DivergedReplayError
+            If a step isn't a function of its arguments.
+        StepLimitError
+            If `until` is still false after `max_steps` steps.
+        """
+        form, leaves = self._form(state, params, inputs)
+        recorder = active()
+        if recorder is not None:
+            run = self._record(recorder, form, leaves)
+            if run is not None:
+                return run
+        with paused():
+            return self._evaluate(form, leaves)
+
+    def plan(self, state: Any, params: Any = None, inputs: Any = None) -> Plan:
+        """Tell what a gradient will need and cost, without running it.
+
+        One step is run forward and in reverse, to measure.
+
+        Parameters
+        ----------
+        state, params, inputs
+            As for a call.
+
+        Returns
+        -------
+        Plan
+            It prints as a table.
+        """
+        form, leaves = self._form(state, params, inputs)
+        with paused():
+            state_leaves, params_leaves, inputs_leaves = [
+                [plain(leaf) for leaf in group] for group in leaves
+            ]
+            model, _ = record_model(
+                self.settings.step,
+                self.settings.observe,
+                form,
+                form.state.copy_in(state_leaves),
+                params_leaves,
+                inputs_leaves,
+            )
+            return measure(self.settings, model, state_leaves, params_leaves, inputs_leaves)
+
+    @property
+    def report(self) -> Report | None:
+        """What the last finished gradient did; None as long as there was none."""
+        return self._last.report
+
+    def _form(self, state: Any, params: Any, inputs: Any) -> tuple[Form, list[list[Any]]]:
+        state_leaves, state_layout = Layout.of(state, "state")
+        params_leaves, params_layout = Layout.of(params, "params")
+        inputs_leaves: list[Any] = []
+        inputs_layout: Layout | None = None
+        if inputs is not None:
+            inputs_leaves, inputs_layout = Layout.of(inputs, "inputs")
+            self._require_rows(inputs_layout)
+        form = Form(state_layout, params_layout, inputs_layout)
+        return form, [state_leaves, params_leaves, inputs_leaves]
+
+    def _require_rows(self, inputs: Layout) -> None:
+        steps, most = self.settings.steps, self.settings.max_steps
+        for path, shape in zip(inputs.paths, inputs.shapes, strict=True):
+            if not shape:
+                raise StructureError(
+                    f"{path} is a number; inputs are arrays with a row a step. Pass it in params."
+                )
+            if shape[0] != steps if steps is not None else shape[0] < most:
+                wanted = f"{steps}" if steps is not None else f"at least {most}"
+                raise ShapeError(
+                    f"{path} has shape {shape}; its leading axis must have {wanted} rows, one for "
+                    "each step."
+                )
+
+    def _record(self, recorder: Recorder, form: Form, leaves: list[list[Any]]) -> Run | None:
+        """Enter the run as one operation; return None if nothing of it is traced."""
+        flat = [leaf for group in leaves for leaf in group]
+        for attempt in range(2):
+            model, hidden, fresh = self._model(recorder, form, leaves, afresh=attempt > 0)
+            operands = [*flat, *hidden]
+            if not any(map(is_traced, operands)):
+                return None
+            call = Call(self.settings, model, recorder.keep, fresh=fresh, last=self._last)
+            if self.settings.until is not None and self.settings.observe is not None:
+                recorder.mark_dependent("until= ends the run, and so decides how much is observed")
+            try:
+                results = apply(SIMULATE, operands, (call,))
+            except StaleTapeError as error:
+                if fresh:
+                    raise DivergedReplayError(changed(error.k, error.leaves)) from None
+                continue  # something captured has changed since
+            return self._run(call, results)
+        raise AssertionError("a fresh tape is never stale")
+
+    def _run(self, call: Call, results: tuple[Any, ...]) -> Run:
+        form, row = call.model.form, call.model.observation
+        n = call.n_final
+        observed = None
+        if row is not None:
+            observed = row.structure.unflatten(results[n : n + call.n_seen])
+        assert call.n_steps is not None
+        return Run(form.state.structure.unflatten(results[:n]), observed, call.n_steps, call.record)
+
+    def _model(
+        self, recorder: Recorder, form: Form, leaves: list[list[Any]], *, afresh: bool
+    ) -> tuple[Model, tuple[Any, ...], bool]:
+        """Return the model, its hidden params, and whether it was recorded just now."""
+        # A tape is taken from an earlier call only where it will be compared with the step.
+        if not afresh and recorder.keep and self.settings.replay_check != "off":
+            known = self._models.get(form)
+            if known is not None:
+                return known, (), False
+        state, params, inputs = [[plain(leaf) for leaf in group] for group in leaves]
+        model, hidden = record_model(
+            self.settings.step,
+            self.settings.observe,
+            form,
+            form.state.copy_in(state),
+            params,
+            inputs,
+        )
+        if not hidden:
+            self._models[form] = model
+        return model, hidden, True
+
+    def _evaluate(self, form: Form, leaves: list[list[Any]]) -> Run:
+        state, params, inputs = leaves
+        stepper = Stepper(self.settings.step, form, params, inputs)
+        observer = None
+        if self.settings.observe is not None:
+            observer = PlainObserver(self.settings.observe, form, params)
+        final, seen, report = evaluate(
+            self.settings, form, stepper.advance, observer, state, params
+        )
+        observed = None
+        if observer is not None and observer.layout is not None:
+            observed = observer.layout.structure.unflatten(seen)
+        return Run(form.state.result(final), observed, report.steps, Record(report))
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Simulation):
+            return NotImplemented
+        return self.settings == other.settings
+
+    def __hash__(self) -> int:
+        return hash((self.settings.step, self.settings.steps, self.settings.max_steps))
+
+    def __repr__(self) -> str:
+        given = self.settings
+        name = getattr(given.step, "__qualname__", repr(given.step))
+        ends = f"steps={given.steps}" if given.steps is not None else f"max_steps={given.max_steps}"
+        return f"Simulation({name}, {ends})"
+
+    def __getstate__(self) -> Settings:
+        return self.settings
+
+    def __setstate__(self, settings: Settings) -> None:
+        object.__setattr__(self, "settings", settings)
+        object.__setattr__(self, "_last", Record())
+        object.__setattr__(self, "_models", {})
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(
+            f"a Simulation is immutable; build a new one instead of setting {name!r}."
+        )
+
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError("a Simulation is immutable.")

@@ -1,0 +1,138 @@
+"""Runs the user's step function itself, plainly, over stretches of steps.
+
+The loop is the hottest one of the library where the step is trivial, so what it needs is local,
+and a state that is one array is never taken apart.
+"""
+
+from collections.abc import Callable
+from sys import getrefcount
+from typing import Any, Final, final
+
+import numpy as np
+
+from revolve_ad.simulation.blame import blame
+from revolve_ad.simulation.form import Form
+from revolve_ad.simulation.layout import Layout, Leaves
+from revolve_ad.simulation.user_step import Step
+
+__all__ = ["SOLE", "Stepper", "hand_over"]
+
+_ndarray = np.ndarray
+
+
+def _count() -> int:
+    new = np.zeros(1)
+    return getrefcount(new)
+
+
+SOLE: Final = _count()
+"""What `getrefcount` says of an array that a local variable alone holds."""
+
+
+@final
+class Stepper:
+    """The user's step, bound to the params and inputs of one run.
+
+    Parameters
+    ----------
+    step : callable
+        ``(state, params, k[, inputs_k]) -> state``; a `Step` may bring its own `advance`.
+    form : Form
+        What the arguments look like.
+    params, inputs : list
+        Their leaves.
+    """
+
+    __slots__ = ("_advance", "_call", "_form", "_inputs", "_layout", "params", "row")
+
+    def __init__(
+        self, step: Callable[..., Any], form: Form, params: list[Any], inputs: list[Any]
+    ) -> None:
+        self._form = form
+        self._layout = form.state
+        self._advance = step._advance if isinstance(step, Step) else None
+        function = step.function if isinstance(step, Step) else step
+        self.params: Any = form.params.build_read_only(params)
+        self.row: Callable[[int], Any] | None = None
+        self._call: Callable[..., Any] = function
+        self._inputs: Leaves = []
+        if form.inputs is not None:
+            self._inputs = form.inputs.read_only(inputs)
+            row = self.row = row_reader(form.inputs, self._inputs)
+            self._call = lambda state, params, k: function(state, params, k, row(k))
+
+    def advance(self, state: Leaves, start: int, stop: int) -> Leaves:
+        """Run steps ``start … stop - 1`` from `state`, which is used up; return state `stop`."""
+        if self._advance is not None:
+            return self._advance_by_user(state, start, stop)
+        if self._layout.is_array:
+            return self._advance_array(state, start, stop)
+        layout, call, params = self._layout, self._call, self.params
+        k = start
+        try:
+            for k in range(start, stop):
+                state = layout.adopt(call(hand_over(layout, state), params, k), f"step {k}")
+        except Exception as error:
+            blame(error, f"step {k}")
+            raise
+        return state
+
+    def _advance_array(self, state: Leaves, start: int, stop: int) -> Leaves:
+        call, params, layout, sole = self._call, self.params, self._layout, SOLE
+        shape, dtype = layout.shapes[0], layout.dtypes[0]
+        array: Any = state.pop()
+        k = start
+        try:
+            for k in range(start, stop):
+                new = call(array, params, k)
+                if (
+                    type(new) is _ndarray
+                    and new.dtype is dtype
+                    and new.shape == shape
+                    and (
+                        new is array
+                        # Nobody else holds it: it is no view of params or of a captured array, and
+                        # no buffer that the step keeps and will write into again.
+                        or (new.base is None and getrefcount(new) == sole and new.flags.carray)
+                    )
+                ):
+                    array = new
+                else:
+                    array = layout.adopt(new, f"step {k}")[0]
+        except Exception as error:
+            blame(error, f"step {k}")
+            raise
+        state.append(array)
+        return state
+
+    def _advance_by_user(self, state: Leaves, start: int, stop: int) -> Leaves:
+        if start == stop:
+            return state
+        assert self._advance is not None
+        layout, inputs = self._layout, self._form.inputs
+        where = f"advance from state {start} to {stop}"
+        try:
+            if inputs is None:
+                value = self._advance(hand_over(layout, state), self.params, start, stop)
+            else:
+                rows = inputs.build([leaf[start:stop] for leaf in self._inputs])
+                value = self._advance(hand_over(layout, state), self.params, start, stop, rows)
+            return layout.adopt(value, where)
+        except Exception as error:
+            blame(error, where)
+            raise
+
+
+def hand_over(layout: Layout, leaves: Leaves) -> Any:
+    """Return the value of these leaves for the user, and let go of them."""
+    value = layout.build(leaves)
+    leaves.clear()
+    return value
+
+
+def row_reader(inputs: Layout, leaves: Leaves) -> Callable[[int], Any]:
+    """Return the function that gives the inputs of step k, as views that can't be written."""
+    if inputs.is_array:
+        return leaves[0].__getitem__
+    structure = inputs.structure
+    return lambda k: structure.unflatten([leaf[k] for leaf in leaves])

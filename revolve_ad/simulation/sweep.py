@@ -1,0 +1,374 @@
+"""Plays a schedule: forward until the final state is live and, when cotangents come, the rest.
+
+    final = sweep.forward(state)
+    ...                                       # the user computes a number from it
+    cotangent = sweep.reverse(cotangent)      # of the final state in, of the first state out
+
+This is where tape, schedule and storage meet; each of them knows nothing of the other two.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from time import perf_counter
+from typing import assert_never, final
+
+import numpy as np
+
+from revolve_ad.errors import ScheduleError
+from revolve_ad.schedule.actions import (
+    Action,
+    Advance,
+    Discard,
+    Level,
+    Record,
+    Restore,
+    Reverse,
+    Save,
+)
+from revolve_ad.schedule.protocol import OnlineDriver
+from revolve_ad.simulation.ending import Ending
+from revolve_ad.simulation.finiteness import first_bad, require_finite
+from revolve_ad.simulation.kernel import Kernel
+from revolve_ad.simulation.layout import Layout, Leaves
+from revolve_ad.simulation.ledger import Ledger
+from revolve_ad.simulation.lookout import Lookout
+from revolve_ad.simulation.observations import Observations
+from revolve_ad.simulation.progress import Progress
+from revolve_ad.simulation.replay import Replays
+from revolve_ad.storage import Storage
+
+__all__ = ["Counters", "Crew", "Sweep", "explore"]
+
+
+@dataclass(slots=True)
+class Counters:
+    """What a sweep has done so far; the names are those of `Report`."""
+
+    advanced: int = 0
+    recorded: int = 0
+    compared: int = 0
+    saved: int = 0
+    restored: int = 0
+    checkpoints: int = 0
+    peak_checkpoints: int = 0
+    forward_seconds: float = 0.0
+    reverse_seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Crew:
+    """Who works on one run: what steps, what ends it, what looks at it, what counts it."""
+
+    kernel: Kernel
+    layout: Layout
+    ending: Ending
+    lookout: Lookout
+    observations: Observations | None
+    replays: Replays
+    ledger: Ledger
+    progress: Progress
+    careful: bool = False
+    """Test every state and cotangent for NaN and Inf, to find the first."""
+
+
+@final
+class Sweep:
+    """One gradient under way.
+
+    Parameters
+    ----------
+    crew : Crew
+        Who works on it.
+    actions : iterator of Action
+        One pass over a schedule of as many steps as the run has, or an `OnlineDriver`.
+    storages : dict of Level to Storage
+        Where checkpoints are kept.
+
+    Attributes
+    ----------
+    n_steps : int
+        Number of steps, known after `forward`.
+    counters : Counters
+        What has been done so far.
+    """
+
+    __slots__ = (
+        "_actions",
+        "_crew",
+        "_final",
+        "_storages",
+        "_tape_bytes",
+        "_tapes",
+        "counters",
+        "n_steps",
+    )
+
+    def __init__(
+        self, crew: Crew, actions: Iterator[Action], storages: dict[Level, Storage]
+    ) -> None:
+        self._crew = crew
+        self._actions = actions
+        self._storages = storages
+        self._tapes: list[Leaves] = []
+        self._tape_bytes = crew.kernel.tape_bytes
+        self._final: Leaves = []
+        self.n_steps = crew.ending.n_steps or 0
+        self.counters = Counters()
+
+    def forward(self, state: Leaves) -> Leaves:
+        """Play the schedule until the final state is live.
+
+        Parameters
+        ----------
+        state : list of ndarray
+            The leaves of state 0; the sweep owns them from now on.
+
+        Returns
+        -------
+        list of ndarray
+            The leaves of state N, which the caller owns from now on.
+        """
+        began = perf_counter()
+        crew, counters = self._crew, self.counters
+        kernel, lookout = crew.kernel, crew.lookout
+        live, at, ended = state, 0, crew.ending.n_steps == 0
+        if lookout.next == 0:
+            lookout.look(0, live)
+        try:
+            while not ended:
+                match action := next(self._actions):
+                    case Advance():
+                        live, at, ended = explore(
+                            crew.kernel.advance,
+                            crew.lookout,
+                            crew.ending,
+                            crew.progress,
+                            live,
+                            action.start,
+                            action.stop,
+                        )
+                        counters.advanced += at - action.start
+                    case Record():
+                        at = action.start
+                        while at < action.stop:
+                            pause = min(action.stop, lookout.next)
+                            live = self._record(kernel, live, at, pause)
+                            at = pause
+                            if lookout.next == at:
+                                lookout.look(at, live)
+                        ended = at == crew.ending.n_steps
+                        counters.recorded += at - action.start
+                        crew.progress.step(at - action.start)
+                    case Save():
+                        self._save(action, live)
+                    case Restore():
+                        live, at = self._storages[action.level].restore(action.state), action.state
+                        counters.restored += 1
+                    case Discard():
+                        self._discard(action)
+                    case Reverse():
+                        raise ScheduleError(
+                            f"the schedule reverses step {action.stop - 1} before the final state "
+                            "was reached; test it with schedule.check."
+                        )
+                    case _:
+                        assert_never(action)
+            require_finite(live, crew.layout, f"state {at}")
+        except Exception as error:
+            error.add_note("revolve_ad: during the first sweep")
+            raise
+        self.n_steps = at
+        if isinstance(self._actions, OnlineDriver):
+            self._actions.finish(at)
+        if crew.observations is not None and crew.observations.last == at:
+            self._final = [leaf.copy() for leaf in live]
+        counters.forward_seconds = perf_counter() - began
+        return live
+
+    def reverse(self, kernel: Kernel, cotangent: Leaves, observed: Leaves) -> Leaves:
+        """Play the rest of the schedule.
+
+        Parameters
+        ----------
+        kernel : Kernel
+            The steps, bound to sums for the gradient.
+        cotangent : list of ndarray
+            The cotangent of state N; the sweep owns it from now on.
+        observed : list of ndarray
+            The cotangents of the stacked observations.
+
+        Returns
+        -------
+        list of ndarray
+            The cotangent of state 0.
+        """
+        began = perf_counter()
+        crew, counters, digests = self._crew, self.counters, self._crew.replays.digests
+        observations, careful = crew.observations, crew.careful
+        step = crew.progress.step if crew.progress.wanted else None
+        glances = iter(()) if observations is None else observations.backwards(observed)
+        observed_next = next(glances, -1)
+        live: Leaves | None = None
+        # The state of the step that was recorded last, if that step isn't run yet: in most
+        # schedules it is reversed next, and nobody needs its result.
+        last: Leaves | None = None
+        last_k = -1
+        action: Action | None = None
+        try:
+            self._require_finite(cotangent, self.n_steps)
+            if observations is not None and observed_next == self.n_steps:
+                add(cotangent, observations.reverse(self.n_steps, self._final))
+                observed_next = next(glances, -1)
+            self._final = []
+            for action in self._actions:
+                if last is not None and type(action) is not Reverse and type(action) is not Discard:
+                    live, last = self._record(kernel, last, last_k, last_k + 1), None
+                match action:
+                    case Restore():
+                        live = self._storages[action.level].restore(action.state)
+                        counters.restored += 1
+                    case Advance():
+                        assert live is not None
+                        start, stop = action.start, action.stop
+                        live = kernel.advance(live, start, stop)
+                        counters.advanced += stop - start
+                        if step is not None:
+                            step(stop - start)
+                    case Record():
+                        assert live is not None
+                        start, stop = action.start, action.stop
+                        marks = [k for k in range(start, stop) if k in digests] if digests else ()
+                        at = start
+                        for k in marks:
+                            live = self._record(kernel, live, at, k)
+                            crew.replays.compare(k, live)
+                            at = k
+                        last_k = stop - 1
+                        last, live = self._record(kernel, live, at, last_k), None
+                        counters.recorded += stop - start
+                        if step is not None:
+                            step(stop - start)
+                    case Reverse():
+                        stop = action.stop
+                        while stop > action.start:
+                            low = stop - 1 if last is not None or careful else action.start
+                            low = max(low, observed_next)
+                            tape = self._tapes[low - stop] if last is None else last
+                            seen: Leaves | None = None
+                            if low == observed_next and observations is not None:
+                                seen = observations.reverse(low, tape)
+                                observed_next = next(glances, -1)
+                            if last is not None:
+                                cotangent = kernel.record_and_reverse(last, low, cotangent)
+                                last = None
+                            else:
+                                cotangent = self._reverse(kernel, low, stop, cotangent)
+                            if seen is not None:
+                                add(cotangent, seen)
+                            if careful:
+                                self._require_finite(cotangent, low)
+                            stop = low
+                        if first_bad(cotangent) is not None:
+                            self._require_finite(cotangent, action.start)
+                    case Save():
+                        assert live is not None
+                        self._save(action, live)
+                    case Discard():
+                        self._discard(action)
+                    case _:
+                        assert_never(action)
+        except Exception as error:
+            error.add_note(f"revolve_ad: during the reverse sweep, at {action}")
+            raise
+        finally:
+            crew.progress.close()
+        counters.reverse_seconds = perf_counter() - began
+        return cotangent
+
+    def abandon(self) -> None:
+        """Let go of all checkpoints and tapes; it can't be reversed any more."""
+        self._storages = {}
+        self._tapes = []
+        self._final = []
+
+    def _record(self, kernel: Kernel, live: Leaves, start: int, stop: int) -> Leaves:
+        if start == stop:
+            return live
+        self._crew.ledger.add("tapes", (stop - start) * self._tape_bytes)
+        return kernel.record(live, start, stop, self._tapes)
+
+    def _reverse(self, kernel: Kernel, start: int, stop: int, cotangent: Leaves) -> Leaves:
+        cotangent = kernel.reverse(self._tapes, start, stop, cotangent)
+        self._crew.ledger.add("tapes", (start - stop) * self._tape_bytes)
+        return cotangent
+
+    def _save(self, action: Save, live: Leaves) -> None:
+        if first_bad(live) is not None:
+            require_finite(live, self._crew.layout, f"state {action.state}")
+        storage, counters = self._storages[action.level], self.counters
+        storage.save(action.state, live)
+        counters.saved += 1
+        counters.checkpoints += 1
+        if counters.checkpoints > counters.peak_checkpoints:
+            counters.peak_checkpoints = counters.checkpoints
+            self._crew.ledger.set("checkpoints", self._storage_bytes())
+
+    def _storage_bytes(self) -> int:
+        return sum({id(s): s.nbytes for s in self._storages.values()}.values())
+
+    def _discard(self, action: Discard) -> None:
+        self._storages[action.level].discard(action.state)
+        self.counters.checkpoints -= 1
+
+    def _require_finite(self, cotangent: Leaves, k: int) -> None:
+        require_finite(cotangent, self._crew.layout.cotangents, f"at state {k}, in reverse")
+
+
+def explore(
+    advance: Callable[[Leaves, int, int], Leaves],
+    lookout: Lookout,
+    ending: Ending,
+    progress: Progress,
+    live: Leaves,
+    start: int,
+    stop: int,
+) -> tuple[Leaves, int, bool]:
+    """Advance in the first sweep, with a look at the states that somebody waits for.
+
+    Parameters
+    ----------
+    advance : callable
+        Runs a stretch of steps, as in `Kernel`.
+    lookout, ending, progress
+        Who looks at states, what ends the run, who is told.
+    live : list of ndarray
+        State `start`, which is used up.
+    start, stop : int
+        The steps to run; fewer, if the run ends before.
+
+    Returns
+    -------
+    live : list of ndarray
+        The last state that was reached.
+    at : int
+        Its index.
+    ended : bool
+        Whether the run ends there.
+    """
+    at, ended = start, False
+    stop = min(stop, ending.max_steps)  # an online schedule offers more than there may be
+    while at < stop and not ended:
+        pause = at + 1 if ending.until is not None else min(stop, lookout.next)
+        live = advance(live, at, pause)
+        progress.step(pause - at)
+        at = pause
+        if lookout.next == at:
+            lookout.look(at, live)
+        ended = ending.reached(live, at)
+    return live, at, ended
+
+
+def add(cotangent: Leaves, part: Leaves) -> None:
+    """Add to a cotangent, in place."""
+    for total, leaf in zip(cotangent, part, strict=True):
+        np.add(total, leaf, out=total)

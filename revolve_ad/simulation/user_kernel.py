@@ -1,0 +1,126 @@
+"""The kernel of a step whose derivative the user gives; its tape is the state."""
+
+from collections.abc import Callable
+from sys import getrefcount
+from typing import Any, final
+
+import numpy as np
+
+from revolve_ad.errors import StructureError
+from revolve_ad.simulation.blame import blame
+from revolve_ad.simulation.form import Form
+from revolve_ad.simulation.kernel import Gradients
+from revolve_ad.simulation.layout import Leaves
+from revolve_ad.simulation.stepping import SOLE, Stepper, hand_over
+from revolve_ad.simulation.sums import checked
+from revolve_ad.simulation.user_step import Step
+
+__all__ = ["UserKernel"]
+
+_ndarray = np.ndarray
+
+
+@final
+class UserKernel:
+    """Steps with a vjp of the user's; see `Kernel`.
+
+    Parameters
+    ----------
+    step : Step
+        With a vjp.
+    form : Form
+        What the arguments look like.
+    params, inputs : list
+        Their leaves.
+    """
+
+    __slots__ = ("_form", "_gradients", "_stepper", "_vjp", "advance")
+
+    def __init__(self, step: Step, form: Form, params: list[Any], inputs: list[Any]) -> None:
+        assert step._vjp is not None
+        self._vjp: Callable[..., Any] = step._vjp
+        self._form = form
+        self._stepper = Stepper(step, form, params, inputs)
+        self.advance = self._stepper.advance
+        self._gradients: Gradients | None = None
+
+    def bind_gradients(self, gradients: Gradients) -> None:
+        """See `Kernel.bind_gradients`."""
+        self._gradients = gradients
+
+    @property
+    def tape_bytes(self) -> int:
+        """The bytes of a state: the user's vjp starts from it."""
+        return self._form.state.nbytes
+
+    @property
+    def workspace_bytes(self) -> int:
+        """The cotangents of params and of a row of inputs, which the user's vjp returns."""
+        rows = 0 if self._form.inputs is None else self._form.inputs.rows.nbytes
+        return self._form.params.nbytes + rows
+
+    def record(self, state: Leaves, start: int, stop: int, tapes: list[Leaves]) -> Leaves:
+        """See `Kernel.record`."""
+        advance = self.advance
+        for k in range(start, stop):
+            tapes.append([leaf.copy() for leaf in state])
+            state = advance(state, k, k + 1)
+        return state
+
+    def reverse(self, tapes: list[Leaves], start: int, stop: int, cotangent: Leaves) -> Leaves:
+        """See `Kernel.reverse`."""
+        for k in range(stop - 1, start - 1, -1):
+            cotangent = self.record_and_reverse(tapes.pop(), k, cotangent)
+        return cotangent
+
+    def record_and_reverse(self, state: Leaves, k: int, cotangent: Leaves) -> Leaves:
+        """See `Kernel.record_and_reverse`."""
+        gradients, stepper, layout = self._gradients, self._stepper, self._form.state
+        assert gradients is not None
+        single = layout.is_array
+        given = cotangent[0] if single else layout.cotangents.build(cotangent)
+        try:
+            if stepper.row is None:
+                result = self._vjp(hand_over(layout, state), stepper.params, k, given)
+            else:
+                row = stepper.row(k)
+                result = self._vjp(hand_over(layout, state), stepper.params, k, row, given)
+            if type(result) is not tuple or len(result) != (2 if stepper.row is None else 3):
+                raise _not_a_pair(result, stepper.row is not None)
+            if result[1] is not None:
+                gradients.params.add(result[1], f"the vjp of step {k}")
+            if stepper.row is not None and result[2] is not None:
+                assert gradients.inputs is not None
+                gradients.inputs.add_row(k, result[2], f"the vjp of step {k}")
+            new = result[0]
+            del result
+            if single and type(new) is _ndarray and new.dtype is given.dtype:
+                if new.shape == given.shape and (
+                    new is given
+                    or (new.base is None and getrefcount(new) == SOLE and new.flags.carray)
+                ):
+                    cotangent[0] = new
+                    return cotangent
+            return self._copied(new, k)
+        except Exception as error:
+            blame(error, f"the vjp of step {k}")
+            raise
+
+    def _copied(self, value: Any, k: int) -> Leaves:
+        layout = self._form.state.cotangents
+        return [
+            np.zeros(shape, dtype) if part is None else np.array(part, dtype, order="C", copy=True)
+            for part, shape, dtype in zip(
+                checked(value, layout, f"the vjp of step {k}"),
+                layout.shapes,
+                layout.dtypes,
+                strict=True,
+            )
+        ]
+
+
+def _not_a_pair(result: Any, with_inputs: bool) -> StructureError:
+    allowed = "(state_cotangent, params_cotangent"
+    allowed += ", inputs_cotangent)" if with_inputs else ")"
+    came = f"a tuple of {len(result)}" if type(result) is tuple else repr(type(result).__name__)
+    return StructureError(f"a vjp must return {allowed}, None meaning zero; it returned {came}.")
