@@ -2,9 +2,13 @@
 
 from revolve_ad.ad.functions import (
     creation,
+    filters,
+    formulas,
     indexing,
+    order,
     products,
     queries,
+    rearranging,
     reductions,
     selection,
     shapes,
@@ -12,4 +16,18 @@ from revolve_ad.ad.functions import (
     ufunc_methods,
 )
 
-__all__ = ["creation", "indexing", "products", "queries", "reductions", "selection", "shapes", "source", "ufunc_methods"]
+__all__ = [
+    "creation",
+    "filters",
+    "formulas",
+    "indexing",
+    "order",
+    "products",
+    "queries",
+    "rearranging",
+    "reductions",
+    "selection",
+    "shapes",
+    "source",
+    "ufunc_methods",
+]

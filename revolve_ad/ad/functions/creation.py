@@ -62,7 +62,9 @@ def ndarray(rec: Recorder, *args: Any, **kwargs: Any) -> Any:
     return uniform(rec, _zeros(*map(concrete, args), **kwargs), 0)
 
 
-def full(rec: Recorder, shape: Any, fill_value: Any, dtype: Any = None, order: str = "C", **kwargs: Any) -> Any:
+def full(
+    rec: Recorder, shape: Any, fill_value: Any, dtype: Any = None, order: str = "C", **kwargs: Any
+) -> Any:
     if type(fill_value) is Traced and fill_value.varies():
         out = zeros(rec, shape, fill_value.dtype if dtype is None else dtype, order)
         out[...] = fill_value
@@ -85,7 +87,9 @@ _zeros_like, _ones_like, _full_like = np.zeros_like, np.ones_like, np.full_like
 zeros_like, ones_like = like(_zeros_like), like(_ones_like)
 
 
-def full_like(rec: Recorder, prototype: Any, fill_value: Any, dtype: Any = None, **kwargs: Any) -> Any:
+def full_like(
+    rec: Recorder, prototype: Any, fill_value: Any, dtype: Any = None, **kwargs: Any
+) -> Any:
     out = zeros_like(rec, prototype, dtype, **kwargs)
     out[...] = fill_value
     return out
@@ -102,13 +106,27 @@ def plain_made(function: Any) -> Any:
     return call
 
 
-def linspace(rec: Recorder, start: Any, stop: Any, num: Any = 50, endpoint: bool = True, retstep: bool = False, dtype: Any = None, axis: int = 0, **kwargs: Any) -> Any:
+def linspace(
+    rec: Recorder,
+    start: Any,
+    stop: Any,
+    num: Any = 50,
+    endpoint: bool = True,
+    retstep: bool = False,
+    dtype: Any = None,
+    axis: int = 0,
+    **kwargs: Any,
+) -> Any:
     traced = [x for x in (start, stop) if type(x) is Traced and x.varies()]
     if not traced:
-        found = _linspace(concrete(start), concrete(stop), concrete(num), endpoint, retstep, dtype, axis, **kwargs)
+        found = _linspace(
+            concrete(start), concrete(stop), concrete(num), endpoint, retstep, dtype, axis, **kwargs
+        )
         return (made(rec, found[0]), found[1]) if retstep else made(rec, found)
     if retstep or axis != 0 or kwargs:
-        raise UnsupportedOperationError("np.linspace with traced ends takes num, endpoint and dtype alone")
+        raise UnsupportedOperationError(
+            "np.linspace with traced ends takes num, endpoint and dtype alone"
+        )
     # As NumPy computes it: arange·step + start, then the last one set to `stop`.
     n = int(concrete(num))
     div = n - 1 if endpoint else n
@@ -133,7 +151,16 @@ def contains_traced(x: Any) -> bool:
     return type(x) in (list, tuple) and any(contains_traced(k) for k in x)
 
 
-def array(rec: Recorder, obj: Any, dtype: Any = None, *, copy: Any = True, order: str = "K", ndmin: int = 0, **kwargs: Any) -> Any:
+def array(
+    rec: Recorder,
+    obj: Any,
+    dtype: Any = None,
+    *,
+    copy: Any = True,
+    order: str = "K",
+    ndmin: int = 0,
+    **kwargs: Any,
+) -> Any:
     """Record np.array: a copy of an array, or an array of the numbers in nested lists."""
     if type(obj) is Traced:
         out = obj if dtype is None or obj.dtype == dtype else obj.astype(dtype)
@@ -161,7 +188,10 @@ def nested(rec: Recorder, obj: Any) -> Any:
     shape = _shape_of(obj)
     leaves = list(_leaves(obj))
     dtype = np.result_type(
-        *(x.v if type(x) is Traced and type(x.v) in _PYTHON else _dtype_or_number(x) for x in leaves)
+        *(
+            x.v if type(x) is Traced and type(x.v) in _PYTHON else _dtype_or_number(x)
+            for x in leaves
+        )
     )
     out = uniform(rec, _zeros(shape, dtype), 0)
     depth = len(shape) - (np.ndim(leaves[0]) if leaves else 0)
@@ -194,7 +224,9 @@ def _leaves(obj: Any) -> Any:
         yield _asarray(obj) if isinstance(obj, np.ndarray) and type(obj) is not Traced else obj
 
 
-def asarray(rec: Recorder, a: Any, dtype: Any = None, order: Any = None, *, copy: Any = None, **kwargs: Any) -> Any:
+def asarray(
+    rec: Recorder, a: Any, dtype: Any = None, order: Any = None, *, copy: Any = None, **kwargs: Any
+) -> Any:
     """Record np.asarray: an array stays itself, so that writes through it are seen."""
     if isinstance(a, _ndarray) and type(a) is not Traced and copy is not True:
         return _asarray(a, dtype, order, **kwargs)
@@ -208,7 +240,6 @@ def ascontiguousarray(rec: Recorder, a: Any, dtype: Any = None, **kwargs: Any) -
         a = asarray(rec, a, dtype)
         return a if a.flags.c_contiguous else a.copy()
     return asarray(rec, a, dtype)
-
 
 
 for _name in ("zeros", "empty"):
@@ -241,17 +272,19 @@ implements(np.linspace)(_dispatched(linspace))
 
 
 @implements(np.zeros, np.empty)
-def _zeros_beside(rec: Recorder, shape: Any, dtype: Any = float, order: Any = "C", **kwargs: Any) -> Any:
+def _zeros_beside(
+    rec: Recorder, shape: Any, dtype: Any = float, order: Any = "C", **kwargs: Any
+) -> Any:
     return zeros(rec, shape, dtype, order)
 
 
 @implements(np.ones)
-def _ones_beside(rec: Recorder, shape: Any, dtype: Any = float, order: Any = "C", **kwargs: Any) -> Any:
+def _ones_beside(
+    rec: Recorder, shape: Any, dtype: Any = float, order: Any = "C", **kwargs: Any
+) -> Any:
     return ones(rec, shape, dtype, order)
 
 
 @implements(np.copy)
 def _copy(rec: Recorder, a: Any, order: str = "K", subok: bool = False) -> Any:
     return a.copy(order)
-
-

@@ -38,9 +38,7 @@ def _sample(kind: ArrayType) -> Any:
 def _recorded(formula: Formula, types: tuple[ArrayType, ...], params: tuple[Any, ...]) -> Tape:
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        tape = trace(
-            lambda *xs: formula(*xs, *params), tuple(_sample(kind) for kind in types)
-        ).tape
+        tape = trace(lambda *xs: formula(*xs, *params), tuple(_sample(kind) for kind in types)).tape
     if tape.depends_on_values is not None:
         raise AssertionError(f"a formula looks at values: {tape.depends_on_values}")
     return tape.pruned()

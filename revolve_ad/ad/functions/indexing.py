@@ -86,13 +86,9 @@ INDEX = Primitive(
     params=("template",),
 )
 # x with x[index] = value done.
-INDEX_SET = Primitive(
-    "index_set", _index_set, infer=lambda base, *_: base, params=("template",)
-)
+INDEX_SET = Primitive("index_set", _index_set, infer=lambda base, *_: base, params=("template",))
 # x with value added at index, repeated positions adding up (np.add.at).
-INDEX_ADD = Primitive(
-    "index_add", _index_add, infer=lambda base, *_: base, params=("template",)
-)
+INDEX_ADD = Primitive("index_add", _index_add, infer=lambda base, *_: base, params=("template",))
 LAST_WRITER = Primitive(
     "last_writer",
     _last_writer,
@@ -181,21 +177,29 @@ def _template(rec: Recorder, x: Traced, index: Any) -> tuple[Template, list[Any]
                 template.append(("array",))
                 arrays.append(moving)
             else:
-                template.append(("slice", *(_as_int(p) for p in (part.start, part.stop, part.step))))
+                template.append(
+                    ("slice", *(_as_int(p) for p in (part.start, part.stop, part.step)))
+                )
             axis += 1
         elif part is None:
             template.append(("new",))
         elif part is Ellipsis:
             template.append(("rest",))
             axis += x.ndim - named
-        elif isinstance(part, int | np.integer) and type(part) is not Traced and type(part) is not bool:
+        elif (
+            isinstance(part, int | np.integer)
+            and type(part) is not Traced
+            and type(part) is not bool
+        ):
             template.append(("int", int(part)))
             axis += 1
         else:
             if type(part) is not Traced:
                 part = np.asarray(_as_array(rec, part) if _has_traced(part) else part)
             if part.dtype.kind == "b":
-                mask = part._concrete("indexing with a traced mask") if type(part) is Traced else part
+                mask = (
+                    part._concrete("indexing with a traced mask") if type(part) is Traced else part
+                )
                 for k in np.nonzero(mask):
                     template.append(("array",))
                     arrays.append(k)
@@ -283,7 +287,11 @@ def getitem(x: Traced, index: Any) -> Any:
     if not arrays:
         found = x.v[filled(template, ())]
         if isinstance(found, np.generic):
-            return x[tuple(int(k) for k in _full_index(template))] if _only_ints(template) else _taken(rec, x, template, arrays)
+            return (
+                x[tuple(int(k) for k in _full_index(template))]
+                if _only_ints(template)
+                else _taken(rec, x, template, arrays)
+            )
         return _view(x, found)
     return _taken(rec, x, template, arrays)
 
@@ -291,7 +299,9 @@ def getitem(x: Traced, index: Any) -> Any:
 def _without_integers(index: Any) -> Any:
     """Return an index with NumPy's integers as Python's."""
     if isinstance(index, tuple):
-        return tuple(int(k) if isinstance(k, np.integer) and type(k) is not Traced else k for k in index)
+        return tuple(
+            int(k) if isinstance(k, np.integer) and type(k) is not Traced else k for k in index
+        )
     return int(index) if isinstance(index, np.integer) and type(index) is not Traced else index
 
 
@@ -331,26 +341,43 @@ def setitem(x: Traced, index: Any, value: Any) -> None:
     if type(value) in (list, tuple):
         value = _as_array(rec, value)
     index = _without_integers(index)
-    if _is_mask(index) and np.ndim(value.v if type(value) is Traced else value) == 0 and type(index) is Traced:
+    if (
+        _is_mask(index)
+        and np.ndim(value.v if type(value) is Traced else value) == 0
+        and type(index) is Traced
+    ):
         mask = index if index.ndim == x.ndim else index[(..., *[None] * (x.ndim - index.ndim))]
         x.write(value, where=mask)
         return
     template, arrays = _template(rec, x, index)
     if not arrays:
-        _view(x, x.v[(*filled(template, ()), Ellipsis)] if ("rest",) not in template else x.v[filled(template, ())]).write(value)
+        _view(
+            x,
+            x.v[(*filled(template, ()), Ellipsis)]
+            if ("rest",) not in template
+            else x.v[filled(template, ())],
+        ).write(value)
         return
     nodes, values = _operands(rec, arrays)
     node, real = recorder_operand(rec, value)
     node = rec.cast(node, x.dtype)
     source = x.read()
-    _changed(x, lambda: x.v.__setitem__(filled(template, values), real), INDEX_SET, (source, node, *nodes), (template,))
+    _changed(
+        x,
+        lambda: x.v.__setitem__(filled(template, values), real),
+        INDEX_SET,
+        (source, node, *nodes),
+        (template,),
+    )
 
 
 def _is_mask(index: Any) -> bool:
     return getattr(index, "dtype", None) == bool
 
 
-def _changed(x: Traced, change: Any, op: Primitive, args: tuple[int, ...], params: tuple[Any, ...]) -> None:
+def _changed(
+    x: Traced, change: Any, op: Primitive, args: tuple[int, ...], params: tuple[Any, ...]
+) -> None:
     """Change the real memory of `x` and record that its content is now ``op(*args)``."""
     rec, cell = x.rec, x.cell
     assert cell is not None
@@ -390,7 +417,9 @@ def ufunc_at(rec: Recorder, ufunc: np.ufunc, x: Any, index: Any, *values: Any) -
 
 
 @implements(np.take)
-def take(rec: Recorder, a: Any, indices: Any, axis: Any = None, out: Any = None, mode: str = "raise") -> Any:
+def take(
+    rec: Recorder, a: Any, indices: Any, axis: Any = None, out: Any = None, mode: str = "raise"
+) -> Any:
     a = a if type(a) is Traced else np.asarray(a)
     if axis is None:
         a, axis = a.reshape(-1), 0

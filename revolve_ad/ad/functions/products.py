@@ -1,20 +1,30 @@
-"""Products of arrays: matmul, dot, inner, outer, vdot."""
+"""Products of arrays: matmul, dot, inner, outer, vdot, tensordot, einsum."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
+from numpy._core import einsumfunc
+from numpy._core.multiarray import c_einsum
 
 from revolve_ad.ad import symbolic as s
 from revolve_ad.ad.builder import Symbol
 from revolve_ad.ad.core import common_shape
-from revolve_ad.ad.dispatch import implements
+from revolve_ad.ad.dispatch import FUNCTIONS, implements
+from revolve_ad.ad.functions.formulas import define_by_equal, insert
+from revolve_ad.ad.functions.shapes import view_or_copy
+from revolve_ad.ad.functions.source import INSTEAD, from_source
 from revolve_ad.ad.recorder import Recorder
 from revolve_ad.ad.rules.table import define_rules
 from revolve_ad.ad.tape import ArrayType, Primitive
 from revolve_ad.ad.traced import METHODS, Traced, _as_array, apply
+
+__all__ = ["DOT", "MATMUL", "matmul"]
+
+# -- matmul ------------------------------------------------------------------------------------
 
 
 def _matmul_infer(a: ArrayType, b: ArrayType) -> ArrayType:
@@ -54,8 +64,9 @@ def _matmul_vjp(g: Symbol, y: Symbol, xs: Sequence[Symbol], params: tuple[Any, .
 def _matmul_jvp(ts: Any, y: Symbol, xs: Sequence[Symbol], params: tuple[Any, ...]) -> Any:
     (ta, tb), (a, b) = ts, xs
     if ta is None:
-        return None if tb is None else matmul(a, tb)
-    return matmul(ta, b) if tb is None else matmul(ta, b) + matmul(a, tb)
+        return None if tb is None else s.match(matmul(a, tb), y)
+    found = matmul(ta, b) if tb is None else matmul(ta, b) + matmul(a, tb)
+    return s.match(found, y)
 
 
 define_rules(MATMUL, vjp=_matmul_vjp, jvp=_matmul_jvp)
@@ -72,35 +83,68 @@ def record_matmul(rec: Recorder, a: Any, b: Any) -> Any:
     return apply(MATMUL, (_prepared(rec, a), _prepared(rec, b)))
 
 
-@implements(np.dot)
-def dot(rec: Recorder, a: Any, b: Any, out: Any = None) -> Any:
-    a, b = _prepared(rec, a), _prepared(rec, b)
-    if a.ndim == 0 or b.ndim == 0:
-        found = a * b
-    elif b.ndim <= 2:
-        found = apply(MATMUL, (a, b))
-    else:
-        found = np.tensordot(a, b, ((a.ndim - 1,), (b.ndim - 2,)))
-    if out is not None:
-        out.write(found)
-        return out
-    return found
+# -- dot, inner, vdot, vecdot: other loops than matmul's, and so other rounding errors -----------
 
 
-@implements(np.vdot)
-def vdot(rec: Recorder, a: Any, b: Any) -> Any:
-    a, b = (np.ravel(_prepared(rec, x)) for x in (a, b))
-    return dot(rec, np.conjugate(a) if a.dtype.kind == "c" else a, b)
-
-
-@implements(np.inner)
-def inner(rec: Recorder, a: Any, b: Any) -> Any:
-    a, b = _prepared(rec, a), _prepared(rec, b)
+def _dot_equal(a: Any, b: Any) -> Any:
     if a.ndim == 0 or b.ndim == 0:
         return a * b
-    if b.ndim == 1:
-        return dot(rec, a, b)
-    return np.tensordot(a, b, (-1, -1))
+    if b.ndim <= 2:
+        return np.matmul(a, b)
+    rest = [d for d in range(b.ndim) if d != b.ndim - 2]
+    flat = np.reshape(np.transpose(b, [b.ndim - 2, *rest]), (b.shape[-2], -1))
+    return np.reshape(np.matmul(a, flat), (*a.shape[:-1], *(b.shape[d] for d in rest)))
+
+
+def _inner_equal(a: Any, b: Any) -> Any:
+    if a.ndim == 0 or b.ndim == 0:
+        return a * b
+    flat = np.reshape(b, (-1, b.shape[-1]))
+    return np.reshape(np.matmul(a, flat.T), (*a.shape[:-1], *b.shape[:-1]))
+
+
+def _product(name: str, function: Callable[..., Any], equal: Callable[..., Any]) -> Primitive:
+    def infer(a: ArrayType, b: ArrayType) -> ArrayType:
+        value = function(np.zeros(a.shape, np.int8), np.zeros(b.shape, np.int8))
+        return ArrayType(np.shape(value), np.promote_types(a.dtype, b.dtype))
+
+    op = Primitive(name, function, infer=infer)
+    define_by_equal(op, equal)
+    return op
+
+
+DOT = _product("dot", np.dot, _dot_equal)
+INNER = _product("inner", np.inner, _inner_equal)
+VDOT = _product("vdot", np.vdot, lambda a, b: np.sum(np.conjugate(np.ravel(a)) * np.ravel(b)))
+VECDOT = _product("vecdot", np.vecdot, lambda a, b: np.sum(np.conjugate(a) * b, axis=-1))
+
+
+def _recorded(op: Primitive) -> Callable[..., Any]:
+    def call(rec: Recorder, a: Any, b: Any, out: Any = None) -> Any:
+        found = apply(op, (_prepared(rec, a), _prepared(rec, b)))
+        if out is not None:
+            out.write(found)
+            return out
+        return found
+
+    return call
+
+
+for _function, _op in ((np.dot, DOT), (np.inner, INNER), (np.vdot, VDOT), (np.vecdot, VECDOT)):
+    FUNCTIONS[_function] = _recorded(_op)
+
+if hasattr(np, "matvec"):
+    FUNCTIONS[np.matvec] = _recorded(
+        _product("matvec", np.matvec, lambda a, x: np.matmul(a, x[..., None])[..., 0])
+    )
+    FUNCTIONS[np.vecmat] = _recorded(
+        _product(
+            "vecmat", np.vecmat, lambda x, a: np.matmul(np.conjugate(x)[..., None, :], a)[..., 0, :]
+        )
+    )
+
+METHODS["dot"] = np.dot
+from_source(np.tensordot)
 
 
 @implements(np.outer)
@@ -109,23 +153,112 @@ def outer(rec: Recorder, a: Any, b: Any, out: Any = None) -> Any:
     return np.multiply(a[:, None], b[None, :], out=out)
 
 
-@implements(np.tensordot)
-def tensordot(rec: Recorder, a: Any, b: Any, axes: Any = 2) -> Any:
-    a, b = _prepared(rec, a), _prepared(rec, b)
-    if np.ndim(axes) == 0:
-        axes_a, axes_b = list(range(a.ndim - axes, a.ndim)), list(range(axes))
+# -- einsum ------------------------------------------------------------------------------------
+
+
+@lru_cache(maxsize=512)
+def _einsum(subscripts: str, n: int) -> Primitive:
+    """Return the primitive of one contraction of n operands; ellipses are letters already."""
+    inputs, output = subscripts.split("->")
+    terms = inputs.split(",")
+
+    op = Primitive(f"einsum {subscripts}", lambda *xs: _own(c_einsum(subscripts, *xs), xs))
+
+    def cotangent_of(k: int) -> Callable[..., Any]:
+        mine = terms[k]
+        others = [t for i, t in enumerate(terms) if i != k]
+        letters = "".join(dict.fromkeys(mine))
+        known = set(output).union(*others)
+
+        def formula(g: Any, *xs: Any) -> Any:
+            rest = [np.conjugate(x) for i, x in enumerate(xs) if i != k]
+            sizes = dict(zip(mine, xs[k].shape, strict=True))
+            alone = [c for c in letters if c not in known]
+            ones = [np.ones(sizes[c]) for c in alone]
+            spec = ",".join([output, *others, *alone]) + "->" + letters
+            found = c_einsum_recorded(spec, g, *rest, *ones)
+            if len(letters) < len(mine):  # a diagonal was taken: put it back
+                free = iter(c for c in _LETTERS if c not in mine)
+                names = [c if mine.index(c) == d else next(free) for d, c in enumerate(mine)]
+                pairs = [(c, q) for c, q in zip(mine, names, strict=True) if c != q]
+                eyes = [np.eye(sizes[c]) for c, _ in pairs]
+                spec = ",".join([letters, *(c + q for c, q in pairs)]) + "->" + "".join(names)
+                found = c_einsum_recorded(spec, found, *eyes)
+            return found
+
+        return formula
+
+    formulas = [cotangent_of(k) for k in range(n)]
+
+    def vjp(g: Symbol, y: Symbol, xs: Sequence[Symbol], params: tuple[Any, ...]) -> Any:
+        return [
+            s.match(insert(f, [g, *xs])[0], x) if x.dtype.kind in "fc" else None
+            for f, x in zip(formulas, xs, strict=True)
+        ]
+
+    def jvp(ts: Any, y: Symbol, xs: Sequence[Symbol], params: tuple[Any, ...]) -> Any:
+        total: Symbol | None = None
+        for k, t in enumerate(ts):
+            if t is not None:
+                part = [*xs[:k], t, *xs[k + 1 :]]
+                term = part[0].apply(op, *part[1:])
+                total = term if total is None else total + term
+        return None if total is None else s.match(total, y)
+
+    define_rules(op, vjp=vjp, jvp=jvp)
+    return op
+
+
+_LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+
+def _own(found: Any, operands: Sequence[Any]) -> Any:
+    if isinstance(found, np.ndarray) and any(np.may_share_memory(found, x) for x in operands):
+        return found.copy()
+    return found
+
+
+def c_einsum_recorded(*operands: Any, out: Any = None, dtype: Any = None, **kwargs: Any) -> Any:
+    """Record one contraction; where NumPy gives a view (``ii->i``), so does this."""
+    inputs, output, _ = einsumfunc._parse_einsum_input(_shapes_of(operands))
+    subscripts = f"{inputs}->{output}"
+    arrays = _arrays_of(operands)
+    if dtype is not None:
+        arrays = [x.astype(dtype) for x in arrays]
+    if len(arrays) == 1 and type(arrays[0]) is Traced and arrays[0].cell is not None:
+        x = arrays[0]
+        shown = c_einsum(subscripts, x.v)
+        if isinstance(shown, np.ndarray) and np.shares_memory(shown, x.v):
+            return view_or_copy(x.rec, x, lambda v: c_einsum(subscripts, v))
+    if not any(type(x) is Traced for x in arrays):
+        found = c_einsum(subscripts, *arrays)
     else:
-        axes_a, axes_b = (list(np.atleast_1d(x)) for x in axes)
-    axes_a = [int(d) % a.ndim for d in axes_a]
-    axes_b = [int(d) % b.ndim for d in axes_b]
-    if [a.shape[d] for d in axes_a] != [b.shape[d] for d in axes_b]:
-        raise ValueError("shape-mismatch for sum")
-    rest_a = [d for d in range(a.ndim) if d not in axes_a]
-    rest_b = [d for d in range(b.ndim) if d not in axes_b]
-    n = int(np.prod([a.shape[d] for d in axes_a], dtype=int))
-    left = np.reshape(np.transpose(a, rest_a + axes_a), (-1, n) if n else (int(np.prod([a.shape[d] for d in rest_a])), 0))
-    right = np.reshape(np.transpose(b, axes_b + rest_b), (n, -1) if n else (0, int(np.prod([b.shape[d] for d in rest_b]))))
-    return np.reshape(apply(MATMUL, (left, right)), [*(a.shape[d] for d in rest_a), *(b.shape[d] for d in rest_b)])
+        found = apply(_einsum(subscripts, len(arrays)), arrays)
+    if out is not None:
+        out.write(found)
+        return out
+    return found
 
 
-METHODS["dot"] = np.dot
+def _arrays_of(operands: Sequence[Any]) -> list[Any]:
+    if isinstance(operands[0], str):
+        found = list(operands[1:])
+    else:
+        found = list(operands[: len(operands) // 2 * 2 : 2])
+    return [x if type(x) is Traced else np.asarray(x) for x in found]
+
+
+def _shapes_of(operands: Sequence[Any]) -> list[Any]:
+    """Return the call's arguments with plain arrays of the same shapes, for NumPy's parser."""
+
+    def probe(x: Any) -> Any:
+        return np.broadcast_to(np.int8(0), np.shape(x.v if type(x) is Traced else x))
+
+    if isinstance(operands[0], str):
+        return [operands[0], *map(probe, operands[1:])]
+    pairs = len(operands) // 2 * 2
+    return [probe(x) if k < pairs and k % 2 == 0 else x for k, x in enumerate(operands)]
+
+
+INSTEAD[id(c_einsum)] = c_einsum_recorded
+from_source(np.einsum)

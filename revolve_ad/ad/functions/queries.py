@@ -46,5 +46,13 @@ def _looked_at(function: Any) -> Any:
     return call
 
 
-for _function in (np.array_equal, np.allclose, np.array_equiv, np.unique, np.flatnonzero, np.argwhere, np.count_nonzero, np.searchsorted, np.argsort, np.lexsort):
+for _function in (
+    np.array_equal,
+    np.allclose,
+    np.array_equiv,
+    np.unique,
+    np.flatnonzero,
+    np.argwhere,
+    np.lexsort,
+):
     FUNCTIONS[_function] = _looked_at(_function)

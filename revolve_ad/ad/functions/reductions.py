@@ -163,7 +163,17 @@ def _others_jvp(ts: Any, y: Symbol, xs: Sequence[Symbol], params: tuple[Any, ...
 define_rules(OTHERS, vjp=_others_vjp, jvp=_others_jvp)
 
 
-def reduce(rec: Recorder, ufunc: np.ufunc, x: Any, axis: Any = 0, dtype: Any = None, out: Any = None, keepdims: Any = False, initial: Any = _NO_VALUE, where: Any = True) -> Any:
+def reduce(
+    rec: Recorder,
+    ufunc: np.ufunc,
+    x: Any,
+    axis: Any = 0,
+    dtype: Any = None,
+    out: Any = None,
+    keepdims: Any = False,
+    initial: Any = _NO_VALUE,
+    where: Any = True,
+) -> Any:
     """Record ``ufunc.reduce``."""
     op = REDUCTIONS.get(ufunc)
     if op is None:
@@ -175,7 +185,9 @@ def reduce(rec: Recorder, ufunc: np.ufunc, x: Any, axis: Any = 0, dtype: Any = N
     if where is not True:
         neutral = ufunc.identity if ufunc.identity is not None else initial
         if neutral is _NO_VALUE:
-            raise ValueError(f"reduction operation {ufunc.__name__!r} has no identity; give initial=")
+            raise ValueError(
+                f"reduction operation {ufunc.__name__!r} has no identity; give initial="
+            )
         x = np.where(where, x, neutral)
     if dtype is not None:
         x = _astype(rec, x, np.dtype(dtype))
@@ -230,12 +242,27 @@ def _count(a: Any, axis: Any, where: Any) -> int:
 
 
 @implements(np.mean)
-def mean(rec: Recorder, a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = False, *, where: Any = True) -> Any:
+def mean(
+    rec: Recorder,
+    a: Any,
+    axis: Any = None,
+    dtype: Any = None,
+    out: Any = None,
+    keepdims: Any = False,
+    *,
+    where: Any = True,
+) -> Any:
     keepdims = keepdims is not _NO_VALUE and bool(keepdims)
     if dtype is None and a.dtype.kind in "biu":
         dtype = float
-    total = reduce(rec, np.add, a, axis, dtype, None, keepdims, where=True if where is _NO_VALUE else where)
-    n = _count(a, axis, True) if where is True or where is _NO_VALUE else np.sum(np.broadcast_to(where, a.shape), axis, keepdims=keepdims)
+    total = reduce(
+        rec, np.add, a, axis, dtype, None, keepdims, where=True if where is _NO_VALUE else where
+    )
+    n = (
+        _count(a, axis, True)
+        if where is True or where is _NO_VALUE
+        else np.sum(np.broadcast_to(where, a.shape), axis, keepdims=keepdims)
+    )
     found = total / n
     if out is not None:
         out.write(found)
@@ -244,7 +271,19 @@ def mean(rec: Recorder, a: Any, axis: Any = None, dtype: Any = None, out: Any = 
 
 
 @implements(np.var)
-def var(rec: Recorder, a: Any, axis: Any = None, dtype: Any = None, out: Any = None, ddof: Any = 0, keepdims: Any = False, *, where: Any = True, mean: Any = _NO_VALUE, correction: Any = _NO_VALUE) -> Any:
+def var(
+    rec: Recorder,
+    a: Any,
+    axis: Any = None,
+    dtype: Any = None,
+    out: Any = None,
+    ddof: Any = 0,
+    keepdims: Any = False,
+    *,
+    where: Any = True,
+    mean: Any = _NO_VALUE,
+    correction: Any = _NO_VALUE,
+) -> Any:
     if where is not True and where is not _NO_VALUE:
         raise unsupported("np.var with where=")
     keepdims = keepdims is not _NO_VALUE and bool(keepdims)
@@ -257,8 +296,10 @@ def var(rec: Recorder, a: Any, axis: Any = None, dtype: Any = None, out: Any = N
     if mean is _NO_VALUE:
         mean = reduce(rec, np.add, a, axis, dtype, None, True) / _count(a, axis, True)
     x = a - mean
-    x = x * x if x.dtype.kind != "c" else (np.multiply(x, np.conjugate(x))).real
-    found = reduce(rec, np.add, x, axis, None, None, keepdims) / max(_count(a, axis, True) - ddof, 0)
+    x = x * x if x.dtype.kind != "c" else x.real * x.real + x.imag * x.imag
+    found = reduce(rec, np.add, x, axis, None, None, keepdims) / max(
+        _count(a, axis, True) - ddof, 0
+    )
     if out is not None:
         out.write(found)
         return out
@@ -266,7 +307,9 @@ def var(rec: Recorder, a: Any, axis: Any = None, dtype: Any = None, out: Any = N
 
 
 @implements(np.std)
-def std(rec: Recorder, a: Any, axis: Any = None, dtype: Any = None, out: Any = None, **kwargs: Any) -> Any:
+def std(
+    rec: Recorder, a: Any, axis: Any = None, dtype: Any = None, out: Any = None, **kwargs: Any
+) -> Any:
     found = np.sqrt(var(rec, a, axis, dtype, None, **kwargs))
     if out is not None:
         out.write(found)
@@ -277,7 +320,9 @@ def std(rec: Recorder, a: Any, axis: Any = None, dtype: Any = None, out: Any = N
 @implements(np.ptp)
 def ptp(rec: Recorder, a: Any, axis: Any = None, out: Any = None, keepdims: Any = False) -> Any:
     keepdims = keepdims is not _NO_VALUE and bool(keepdims)
-    return np.subtract(np.max(a, axis, keepdims=keepdims), np.min(a, axis, keepdims=keepdims), out=out)
+    return np.subtract(
+        np.max(a, axis, keepdims=keepdims), np.min(a, axis, keepdims=keepdims), out=out
+    )
 
 
 # Running sums and products along one axis.
@@ -303,28 +348,6 @@ def _cumsum_adjoint(g: Symbol, y: Symbol, x: Symbol, axis: int) -> Symbol:
 define_linear(CUMSUM, _cumsum_adjoint)
 
 
-def _arg(name: str, function: Any) -> Primitive:
-    op = Primitive(
-        name,
-        lambda x, axis: function(x, axis=axis),
-        infer=lambda x, axis: ArrayType(
-            () if axis is None else x.shape[:axis] + x.shape[axis + 1 :], np.dtype(np.intp)
-        ),
-        params=("axis",),
-    )
-    no_derivative(op)
-
-    def call(rec: Recorder, a: Any, axis: Any = None, out: Any = None, **kwargs: Any) -> Any:
-        if kwargs.get("keepdims", _NO_VALUE) is not _NO_VALUE or out is not None:
-            raise unsupported(f"np.{name} with out= or keepdims=")
-        return apply(op, (a,), (None if axis is None else axis % a.ndim,))
-
-    implements(function)(call)
-    return op
-
-
-ARGMAX, ARGMIN = _arg("argmax", np.argmax), _arg("argmin", np.argmin)
-
 METHODS.update(
     sum=np.sum,
     prod=np.prod,
@@ -337,6 +360,4 @@ METHODS.update(
     std=np.std,
     cumsum=np.cumsum,
     cumprod=np.cumprod,
-    argmax=np.argmax,
-    argmin=np.argmin,
 )

@@ -28,7 +28,17 @@ def where(rec: Recorder, condition: Any, x: Any = None, y: Any = None, /) -> Any
 
 
 @implements(np.clip)
-def clip(rec: Recorder, a: Any, a_min: Any = None, a_max: Any = None, out: Any = None, *, min: Any = None, max: Any = None, **kwargs: Any) -> Any:
+def clip(
+    rec: Recorder,
+    a: Any,
+    a_min: Any = None,
+    a_max: Any = None,
+    out: Any = None,
+    *,
+    min: Any = None,
+    max: Any = None,
+    **kwargs: Any,
+) -> Any:
     low = a_min if a_min is not None else min
     high = a_max if a_max is not None else max
     if kwargs:
@@ -45,7 +55,9 @@ def clip(rec: Recorder, a: Any, a_min: Any = None, a_max: Any = None, out: Any =
 
 
 @implements(np.copyto)
-def copyto(rec: Recorder, dst: Any, src: Any, casting: str = "same_kind", where: Any = True) -> None:
+def copyto(
+    rec: Recorder, dst: Any, src: Any, casting: str = "same_kind", where: Any = True
+) -> None:
     if type(dst) is not Traced:
         raise captured_write("np.copyto")
     dst.write(src, where=where)

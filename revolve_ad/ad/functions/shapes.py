@@ -38,7 +38,16 @@ def view_or_copy(rec: Recorder, x: Any, function: Callable[[np.ndarray], Any]) -
 
 
 @implements(np.reshape)
-def reshape(rec: Recorder, a: Any, /, shape: Any = None, order: str = "C", *, newshape: Any = None, copy: Any = None) -> Any:
+def reshape(
+    rec: Recorder,
+    a: Any,
+    /,
+    shape: Any = None,
+    order: str = "C",
+    *,
+    newshape: Any = None,
+    copy: Any = None,
+) -> Any:
     shape = shape if shape is not None else newshape
     if order == "A":
         order = "F" if a.flags.f_contiguous and not a.flags.c_contiguous else "C"
@@ -94,9 +103,7 @@ for _function in (
 for _function in (np.atleast_1d, np.atleast_2d, np.atleast_3d):
 
     def _atleast(rec: Recorder, *arrays: Any, _f: Any = _function) -> Any:
-        found = tuple(
-            view_or_copy(rec, a, _f) if type(a) is Traced else _f(a) for a in arrays
-        )
+        found = tuple(view_or_copy(rec, a, _f) if type(a) is Traced else _f(a) for a in arrays)
         return found if len(found) > 1 else found[0]
 
     implements(_function)(_atleast)
@@ -162,7 +169,15 @@ def listed(arrays: Any) -> list[Any]:
 
 
 @implements(np.concatenate)
-def concatenate(rec: Recorder, arrays: Any, axis: Any = 0, out: Any = None, *, dtype: Any = None, casting: str = "same_kind") -> Any:
+def concatenate(
+    rec: Recorder,
+    arrays: Any,
+    axis: Any = 0,
+    out: Any = None,
+    *,
+    dtype: Any = None,
+    casting: str = "same_kind",
+) -> Any:
     parts = [a if type(a) is Traced else np.asarray(a) for a in arrays]
     if axis is None:
         parts, axis = [np.ravel(a) for a in parts], 0
@@ -182,7 +197,9 @@ def stack(rec: Recorder, arrays: Any, axis: int = 0, out: Any = None, **kwargs: 
     ndim = parts[0].ndim + 1
     axis = normalize_axis_index(axis, ndim)
     index = (slice(None),) * axis + (None,)
-    return concatenate(rec, [a[index] if a.ndim else np.reshape(a, (1,)) for a in parts], axis, out, **kwargs)
+    return concatenate(
+        rec, [a[index] if a.ndim else np.reshape(a, (1,)) for a in parts], axis, out, **kwargs
+    )
 
 
 @implements(np.vstack)
@@ -213,7 +230,9 @@ def split(rec: Recorder, ary: Any, indices_or_sections: Any, axis: int = 0) -> A
     bounds = np.array_split(np.arange(n), indices_or_sections)
     starts = np.cumsum([0, *(len(b) for b in bounds)])
     lead = (slice(None),) * (axis % ary.ndim)
-    return [ary[(*lead, slice(int(a), int(b)))] for a, b in zip(starts[:-1], starts[1:], strict=True)]
+    return [
+        ary[(*lead, slice(int(a), int(b)))] for a, b in zip(starts[:-1], starts[1:], strict=True)
+    ]
 
 
 @implements(np.roll)
@@ -236,11 +255,20 @@ def _whole(x: Any) -> Any:
 
 
 @implements(np.astype)
-def astype_function(rec: Recorder, x: Any, dtype: Any, /, *, copy: bool = True, device: Any = None) -> Any:
+def astype_function(
+    rec: Recorder, x: Any, dtype: Any, /, *, copy: bool = True, device: Any = None
+) -> Any:
     return astype(x, dtype)
 
 
-def astype(x: Traced, dtype: Any, order: str = "K", casting: str = "unsafe", subok: bool = True, copy: bool = True) -> Any:
+def astype(
+    x: Traced,
+    dtype: Any,
+    order: str = "K",
+    casting: str = "unsafe",
+    subok: bool = True,
+    copy: bool = True,
+) -> Any:
     """Return the array in another dtype."""
     from revolve_ad.ad.core import CAST
 

@@ -127,6 +127,10 @@ def _first_call(function: Any) -> Callable[..., Any]:
     return call
 
 
+for _name in ("cumulative_sum", "cumulative_prod", "unstack", "digitize"):
+    if hasattr(np, _name):  # some came with NumPy 2.1
+        from_source(getattr(np, _name))
+
 from_source(
     np.append,
     np.apply_along_axis,
@@ -155,7 +159,9 @@ from_source(
     np.nan_to_num,
     np.nancumprod,
     np.nancumsum,
+    np.nanmax,
     np.nanmean,
+    np.nanmin,
     np.nanprod,
     np.nanstd,
     np.nansum,
@@ -178,6 +184,7 @@ from_source(
     np.trapezoid,
     np.tril,
     np.triu,
+    np.trim_zeros,
     np.unwrap,
     np.vander,
     np.vsplit,

@@ -126,7 +126,9 @@ RECURRENCE = Primitive("recurrence", _recur, infer=lambda a, b, axis: b, params=
 def _shifted(x: Any, axis: int, by: int) -> Any:
     """Return ``x[k - by]`` at k, zero where there is none; `by` is 1 or -1."""
     zero = np.zeros_like(_along(x, axis, slice(0, 1)))
-    parts = [zero, _along(x, axis, slice(0, -1))] if by > 0 else [_along(x, axis, slice(1, None)), zero]
+    parts = (
+        [zero, _along(x, axis, slice(0, -1))] if by > 0 else [_along(x, axis, slice(1, None)), zero]
+    )
     return np.concatenate(parts, axis)
 
 
@@ -191,8 +193,9 @@ def accumulated(ufunc: np.ufunc) -> Primitive:
         define_by_formulas(
             op,
             vjp=[
-                lambda g, y, x, axis: _recur_back(x, g, axis)
-                * np.conjugate(_product_before(x, y, axis))
+                lambda g, y, x, axis: (
+                    _recur_back(x, g, axis) * np.conjugate(_product_before(x, y, axis))
+                )
             ],
             jvp=[
                 lambda t, y, x, axis: apply(
@@ -327,7 +330,9 @@ def ufunc_at(rec: Recorder, ufunc: np.ufunc, x: Any, index: Any, *values: Any) -
     for k, place in enumerate(flat.tolist()):
         occurrence[k] = seen[place] = seen.get(place, -1) + 1
     operands = [
-        np.ravel(np.broadcast_to(_as_array(rec, v) if type(v) in (list, tuple) else v, places.shape))
+        np.ravel(
+            np.broadcast_to(_as_array(rec, v) if type(v) in (list, tuple) else v, places.shape)
+        )
         for v in values
     ]
     for turn in range(max(seen.values(), default=-1) + 1):
@@ -335,6 +340,3 @@ def ufunc_at(rec: Recorder, ufunc: np.ufunc, x: Any, index: Any, *values: Any) -
         where = np.unravel_index(flat[mine], x.shape)
         found = ufunc(x[where], *(v[mine] for v in operands))
         x[where] = found.astype(x.dtype) if found.dtype != x.dtype else found
-
-
-

@@ -72,7 +72,9 @@ def spread(*shape: int) -> Draw:
 
     def apart(x: Any) -> Any:
         n = np.argsort(np.argsort(np.ravel(x), kind="stable"), kind="stable")
-        return ((n - np.size(x) // 2) * 0.5 + 0.2 + 0.02 * np.tanh(np.ravel(x))).reshape(np.shape(x))
+        return ((n - np.size(x) // 2) * 0.5 + 0.2 + 0.02 * np.tanh(np.ravel(x))).reshape(
+            np.shape(x)
+        )
 
     return Draw(shape, apart)
 
@@ -295,7 +297,9 @@ def same_bits(a: Any, b: Any, what: str) -> None:
         np.array_equal(np.isnan(x), np.isnan(y))
         and np.where(np.isnan(x), 0, x).tobytes() == np.where(np.isnan(y), 0, y).tobytes()
     ):
-        raise AssertionError(f"{what} is {x}, but NumPy gives {y}; difference {np.abs(x - y).max()}")
+        raise AssertionError(
+            f"{what} is {x}, but NumPy gives {y}; difference {np.abs(x - y).max()}"
+        )
 
 
 def random_like(x: Any, rng: np.random.Generator) -> Any:

@@ -65,8 +65,6 @@ def test_unary_ufuncs(name, draw, with_complex):
     check(lambda x: ufunc(x[0]), draw(2), layouts=False)
 
 
-
-
 def between(*shape):
     """Numbers that aren't near any that `spread` gives."""
     return around(*shape, centre=0.45, width=0.05)
@@ -170,7 +168,9 @@ def test_operators(f):
 
 def test_integers_are_carried():
     check(lambda x, n: x * n + n % 2, one(3), integers(3))
-    check(lambda x, n: x * (n & 1) + (n | 2) + (n ^ 1) + (n << 1) + (n >> 1) + ~n, one(3), integers(3))
+    check(
+        lambda x, n: x * (n & 1) + (n | 2) + (n ^ 1) + (n << 1) + (n >> 1) + ~n, one(3), integers(3)
+    )
     check(lambda x, n: np.gcd(n, 2) * x + np.lcm(n, 3), one(3), integers(3))
     check(lambda x, n: np.ldexp(x, n), one(3), integers(3))
     check(lambda x, n: np.bitwise_count(n) * x, one(3), integers(3))
