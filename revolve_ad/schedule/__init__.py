@@ -31,6 +31,7 @@ from revolve_ad.schedule.binomial import binomial
 from revolve_ad.schedule.closed_form import beta, min_saves, repetitions, t
 from revolve_ad.schedule.drawing import draw
 from revolve_ad.schedule.exchange import to_checkpoint_schedules
+from revolve_ad.schedule.mixed import mixed, smallest_budget
 from revolve_ad.schedule.online import online
 from revolve_ad.schedule.protocol import (
     ActionIterator,
@@ -65,10 +66,12 @@ __all__ = [
     "check",
     "draw",
     "min_saves",
+    "mixed",
     "none",
     "online",
     "periodic",
     "repetitions",
+    "smallest_budget",
     "store_all",
     "t",
     "to_checkpoint_schedules",
