@@ -44,8 +44,7 @@ def entries(name: str, steps: int) -> list[Contestant]:
     for s in CHECKPOINTS:
         options = {"checkpoints": s}
         result.append(Contestant(f"NumPy adjoint by hand, s={s}", "numpy", options, slow=True))
-    if not wave:
-        result.append(Contestant("Numba adjoint by hand, store all", "numba"))
+    result.append(Contestant("Numba adjoint by hand, store all", "numba", heavy=wave))
     for s in CHECKPOINTS:
         options = {"checkpoints": s}
         result.append(Contestant(f"Numba adjoint by hand, s={s}", "numba", options))
@@ -61,6 +60,10 @@ def entries(name: str, steps: int) -> list[Contestant]:
     for m in _segments(steps):
         options = {"variant": "nested", "segments": m}
         result.append(Contestant(f"JAX nested checkpoint, {m} segments", "jax", options))
+    m = min(_segments(steps), key=lambda m: abs(m - isqrt(steps)))
+    options = {"variant": "nested-step", "segments": m}
+    label = f"JAX nested checkpoint, {m} segments, and each step"
+    result.append(Contestant(label, "jax", options))
     for s in CHECKPOINTS:
         options = {"variant": "equinox", "segments": s}
         slow = s != 30

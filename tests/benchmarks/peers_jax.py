@@ -24,8 +24,8 @@ __all__ = ["VARIANTS", "gradient"]
 
 jax.config.update("jax_enable_x64", True)
 
-VARIANTS = ("scan", "step", "nested", "equinox")
-"""Store all; `checkpoint` around each step; `checkpoint` around segments; equinox's loop."""
+VARIANTS = ("scan", "step", "nested", "nested-step", "equinox")
+"""Store all; `checkpoint` around each step, around segments, around both; equinox's loop."""
 
 Step = Callable[[Any, Any, Any], tuple[Any, Any]]
 """(state, params, inputs of the step) -> (next state, what is observed of it)."""
@@ -42,10 +42,23 @@ def _runge_kutta(rates: Callable[[Any, Any], Any], dt: float) -> Step:
     return step
 
 
-def _lotka_volterra(y: Any, params: Any) -> Any:
+def _lotka_volterra(y: Any, params: Any, _: Any) -> tuple[Any, Any]:
+    # Tuples of scalars: thirty times faster here than arrays of two elements.
     a, b, c, d = params
-    prey, predators = y
-    return jnp.stack([a * prey - b * prey * predators, -c * predators + d * prey * predators])
+    dt = lotka_volterra.DT
+
+    def rates(x: Any, z: Any) -> tuple[Any, Any]:
+        return a * x - b * x * z, -c * z + d * x * z
+
+    x, z = y
+    f1, g1 = rates(x, z)
+    f2, g2 = rates(x + dt / 2 * f1, z + dt / 2 * g1)
+    f3, g3 = rates(x + dt / 2 * f2, z + dt / 2 * g2)
+    f4, g4 = rates(x + dt * f3, z + dt * g3)
+    return (
+        x + dt / 6 * (f1 + 2 * f2 + 2 * f3 + f4),
+        z + dt / 6 * (g1 + 2 * g2 + 2 * g3 + g4),
+    ), None
 
 
 def _lorenz96(x: Any, forcing: Any) -> Any:
@@ -77,7 +90,7 @@ def _wave(state: Any, c: Any, w: Any) -> tuple[Any, Any]:
 
 
 _STEPS: dict[str, Step] = {
-    "P1": _runge_kutta(_lotka_volterra, lotka_volterra.DT),
+    "P1": _lotka_volterra,
     "P2": _runge_kutta(_lorenz96, lorenz96.DT),
     "P3": _burgers,
     "P4": _heat,
@@ -87,8 +100,8 @@ _STEPS: dict[str, Step] = {
 
 def _loss(name: str, data: Any) -> Callable[[Any, Any], Any]:
     if name == "P1":
-        target = jnp.array(lotka_volterra.TARGET)
-        return lambda y, _: 0.5 * jnp.sum((y - target) ** 2)
+        x, z = lotka_volterra.TARGET
+        return lambda y, _: 0.5 * ((y[0] - x) ** 2 + (y[1] - z) ** 2)
     if name == "P2":
         return lambda x, _: 0.5 * jnp.sum(x**2)
     if name == "P3":
@@ -121,7 +134,7 @@ def _run(problem: Problem, variant: str, segments: int) -> Callable[[Any, Any], 
 
         @jax.checkpoint
         def segment(x: Any, part: Any) -> Any:
-            return scan(x, params, part, length, each=False)
+            return scan(x, params, part, length, each=variant == "nested-step")
 
         state, seen = jax.lax.scan(segment, state, rows, segments)
         if seen is not None:
@@ -152,7 +165,7 @@ def _run(problem: Problem, variant: str, segments: int) -> Callable[[Any, Any], 
 
     if variant == "equinox":
         return equinox_loop
-    return nested if variant == "nested" else plain
+    return nested if variant.startswith("nested") else plain
 
 
 def gradient(problem: Problem, variant: str, segments: int = 0) -> Callable[[], tuple[float, Any]]:
@@ -167,6 +180,8 @@ def gradient(problem: Problem, variant: str, segments: int = 0) -> Callable[[], 
         jax.tree.map(jnp.asarray, problem.state),
         jnp.asarray(problem.params, dtype=float),
     )
+    if problem.name == "P1":
+        arguments = tuple(tuple(part) for part in arguments)
     function = jax.jit(jax.value_and_grad(run, argnums=argnums)).lower(*arguments).compile()
 
     def call() -> tuple[float, Any]:

@@ -122,7 +122,7 @@ def test_the_numba_adjoint_agrees_with_the_numpy_adjoint(name, variant):
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("variant", ["scan", "step", "nested", "equinox"])
+@pytest.mark.parametrize("variant", ["scan", "step", "nested", "nested-step", "equinox"])
 def test_the_peers_in_jax_agree_with_the_numpy_adjoint(name, variant):
     pytest.importorskip("jax")
     pytest.importorskip("equinox")

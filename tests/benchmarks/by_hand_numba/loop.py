@@ -39,6 +39,11 @@ class Kernels:
     reverse: Any
     result: Callable[[Any], Any]
     """Turns the last cotangent into the gradient, one vector."""
+    sweep: Any = None
+    """sweep(states, lam, c) -> value: everything at once, keeping every state, if that is faster;
+    row k + 1 of `states` is for state k, and the last cotangent goes to lam[steps % 2]."""
+    sweep_start: Any = None
+    """State 0, as `sweep` keeps it."""
 
 
 def _player(kernels: Kernels) -> Any:
@@ -77,10 +82,17 @@ class Loop:
         self.play = _player(kernels)
         # Compile now, so that the first call is one like the others.
         self._forward(0)
-        self._play(self.rows[:0])
+        if self.all_at_once:
+            self._sweep(self.states[:2])
+        else:
+            self._play(self.rows[:0])
 
     def plan(self, slots: int) -> None:
         """Provide for `slots` checkpoints; 1 is for forward runs only."""
+        self.all_at_once = self.kernels.sweep is not None and slots >= self.steps
+        if self.all_at_once:
+            self.states = np.zeros((self.steps + 2, *np.shape(self.kernels.sweep_start)))
+            slots = 1
         self.pool = np.zeros((slots, *np.shape(self.kernels.start)))
         self.rows = revolve(self.steps, slots) if slots > 1 else np.zeros((0, 5), np.int64)
 
@@ -88,8 +100,16 @@ class Loop:
         kernels = self.kernels
         kernels.advance(0, steps, kernels.start, self.last, kernels.scratch, kernels.constants)
 
+    def _sweep(self, states: Any) -> float:
+        kernels = self.kernels
+        value: float = kernels.sweep(states, kernels.cotangents, kernels.constants)
+        return value
+
     def _play(self, rows: Any) -> float:
         kernels = self.kernels
+        if self.all_at_once:
+            self.states[1] = kernels.sweep_start
+            return self._sweep(self.states)
         value: float = self.play(
             rows,
             self.pool,

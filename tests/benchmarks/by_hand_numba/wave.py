@@ -138,6 +138,24 @@ def make(problem: Problem, variant: str = "scaled") -> Kernels:
                 new[i + 2, j + 2] = 2 * lam[i + 2, j + 2] - new[i + 2, j + 2] + lap
 
     plain = variant == "plain"
+    reverse = reverse_plain if plain else reverse_scaled
+
+    @compiled
+    def sweep(states, lam, c):  # type: ignore[no-untyped-def]
+        # With every state kept, the one before is the neighbour: half the memory, no copies.
+        m, w, data, residual = c[0], c[1], c[2], c[3]
+        steps = len(states) - 2
+        for k in range(steps):
+            new = states[k + 2, 0]
+            step(states[k + 1, 0], states[k, 0], new, m)
+            new[SOURCE_ROW, centre] += w[k]
+            for r in range(count):
+                residual[k, r] = new[SOURCE_ROW, first + apart * r] - data[k, r]
+        for i in range(steps):
+            k = steps - 1 - i
+            reverse(k, states[k + 1], lam[i % 2], lam[(i + 1) % 2], c)
+        return finish(states[0], lam[0], c)
+
     inner = c_cell[2:-2, 2:-2]
     m = (inner * DT / H) ** 2
     residual = np.zeros_like(problem.data)
@@ -161,6 +179,8 @@ def make(problem: Problem, variant: str = "scaled") -> Kernels:
         begin,
         advance,
         finish,
-        reverse_plain if plain else reverse_scaled,
+        reverse,
         result,
+        sweep,
+        np.zeros((1, n, n)),
     )
