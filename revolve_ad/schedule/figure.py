@@ -41,11 +41,11 @@ def figure(title: str, trace: Trace, size: tuple[float, float]) -> Figure:
 
 
 def _draw_steps(axes: Axes, trace: Trace) -> None:
-    # Thinner lines where there are many, so that they don't merge into one surface.
-    width = max(0.3, min(1.4, 300 / max(trace.duration, 1)))
     runs = [stretch for sweep in trace.sweeps for stretch in sweep.advanced]
     tapes = [stretch for sweep in trace.sweeps for stretch in sweep.recorded]
     back = [stretch for sweep in trace.sweeps for stretch in sweep.reversed]
+    # Thinner lines where there are many, so that they don't merge into one surface.
+    width = max(0.3, min(1.4, 300 / (len(runs) + len(tapes) + len(back))))
     for level, colour in ((Level.RAM, _RAM), (Level.DISK, _DISK)):
         spans = [span for span in trace.spans if span.level == level]
         lines: list[Line] = [[(s.begin, s.state), (s.end, s.state)] for s in spans]
