@@ -1,5 +1,6 @@
 """A recorded step, fused and compiled to loops, forward and in reverse."""
 
 from revolve_ad.native.compiled import Compiled, Refusal, compile_tape
+from revolve_ad.native.loop import Layout, Loop, Sweep, compile_loop
 
-__all__ = ["Compiled", "Refusal", "compile_tape"]
+__all__ = ["Compiled", "Layout", "Loop", "Refusal", "Sweep", "compile_loop", "compile_tape"]

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from revolve_ad.ad.core import CONSTANT
-from revolve_ad.ad.tape import Node, Tape
-from revolve_ad.native.emit import function
-from revolve_ad.native.fuse import Fused, Target, fuse
-from revolve_ad.native.load import Argument, has_numba, interpreted, loaded
+from revolve_ad.ad.tape import Tape
+from revolve_ad.native.emit import nest_functions
+from revolve_ad.native.fuse import Target, fuse
+from revolve_ad.native.load import Argument, has_numba, indexable, interpreted, loaded
 from revolve_ad.native.points import RefusedError
 from revolve_ad.native.simplify import simplified
 
@@ -74,37 +74,13 @@ class Compiled:
         """
         arrays = []
         for (_, dtype), value in zip(self._inputs, values, strict=True):
-            arrays.append(_flat_scalar(np.asarray(value, dtype, order="C")))
+            arrays.append(indexable(np.asarray(value, dtype, order="C")))
         outputs = [np.empty(shape or (1,), dtype) for shape, dtype in self._outputs]
         work = [np.empty(shape or (1,), dtype) for shape, dtype in self._work]
         self._function(*arrays, *self._constants, *outputs, *work)
         return [
-            out if shape else out[0]
-            for out, (shape, _) in zip(outputs, self._outputs, strict=True)
+            out if shape else out[0] for out, (shape, _) in zip(outputs, self._outputs, strict=True)
         ]
-
-
-def _flat_scalar(array: np.ndarray) -> np.ndarray:
-    """Return arrays without axes as arrays of length one, which generated code can index."""
-    return array if array.ndim else array.reshape(1)
-
-
-def module_source(fused: Fused, heading: str) -> tuple[str, list[tuple[str, list[str]]]]:
-    """Return the source of all nests as functions, and the calls that run them in order."""
-    parts = [f'"""{heading}"""\n']
-    calls = []
-    for k, nest in enumerate(fused.nests):
-        if not nest.loops:
-            continue
-        body, parameters = function(f"nest{k}", fused.graph, nest.loops)
-        parts.append("@kernel\n" + body)
-        calls.append((f"nest{k}", parameters))
-    return "\n\n".join(parts), calls
-
-
-def types_of(nodes: Sequence[Node], work: dict[str, int]) -> list[tuple[tuple[int, ...], Any]]:
-    """Return shape and dtype of each buffer for intermediate values."""
-    return [(nodes[i].shape, nodes[i].dtype) for i in work.values()]
 
 
 def compile_tape(
@@ -148,15 +124,18 @@ def compile_tape(
         fused = fuse(nodes, targets, buffers, exact=exact)
     except RefusedError as refused:
         return Refusal(str(refused))
-    source, calls = module_source(fused, f"{len(nodes)} operations in {len(fused.nests)} loops.")
+    heading = f'"""{len(nodes)} operations in {len(fused.nests)} loops."""\n'
+    body, calls = nest_functions(fused, "nest")
     parameters = [*buffers.values(), *(t.buffer for t in targets), *fused.work]
     lines = [f"@kernel\ndef run({', '.join(parameters)}):"]
     lines += [f"    {name}({', '.join(args)})" for name, args in calls] or ["    pass"]
-    source += "\n\n" + "\n".join(lines) + "\n"
-    work = types_of(nodes, fused.work)
+    source = "\n\n".join([heading, *body, "\n".join(lines) + "\n"])
+    work = [(nodes[i].shape, nodes[i].dtype) for i in fused.work.values()]
     if native:
         arguments = [Argument(nodes[i].dtype, len(nodes[i].shape)) for i in buffers]
-        arguments += [Argument(nodes[t.node].dtype, len(nodes[t.node].shape), True) for t in targets]
+        arguments += [
+            Argument(nodes[t.node].dtype, len(nodes[t.node].shape), True) for t in targets
+        ]
         arguments += [Argument(dtype, len(shape), True) for shape, dtype in work]
         run = loaded(source, {"run": arguments})["run"]
     else:
@@ -167,7 +146,7 @@ def compile_tape(
         sum(int(np.prod(shape)) * dtype.itemsize for shape, dtype in work),
         run,
         tuple((len(nodes[i].shape), nodes[i].dtype) for i in tape.inputs),
-        tuple(_flat_scalar(np.ascontiguousarray(nodes[i].params[0].value)) for i in constants),
+        tuple(indexable(np.ascontiguousarray(nodes[i].params[0].value)) for i in constants),
         tuple((nodes[i].shape, nodes[i].dtype) for i in tape.outputs),
         tuple(work),
     )

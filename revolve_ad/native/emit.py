@@ -14,9 +14,10 @@ import numpy as np
 
 from revolve_ad.native import arithmetic
 from revolve_ad.native.expression import Expr, Graph, Position
+from revolve_ad.native.fuse import Fused
 from revolve_ad.native.nests import Loops, Store
 
-__all__ = ["buffers_of", "function", "loops_source", "scalars_of"]
+__all__ = ["buffers_of", "function", "loops_source", "nest_functions", "scalars_of"]
 
 COUNTERS = "ijlmnopq"
 LONG = 160
@@ -65,6 +66,17 @@ def function(name: str, graph: Graph, loops: Sequence[Loops]) -> tuple[str, list
     return "\n".join(lines) + "\n", parameters
 
 
+def nest_functions(fused: Fused, prefix: str) -> tuple[list[str], list[tuple[str, list[str]]]]:
+    """Return a function for each nest, and the calls that run them in order: (name, arguments)."""
+    parts, calls = [], []
+    for k, nest in enumerate(fused.nests):
+        if nest.loops:
+            body, parameters = function(f"{prefix}{k}", fused.graph, nest.loops)
+            parts.append("@kernel\n" + body)
+            calls.append((f"{prefix}{k}", parameters))
+    return parts, calls
+
+
 def loops_source(graph: Graph, nest: Loops) -> list[str]:
     """Return the lines of one loop nest."""
     return _Writer(graph, nest).lines()
@@ -83,9 +95,7 @@ class _Writer:
         self.count = 0
 
     def lines(self) -> list[str]:
-        sums = [
-            s for s in self.nest.stores if s.add and self.dims and self._depth(s.index) == 0
-        ]
+        sums = [s for s in self.nest.stores if s.add and self.dims and self._depth(s.index) == 0]
         plain = [s for s in self.nest.stores if s not in sums]
         roots = [s.value for s in self.nest.stores]
         names: dict[int, str] = {}

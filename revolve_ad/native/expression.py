@@ -18,11 +18,15 @@ __all__ = ["Cost", "Expr", "Graph", "Index", "Position"]
 
 
 class Position(NamedTuple):
-    """An index along one axis: ``coef * counter[dim] + off``; `dim` is -1 for a fixed one."""
+    """An index along one axis: ``coef * counter[dim] + off``; `dim` is -1 for a fixed one.
+
+    With `wrap` not 0 it is taken modulo `wrap`.
+    """
 
     dim: int
     coef: int
     off: int
+    wrap: int = 0
 
 
 Index = tuple[Position, ...]

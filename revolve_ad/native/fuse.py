@@ -151,9 +151,7 @@ class _Fusion:
         """Return the buffers that a target reads."""
         found: set[str] = set()
         seen: set[int] = set()
-        stack = (
-            list(self.nodes[target.node].args) if self.defines(target) else [target.node]
-        )
+        stack = list(self.nodes[target.node].args) if self.defines(target) else [target.node]
         while stack:
             i = stack.pop()
             if i in seen or i in self.scalars:
@@ -340,7 +338,10 @@ class _Fusion:
         for shape, members in shapes.items():
             whole = Region.whole(shape)
             loops += cover(
-                whole, lambda p, r, m=members: self.body(p, r, m), self.make, done=done  # type: ignore[misc]
+                whole,
+                lambda p, r, m=members: self.body(p, r, m),
+                self.make,
+                done=done,  # type: ignore[misc]
             )
         if first.node in self.tails:
             loops += self.tail(first)
@@ -422,7 +423,9 @@ class _Fusion:
 
 
 def _alike(a: tuple[int, ...], b: tuple[int, ...]) -> bool:
-    return len(a) == len(b) and all(abs(x - y) <= max(4, max(x, y) // 10) for x, y in zip(a, b, strict=True))
+    return len(a) == len(b) and all(
+        abs(x - y) <= max(4, max(x, y) // 10) for x, y in zip(a, b, strict=True)
+    )
 
 
 def _consumers(nodes: Sequence[Node], roots: Iterable[int]) -> tuple[list[int], list[bool]]:

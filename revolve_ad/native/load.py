@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-__all__ = ["Argument", "has_numba", "interpreted", "loaded"]
+__all__ = ["Argument", "has_numba", "indexable", "interpreted", "loaded"]
 
 
 class Argument(NamedTuple):
@@ -59,6 +59,11 @@ def signature(arguments: Sequence[Argument]) -> Any:
         else types.Array(from_dtype(a.dtype), max(a.ndim, 1), "C", readonly=not a.writable)
         for a in arguments
     )
+
+
+def indexable(array: np.ndarray) -> np.ndarray:
+    """Return an array without axes as one of length one, which generated code can index."""
+    return array if array.ndim else array.reshape(1)
 
 
 def interpreted(source: str, filename: str = "<generated>") -> dict[str, Any]:

@@ -89,7 +89,8 @@ def main_box(region: Region, evaluate: Callable[[Region], object]) -> Region:
                     choices.append((*bounds[:d], (b, hi), *bounds[d + 1 :]))
             best = max(choices, key=volume)
             if (
-                volume(bounds) > 16
+                partial.node >= 0
+                and volume(bounds) > 16
                 and volume(inside) < TAIL_SHARE * volume(bounds)
                 and volume(best) < TAIL_LOSS * volume(bounds)
             ):
@@ -124,9 +125,7 @@ def cover(
             continue
         try:
             if part.volume <= FEW_POINTS:
-                loops.extend(
-                    [Loops(p.extent, tuple(body(make(True), p))) for p in part.points()]
-                )
+                loops.extend([Loops(p.extent, tuple(body(make(True), p))) for p in part.points()])
                 continue
             if guarded:
                 loops.append(Loops(part.extent, tuple(body(make(True), part))))
@@ -142,9 +141,7 @@ def cover(
 def _within(region: Region, box: Region) -> Bounds:
     """Return a box of a region, of the same steps, as ranges of the region's counters."""
     found = []
-    for start, step, first, n in zip(
-        region.start, region.step, box.start, box.extent, strict=True
-    ):
+    for start, step, first, n in zip(region.start, region.step, box.start, box.extent, strict=True):
         lo = (first - start) // step
         found.append((lo, lo + n))
     return tuple(found)

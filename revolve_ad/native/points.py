@@ -29,12 +29,21 @@ from revolve_ad.ad.core import (
     WHERE,
 )
 from revolve_ad.ad.strided import Axis, Box, StridedMap
-from revolve_ad.ad.tape import Node
+from revolve_ad.ad.tape import Kind, Node
 from revolve_ad.native import arithmetic
 from revolve_ad.native.expression import Bounds, Graph, Index, Position
 from revolve_ad.native.regions import locate
+from revolve_ad.native.rotation import ROTATE, pieces
 
-__all__ = ["NeedsBufferError", "PartialError", "Points", "RefusedError", "box_of", "flat_index", "loop_dtypes"]
+__all__ = [
+    "NeedsBufferError",
+    "PartialError",
+    "Points",
+    "RefusedError",
+    "box_of",
+    "flat_index",
+    "loop_dtypes",
+]
 
 Key = tuple[int, Index, Bounds]
 
@@ -44,7 +53,10 @@ class RefusedError(Exception):
 
 
 class PartialError(Exception):
-    """Only the points within `inside` lie in the box that scatter `node` writes."""
+    """Only the points within `inside` lie in the box that scatter `node` writes.
+
+    `node` is -1 for the seam of a ring.
+    """
 
     def __init__(self, node: int, inside: Bounds) -> None:
         super().__init__(node, inside)
@@ -74,7 +86,7 @@ def flat_index(index: StridedMap, view: Index) -> Index:
     """Return the terms that add up to the flat position of a point of the view."""
     off = index.offset
     slopes: dict[int, int] = {}
-    for (dim, coef, shift), stride in zip(view, index.strides, strict=True):
+    for (dim, coef, shift, _), stride in zip(view, index.strides, strict=True):
         off += stride * shift
         if dim >= 0:
             slopes[dim] = slopes.get(dim, 0) + stride * coef
@@ -165,12 +177,9 @@ class Points:
 
     def _of(self, i: int, index: Index, bounds: Bounds) -> Generator[Key, int, int]:
         """Evaluate a node: a load if it lies in a buffer, else by its definition."""
-        index = tuple(
-            Position(-1, 0, p.coef * bounds[p.dim][0] + p.off)
-            if p.dim >= 0 and bounds[p.dim][1] - bounds[p.dim][0] == 1
-            else p
-            for p in index
-        )
+        index = tuple([_settled(p, bounds) for p in index])
+        if any(p.wrap for p in index) and (i in self.buffers or not _passes_index(self.nodes[i])):
+            return (yield from self._unwrapped(i, index, bounds))
         name = self.scalars.get(i)
         if name is not None:
             return self.graph.scalar(name, self.nodes[i].dtype)
@@ -190,6 +199,11 @@ class Points:
             return (yield from self._gathered(node, index, bounds))
         if op in (SCATTER, SCATTER_ADD):
             return (yield from self._scattered(i, node, index, bounds))
+        if op is ROTATE:
+            axis, shift = node.params
+            p, n = index[axis], node.shape[axis]
+            turned = Position(p.dim, p.coef, (p.off + shift) % n, n)
+            return (yield (node.args[0], (*index[:axis], turned, *index[axis + 1 :]), bounds))
         if op is BROADCAST:
             return (yield self._operand(node.args[0], index, bounds))
         if op is CAST:
@@ -205,6 +219,28 @@ class Points:
                 args.append((yield self._operand(a, index, bounds)))
             return self._operated(node, args)
         raise NeedsBufferError(i)
+
+    def _unwrapped(self, i: int, index: Index, bounds: Bounds) -> Generator[Key, int, int]:
+        """Evaluate a node at an index that passes the seam of a ring."""
+        axis = next(k for k, p in enumerate(index) if p.wrap)
+        p = index[axis]
+        parts = pieces(p.coef, p.off, p.wrap, bounds[p.dim])
+
+        def part(off: int, lo: int, hi: int) -> tuple[Index, Bounds]:
+            plain = (*index[:axis], Position(p.dim, p.coef, off), *index[axis + 1 :])
+            return plain, (*bounds[: p.dim], (lo, hi), *bounds[p.dim + 1 :])
+
+        if len(parts) == 1:
+            return (yield (i, part(*parts[0])[0], bounds))
+        if not self.guarded:
+            raise PartialError(-1, part(*max(parts, key=lambda x: x[2] - x[1]))[1])
+        dtype = self.nodes[i].dtype
+        found = self.graph.const(dtype.type(0).item(), dtype)
+        for off, lo, hi in parts:
+            at, inside = part(off, lo, hi)
+            x = yield (i, at, inside)
+            found = self.graph.select(((p.dim, lo, hi),), x, found)
+        return found
 
     def _operand(self, a: int, index: Index, bounds: Bounds) -> Key:
         """Broadcast an index of the result to one of an operand."""
@@ -309,9 +345,24 @@ def added(graph: Graph, before: int, x: int, dtype: np.dtype[Any]) -> int:
 def aligned(index: Index, shape: tuple[int, ...]) -> Index:
     """Return the index into an operand of `shape` that broadcasts to where `index` points."""
     tail = index[len(index) - len(shape) :] if shape else ()
-    return tuple(
-        Position(-1, 0, 0) if n == 1 else p for n, p in zip(shape, tail, strict=True)
-    )
+    return tuple(Position(-1, 0, 0) if n == 1 else p for n, p in zip(shape, tail, strict=True))
+
+
+def _settled(p: Position, bounds: Bounds) -> Position:
+    """Return an index whose counter has one value as a fixed one."""
+    dim, coef, off, wrap = p
+    if dim >= 0:
+        lo, hi = bounds[dim]
+        if hi - lo > 1:
+            return p
+        off += coef * lo
+    return Position(-1, 0, off % wrap if wrap else off)
+
+
+def _passes_index(node: Node) -> bool:
+    """Whether the operands of a node are read where the node is."""
+    op = node.op
+    return op.kind is Kind.ELEMENTWISE or op in (BROADCAST, FULL, ROTATE)
 
 
 def _guard(d: int, new: tuple[int, int], old: tuple[int, int]) -> tuple[int, int, int]:
@@ -324,7 +375,7 @@ def _guard(d: int, new: tuple[int, int], old: tuple[int, int]) -> tuple[int, int
 def _along(axis: Axis, view: Index) -> Position:
     if axis.view_axis is None:
         return Position(-1, 0, axis.start)
-    dim, coef, off = view[axis.view_axis]
+    dim, coef, off, _ = view[axis.view_axis]
     return Position(dim, coef * axis.step, axis.start + axis.step * off)
 
 

@@ -127,7 +127,7 @@ def locate(box: Box, index: Index, bounds: Bounds) -> tuple[Index, Bounds] | Non
     """
     inside = list(bounds)
     view = [Position(-1, 0, 0)] * len(box.shape)
-    for axis, (dim, coef, off) in zip(box.axes, index, strict=True):
+    for axis, (dim, coef, off, _) in zip(box.axes, index, strict=True):
         start, step = axis.start, axis.step
         n = 1 if axis.view_axis is None else box.shape[axis.view_axis]
         if step < 0:

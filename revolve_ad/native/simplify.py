@@ -6,26 +6,36 @@ from typing import Any
 
 import numpy as np
 
-from revolve_ad.ad.core import CONSTANT, FULL, GATHER, INPUT, SCATTER, SCATTER_ADD, elementwise
-from revolve_ad.ad.tape import Node, Tape
+from revolve_ad.ad.core import CONSTANT, FULL, GATHER, INPUT, SCATTER, SCATTER_ADD, SUM, elementwise
+from revolve_ad.ad.functions.shapes import CONCATENATE
+from revolve_ad.ad.strided import box_map
+from revolve_ad.ad.tape import Node, Tape, live_nodes
+from revolve_ad.native.rotation import ROTATE, rotation_of_parts, rotation_of_sums
 
 __all__ = ["simplified"]
 
+_ADD = elementwise(np.add)
 
-def simplified(tape: Tape, *, exact: bool = True) -> Tape:
+
+def simplified(tape: Tape, *, exact: bool | int = True) -> Tape:
     """Return a tape with the same outputs, without dead and repeated nodes; all inputs stay.
 
     Parameters
     ----------
     tape : Tape
         What to simplify.
-    exact : bool
-        Keep the sign of zeros too.
+    exact : bool or int
+        Keep every bit; a number: of so many leading nodes only.
     """
-    rewriter = _Rewriter(exact)
-    tape = tape.pruned()
-    for node in tape.nodes:
-        rewriter.take(node)
+    limit = len(tape.nodes) if exact is True else int(exact)
+    rewriter = _Rewriter()
+    live = live_nodes(tape.nodes, (*tape.outputs, *tape.inputs))
+    for i, node in enumerate(tape.nodes):
+        rewriter.exact = i < limit
+        if live[i]:
+            rewriter.take(node)
+        else:
+            rewriter.position.append(-1)
     position = rewriter.position
     return Tape(
         tuple(rewriter.kept),
@@ -38,8 +48,8 @@ def simplified(tape: Tape, *, exact: bool = True) -> Tape:
 class _Rewriter:
     """Takes the nodes of a tape in order and keeps simpler ones."""
 
-    def __init__(self, exact: bool) -> None:
-        self.exact = exact
+    def __init__(self) -> None:
+        self.exact = True
         self.known: dict[Any, int] = {}
         self.position: list[int] = []
         self.kept: list[Node] = []
@@ -53,8 +63,27 @@ class _Rewriter:
         """Return the position of a node kept that has the value of `node`."""
         if node.op is GATHER and node.params[0].is_identity:
             return node.args[0]
+        if node.op is _ADD and not self.exact:
+            # Σa + Σb = Σ(a + b): one sum, and none at all if it is taken over the steps first.
+            a, b = (self.kept[k] for k in node.args)
+            if a.op is SUM and b.op is SUM and a.params == b.params and a.dtype == b.dtype:
+                first, second = self.kept[a.args[0]], self.kept[b.args[0]]
+                if first.shape == second.shape and first.dtype == second.dtype == a.dtype:
+                    both = self.keep(
+                        Node(_ADD, (a.args[0], b.args[0]), (), first.shape, first.dtype)
+                    )
+                    return self.keep(Node(SUM, (both,), a.params, node.shape, node.dtype))
+        if node.op is CONCATENATE:
+            return self.concatenation(node)
         if node.op is SCATTER_ADD:
             base, value = node.args
+            ring = rotation_of_sums(self.kept, node)
+            if ring is not None:
+                below, array, axis, shift = ring
+                turned = self.keep(Node(ROTATE, (array,), (axis, shift), node.shape, node.dtype))
+                total = self.total(below, turned, node.shape, node)
+                if total is not None:
+                    return total
             inner, index = self.kept[base], node.params[0]
             if inner.op is SCATTER and inner.params[0] == index and index.is_injective:
                 total = self.total(inner.args[1], value, index.shape, node)
@@ -76,6 +105,26 @@ class _Rewriter:
             node = node._replace(args=(base, value))
         return self.keep(node)
 
+    def concatenation(self, node: Node) -> int:
+        """Return a concatenation as a rotation, or as writes into zeros."""
+        (axis,) = node.params
+        ring = rotation_of_parts(self.kept, node.args, axis)
+        if ring is not None and self.kept[ring[0]].dtype == node.dtype:
+            array, shift = ring
+            if self.kept[array].shape == node.shape:
+                return self.keep(Node(ROTATE, (array,), (axis, shift), node.shape, node.dtype))
+        zero = node.dtype.type(0).item()
+        whole = self.keep(Node(FULL, (), (zero, node.shape, node.dtype), node.shape, node.dtype))
+        start = 0
+        for a in node.args:
+            shape = self.kept[a].shape
+            box = tuple((start if d == axis else 0, 1, n) for d, n in enumerate(shape))
+            index = box_map(node.shape, box)
+            if index.size:
+                whole = self.keep(Node(SCATTER, (whole, a), (index,), node.shape, node.dtype))
+            start += shape[axis]
+        return whole
+
     def total(self, a: int, b: int, shape: tuple[int, ...], node: Node) -> int | None:
         """Return a node for ``a + b``, both of the scatter's dtype; None if they aren't."""
         first, second = self.kept[a], self.kept[b]
@@ -83,7 +132,7 @@ class _Rewriter:
             return None
         if first.op is FULL and first.params[0] == 0 and not self.exact and second.shape == shape:
             return b
-        return self.keep(Node(elementwise(np.add), (a, b), (), shape, node.dtype))
+        return self.keep(Node(_ADD, (a, b), (), shape, node.dtype))
 
     def keep(self, node: Node) -> int:
         """Keep a node, unless an equal one stands already."""

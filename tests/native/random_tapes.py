@@ -62,7 +62,10 @@ def random_tape(
         else:
             big = values[rng.integers(0, len(values))]
             if x.ndim > big.ndim or (
-                x.ndim and any(m not in (1, n) for m, n in zip(x.shape[::-1], big.shape[::-1], strict=False))
+                x.ndim
+                and any(
+                    m not in (1, n) for m, n in zip(x.shape[::-1], big.shape[::-1], strict=False)
+                )
             ):
                 continue
             new = s.broadcast_to(x, big.shape) + big

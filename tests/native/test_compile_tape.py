@@ -35,9 +35,7 @@ def agree(tape: Tape, compiled: Compiled | Refusal, values: list[Any]) -> None:
 @pytest.mark.parametrize("seed", range(150))
 def test_random_overlapping_boxes_agree_with_the_interpreter_bit_for_bit(seed: int) -> None:
     rng = np.random.default_rng(seed)
-    tape = random_tape(
-        rng, shape=SHAPES[seed % 5], n_nodes=4 + seed % 14, steps=seed % 3 == 0
-    )
+    tape = random_tape(rng, shape=SHAPES[seed % 5], n_nodes=4 + seed % 14, steps=seed % 3 == 0)
     values = random_values(rng, tape)
     agree(tape, compile_tape(tape, native=False), values)
     adjoint = vjp(tape, [0, 1, 2])

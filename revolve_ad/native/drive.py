@@ -1,0 +1,109 @@
+"""Source of the loops over steps: advance a stretch, or record and reverse it, in one call."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from revolve_ad.native.turns import Turns
+
+__all__ = ["advance_source", "reverse_source", "rows_source"]
+
+Call = tuple[str, list[str]]
+
+
+def rows_source(rows: Sequence[int], stem: str, step: str) -> list[str]:
+    """Return lines that name the row of a step in each array of inputs; `rows` are their ranks."""
+    return [
+        f"{stem}{j} = all_{stem}{j}[{step}]"
+        if ndim
+        else f"{stem}{j} = all_{stem}{j}[{step}:{step} + 1]"
+        for j, ndim in enumerate(rows)
+    ]
+
+
+def _calls(calls: Sequence[Call]) -> list[str]:
+    return [f"{name}({', '.join(args)})" for name, args in calls]
+
+
+def _function(name: str, parameters: Sequence[str], body: Sequence[str]) -> str:
+    lines = [f"@kernel\ndef {name}({', '.join(parameters)}):"]
+    return "\n".join([*lines, *["    " + line for line in body]]) + "\n"
+
+
+def _indented(lines: Sequence[str]) -> list[str]:
+    return ["    " + line for line in lines]
+
+
+def advance_source(
+    turns: Turns, calls: Sequence[Call], parameters: Sequence[str], rows: Sequence[int]
+) -> str:
+    """Return ``advance(start, stop, …)``: from the arrays x, which stay, through y0, y1, ….
+
+    `x{j}` holds leaf j, `y{c}` takes the first result of the computed leaf c, and `s{c}_{t}`
+    replaces the array that would fall free after step t but is the caller's.
+    """
+    body = ["for k in range(start, stop):"]
+    inner = rows_source(rows, "row", "k") + _calls(calls)
+    free = [f"free{c} = x{i}" for c, i in turns.freed.items()]
+    new = [f"y{j}" if i is None else f"x{i}" for j, i in enumerate(turns.source)]
+    moved = [f"x{j}" for j, i in enumerate(turns.source) if i != j]
+    fresh = [n for j, n in enumerate(new) if turns.source[j] != j]
+    if moved:
+        inner += [*free, f"{', '.join(moved)} = {', '.join(fresh)}"]
+    for c, i in turns.freed.items():
+        for t in range(turns.age(i) + 1):
+            inner.append(f"{'if' if t == 0 else 'elif'} k == start + {t}:")
+            inner.append(f"    y{c} = s{c}_{t}")
+        inner += ["else:", f"    y{c} = free{c}"]
+    return _function("advance", ["start", "stop", *parameters], body + _indented(inner or ["pass"]))
+
+
+def reverse_source(
+    turns: Turns,
+    backward: Turns,
+    forward_calls: Sequence[Call],
+    reverse_calls: Sequence[Call],
+    parameters: Sequence[str],
+    rows: Sequence[int],
+    row_cotangents: Sequence[int],
+) -> str:
+    """Return ``reverse(start, stop, …)``: record the states of a stretch, then pull back through it.
+
+    `x{j}` is leaf j of state `start`, `kept{c}` takes the computed leaf c of the states after it;
+    `g` are the cotangents and `h` what takes turns with them.
+    """
+
+    def at(step: str) -> list[str]:
+        """Name the arrays of the state so many steps after the first."""
+        lines = []
+        for j in range(len(turns.source)):
+            if turns.constant(j):
+                lines.append(f"u{j} = x{j}")
+                continue
+            age = turns.age(j)
+            for t in range(age + 1):
+                first = turns.root(j, t)
+                lines.append(f"{'if' if t == 0 else 'elif'} {step} == {t}:")
+                lines.append(f"    u{j} = x{first}")
+            root = turns.root(j, age)
+            lines += ["else:", f"    u{j} = kept{root}[{step} - {age + 1}]"]
+        return lines
+
+    body = ["n = stop - start", "for t in range(n - 1):"]
+    inner = at("t") + [f"y{c} = kept{c}[t]" for c in turns.computed]
+    inner += ["k = start + t", *rows_source(rows, "row", "k"), *_calls(forward_calls)]
+    body += _indented(inner)
+    body.append("for t in range(n - 1, -1, -1):")
+    inner = [*at("t"), "k = start + t", *rows_source(rows, "row", "k")]
+    for j, ndim in enumerate(row_cotangents):
+        if ndim >= 0:
+            inner.append(f"rbar{j} = all_rbar{j}[k]" if ndim else f"rbar{j} = all_rbar{j}[k:k + 1]")
+    inner += _calls(reverse_calls)
+    free = [f"free{c} = g{i}" for c, i in backward.freed.items()]
+    moved = [f"g{j}" for j, i in enumerate(backward.source) if i != j]
+    new = [f"h{j}" if i is None else f"g{i}" for j, i in enumerate(backward.source) if i != j]
+    if moved:
+        inner += [*free, f"{', '.join(moved)} = {', '.join(new)}"]
+        inner += [f"h{c} = free{c}" for c in backward.freed]
+    body += _indented(inner)
+    return _function("reverse", ["start", "stop", *parameters], body)

@@ -1,0 +1,664 @@
+"""The time loop as native code: advance or reverse a stretch of steps in one call.
+
+`compile_loop` plans a step and its adjoint together.  What depends on params alone is computed once
+a sweep (*prepared*); what a step adds to the cotangents of params is added up before the linear
+operations that assemble them (*sums*); states take turns in buffers without copies.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from math import prod
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from revolve_ad.ad.core import CONSTANT
+from revolve_ad.ad.interpreter import Program
+from revolve_ad.ad.tape import Node, Tape, live_nodes
+from revolve_ad.ad.transform import vjp
+from revolve_ad.native.accumulate import Assembly, assemble
+from revolve_ad.native.compiled import Refusal
+from revolve_ad.native.drive import advance_source, reverse_source
+from revolve_ad.native.emit import nest_functions
+from revolve_ad.native.fuse import Target, fuse
+from revolve_ad.native.invariants import frontier, invariant_nodes
+from revolve_ad.native.load import Argument, has_numba, indexable, interpreted, loaded
+from revolve_ad.native.points import RefusedError
+from revolve_ad.native.simplify import simplified
+from revolve_ad.native.turns import Turns, turns_of
+
+__all__ = ["Layout", "Loop", "Sweep", "compile_loop"]
+
+Type = tuple[tuple[int, ...], np.dtype[Any]]
+
+
+class Layout(NamedTuple):
+    """How many inputs of a step's tape are what, in this order; k stands after the params.
+
+    Attributes
+    ----------
+    state, params : int
+        Leaves of the state and of the params.
+    inputs : int
+        Leaves of one row of the inputs.
+    hidden : int
+        Hidden params, after the inputs.
+    """
+
+    state: int
+    params: int
+    inputs: int = 0
+    hidden: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """A generated function: its source, and its parameters in order with their types."""
+
+    name: str
+    source: str
+    parameters: tuple[str, ...]
+    types: dict[str, Argument]
+
+    def arguments(self) -> list[Argument]:
+        return [self.types[p] for p in self.parameters]
+
+
+@dataclass(slots=True)
+class Loop:
+    """A step and its adjoint, planned; compiled at first use, once for all threads.
+
+    Attributes
+    ----------
+    source : str
+        The generated Python source.
+    plan_seconds, compile_seconds : float
+        What planning took, and compiling up to now.
+    prepared_bytes : int
+        Arrays that are computed from params once a sweep.
+    forward_bytes : int
+        Working arrays of `Sweep.advance`, the state given to it and taken from it not counted.
+    sum_bytes : int
+        Sums over the steps for the cotangents of params.
+    reverse_bytes : int
+        Working arrays of `Sweep.reverse`, without recorded states.
+    recorded_bytes : int
+        What each further step of a stretch that is reversed in one call keeps.
+    """
+
+    source: str
+    plan_seconds: float
+    compile_seconds: float
+    prepared_bytes: int
+    forward_bytes: int
+    sum_bytes: int
+    reverse_bytes: int
+    recorded_bytes: int
+    native: bool
+    layout: Layout
+    turns: Turns
+    backward: Turns
+    state_types: list[Type]
+    param_types: list[Type]
+    row_types: list[Type]
+    float_leaves: list[int]
+    row_cotangents: list[int]
+    prepared_types: list[Type]
+    forward_work: list[Type]
+    reverse_work: list[Type]
+    constants: list[np.ndarray]
+    assembly: Assembly
+    assemble: Program
+    sum_types: list[Type]
+    cotangent_params: list[int]
+    entries: dict[str, _Entry]
+    _functions: dict[str, Any] = field(default_factory=dict)
+    _lock: Any = field(default_factory=threading.Lock)
+
+    def function(self, name: str) -> Any:
+        """Return an entry, compiled."""
+        found = self._functions.get(name)
+        if found is None:
+            with self._lock:
+                found = self._functions.get(name)
+                if found is None:
+                    start = time.perf_counter()
+                    entry = self.entries[name]
+                    if self.native:
+                        space = loaded(entry.source, {name: entry.arguments()})
+                    else:
+                        space = interpreted(entry.source)
+                    found = self._functions[name] = space[name]
+                    self.compile_seconds += time.perf_counter() - start
+        return found
+
+    def sweep(self, params: Sequence[Any], inputs: Sequence[np.ndarray] = ()) -> Sweep:
+        """Begin the calculations with these params.
+
+        Parameters
+        ----------
+        params : sequence of array or number
+            The leaves of the params, then the hidden ones.
+        inputs : sequence of ndarray
+            The leaves of the inputs, with a leading axis of steps.
+        """
+        return Sweep(self, params, inputs)
+
+
+class Sweep:
+    """Advances and reverses with params that stay the same; its arrays serve one thread.
+
+    Attributes
+    ----------
+    sums : list of ndarray
+        Sums over the steps that were reversed.
+    input_cotangents : list of (ndarray or None)
+        For each leaf of the inputs its cotangent, filled row by row; None for integers.
+    """
+
+    __slots__ = (
+        "_forward",
+        "_kept",
+        "_params",
+        "_prepared",
+        "_reverse",
+        "_rows",
+        "_spare",
+        "_turning",
+        "input_cotangents",
+        "loop",
+        "sums",
+    )
+
+    def __init__(
+        self, loop: Loop, params: Sequence[Any], inputs: Sequence[np.ndarray] = ()
+    ) -> None:
+        self.loop = loop
+        self._params = [
+            writable(indexable(np.asarray(p, dtype, order="C")))
+            for p, (_, dtype) in zip(params, loop.param_types, strict=True)
+        ]
+        self._rows = [
+            writable(np.asarray(r, dtype, order="C"))
+            for r, (_, dtype) in zip(inputs, loop.row_types, strict=True)
+        ]
+        self._prepared = _arrays(loop.prepared_types)
+        if self._prepared:
+            loop.function("prepare")(*self._params, *loop.constants, *self._prepared)
+        self._spare: list[list[np.ndarray]] | None = None
+        self._forward: list[np.ndarray] | None = None
+        self._reverse: list[np.ndarray] | None = None
+        self._turning: list[np.ndarray] | None = None
+        self._kept: list[np.ndarray] = []
+        self.sums: list[np.ndarray] = []
+        self.input_cotangents: list[np.ndarray | None] = []
+
+    def advance(
+        self, source: Sequence[np.ndarray], target: Sequence[np.ndarray], start: int, stop: int
+    ) -> None:
+        """Run the steps `start` … `stop` - 1.
+
+        Parameters
+        ----------
+        source : sequence of ndarray
+            The leaves of state `start`, in C order; they don't change.
+        target : sequence of ndarray
+            Where the leaves of state `stop` go; no memory of `source`.
+        """
+        loop = self.loop
+        xs = [writable(indexable(x)) for x in source]
+        ys = [indexable(y) for y in target]
+        turns, n = loop.turns, stop - start
+        if n == 0:
+            for x, y in zip(xs, ys, strict=True):
+                y[...] = x
+            return
+        if self._spare is None:
+            self._spare = [_arrays([loop.state_types[j]] * m) for j, m in spares(turns)]
+        if self._forward is None:
+            self._forward = _arrays(loop.forward_work)
+        pools = {j: list(self._spare[k]) for k, (j, _) in enumerate(spares(turns))}
+        places = landing(turns, n)
+        arrays: dict[Any, np.ndarray] = {}
+        copied = []
+        for j, label in enumerate(places):
+            if label[0] == "x":
+                copied.append((j, label[1]))
+            else:
+                arrays[label] = ys[j]
+        for j, i in enumerate(turns.source):
+            if i is not None and not turns.constant(j) and places[j][0] == "x":
+                pools.setdefault(j, []).append(ys[j])
+        first, fresh = [], []
+        for label in labels(turns):
+            if label not in arrays:
+                kind = loop.state_types[label[1]]
+                owner = next(j for j in pools if pools[j] and loop.state_types[j] == kind)
+                arrays[label] = pools[owner].pop()
+            (first if label[0] == "y" else fresh).append(arrays[label])
+        loop.function("advance")(
+            start,
+            stop,
+            *xs,
+            *first,
+            *fresh,
+            *self._params,
+            *self._rows,
+            *loop.constants,
+            *self._prepared,
+            *self._forward,
+        )
+        for j, i in copied:
+            ys[j][...] = xs[i]
+
+    def reverse(
+        self, source: Sequence[np.ndarray], cotangents: list[np.ndarray], start: int, stop: int
+    ) -> None:
+        """Pull cotangents back through the steps `stop` - 1 … `start`.
+
+        Parameters
+        ----------
+        source : sequence of ndarray
+            The leaves of state `start`; they don't change.
+        cotangents : list of ndarray
+            For each float leaf the cotangent of state `stop`; afterwards of state `start`.  The
+            arrays are used, and the list may hold others afterwards.
+        """
+        loop = self.loop
+        self._begin_reverse(stop - start)
+        assert self._turning is not None
+        assert self._reverse is not None
+        assert self._forward is not None
+        shapes = [loop.state_types[j][0] for j in loop.float_leaves]
+        held = [indexable(g) for g in cotangents]
+        loop.function("reverse")(
+            start,
+            stop,
+            *[writable(indexable(x)) for x in source],
+            *self._kept,
+            *held,
+            *self._turning,
+            *self.sums,
+            *[r for r in self.input_cotangents if r is not None],
+            *self._params,
+            *self._rows,
+            *loop.constants,
+            *self._prepared,
+            *self._forward,
+            *self._reverse,
+        )
+        spare = dict(zip(loop.backward.computed, self._turning, strict=True))
+        for _ in range((stop - start) % period(loop.backward)):
+            held, spare = loop.backward.after(held, spare)
+        self._turning = [spare[c] for c in loop.backward.computed]
+        cotangents[:] = [g.reshape(shape) for g, shape in zip(held, shapes, strict=True)]
+
+    def _begin_reverse(self, n: int) -> None:
+        loop = self.loop
+        if self._forward is None:
+            self._forward = _arrays(loop.forward_work)
+        if self._reverse is None:
+            self._reverse = _arrays(loop.reverse_work)
+            self._turning = _arrays(
+                [loop.state_types[loop.float_leaves[c]] for c in loop.backward.computed]
+            )
+            self.sums = [np.zeros(shape or (1,), dtype) for shape, dtype in loop.sum_types]
+            self.input_cotangents = [
+                np.zeros(r.shape, dtype) if ndim >= 0 else None
+                for r, (_, dtype), ndim in zip(
+                    self._rows, loop.row_types, loop.row_cotangents, strict=True
+                )
+            ]
+        if not self._kept or len(self._kept[0]) < n - 1:
+            self._kept = [
+                np.empty((max(n - 1, 1), *(loop.state_types[c][0] or (1,))), loop.state_types[c][1])
+                for c in loop.turns.computed
+            ]
+
+    def param_cotangents(self) -> list[Any]:
+        """Return the cotangents of the float leaves of params and hidden params, in float64."""
+        loop = self.loop
+        if self._reverse is None:
+            self._begin_reverse(1)
+        sums = [
+            s.reshape(shape)[()] for s, (shape, _) in zip(self.sums, loop.sum_types, strict=True)
+        ]
+        params = [
+            p.reshape(shape)[()]
+            for p, (shape, _) in zip(self._params, loop.param_types, strict=True)
+        ]
+        return loop.assemble.run([*sums, *params])
+
+
+def _arrays(types: Sequence[Type]) -> list[np.ndarray]:
+    return [np.empty(shape or (1,), dtype) for shape, dtype in types]
+
+
+class _Memory:
+    """The memory of an array that mustn't be written, for a function that doesn't."""
+
+    __slots__ = ("__array_interface__", "base")
+
+    def __init__(self, array: np.ndarray) -> None:
+        self.base = array
+        interface = dict(array.__array_interface__)
+        interface["data"] = (interface["data"][0], False)
+        self.__array_interface__ = interface
+
+
+def writable(array: np.ndarray) -> np.ndarray:
+    """Return an array as one type of argument, whether it may be written or not."""
+    if array.flags.writeable:
+        return array
+    return np.asarray(_Memory(array))
+
+
+Label = tuple[str, int, int]
+
+
+def spares(turns: Turns) -> list[tuple[int, int]]:
+    """Return how many arrays `advance` needs beside the target: (leaf, number)."""
+    return [(c, turns.age(i) + 1) for c, i in turns.freed.items()]
+
+
+def labels(turns: Turns) -> list[Label]:
+    """Return the arrays that `advance` is given, in order: first results, then replacements."""
+    first: list[Label] = [("y", c, 0) for c in turns.computed]
+    return first + [("s", c, t) for c, i in turns.freed.items() for t in range(turns.age(i) + 1)]
+
+
+def period(turns: Turns) -> int:
+    """Return after how many steps all arrays are back in turn."""
+    held: list[Any] = [("g", j) for j in range(len(turns.source))]
+    spare: dict[int, Any] = {c: ("h", c) for c in turns.computed}
+    now, free = turns.after(held, spare)
+    n = 1
+    while (now, free) != (held, spare):
+        now, free = turns.after(now, free)
+        n += 1
+    return n
+
+
+def landing(turns: Turns, n: int) -> list[Label]:
+    """Return which array holds each leaf after `n` steps of `advance`."""
+    settled = max((turns.age(i) for i in turns.freed.values()), default=0) + 1
+    held: list[Label] = [("x", j, 0) for j in range(len(turns.source))]
+    spare: dict[int, Label] = {c: ("y", c, 0) for c in turns.computed}
+    cycle = period(turns)
+    if n > settled + cycle:
+        n = settled + (n - settled) % cycle
+    for step in range(n):
+        held, spare = turns.after(held, spare)
+        for c, i in turns.freed.items():
+            if step <= turns.age(i):
+                spare[c] = ("s", c, step)
+    return held
+
+
+def _size(types: Sequence[Type]) -> int:
+    return sum(prod(shape) * dtype.itemsize for shape, dtype in types)
+
+
+def compile_loop(tape: Tape, layout: Layout, *, native: bool = True) -> Loop | Refusal:
+    """Plan the native loop of a step and of its adjoint.
+
+    Parameters
+    ----------
+    tape : Tape
+        The step: its inputs are as `layout` says, its outputs the leaves of the next state.
+    layout : Layout
+        What the inputs are.
+    native : bool
+        False runs the generated source as plain Python, for tests.
+
+    Returns
+    -------
+    Loop or Refusal
+        A refusal is false and says which operation has no compiled form.
+
+    Raises
+    ------
+    UnsupportedOperationError
+        If an operation has no derivative.
+    """
+    start = time.perf_counter()
+    if tape.depends_on_values:
+        return Refusal(f"the tape depends on values ({tape.depends_on_values})")
+    if native and not has_numba():
+        return Refusal("Numba isn't installed (pip install revolve-ad[fast])")
+    m, n_params = layout.state, layout.params
+    if any(tape.type_of(tape.inputs[j]) != tape.type_of(tape.outputs[j]) for j in range(m)):
+        return Refusal("the step changes the shape or dtype of a leaf of the state")
+    n_inputs = len(tape.inputs)
+    assert n_inputs == m + n_params + 1 + layout.inputs + layout.hidden
+    is_float = [tape.nodes[i].dtype.kind in "fc" for i in tape.inputs]
+    k_at = m + n_params
+    row_at = range(k_at + 1, k_at + 1 + layout.inputs)
+    param_at = [*range(m, k_at), *range(k_at + 1 + layout.inputs, n_inputs)]
+    wrt = [j for j in (*range(m), *param_at, *row_at) if is_float[j]]
+    adjoint = vjp(tape, wrt)
+    both = simplified(
+        Tape(adjoint.nodes, adjoint.inputs, (*tape.outputs, *adjoint.outputs)),
+        exact=len(tape.nodes),
+    )
+    try:
+        return _planned(both, layout, wrt, param_at, list(row_at), start, native)
+    except RefusedError as refused:
+        return Refusal(str(refused))
+
+
+def _planned(
+    both: Tape,
+    layout: Layout,
+    wrt: list[int],
+    param_at: list[int],
+    row_at: list[int],
+    start: float,
+    native: bool,
+) -> Loop | Refusal:
+    nodes, inputs, m = both.nodes, both.inputs, layout.state
+    several = next((n.op.name for n in nodes if n.results is not None), None)
+    if several is not None:
+        return Refusal(f"{several} has several results")
+
+    def type_of(i: int) -> Type:
+        return nodes[i].shape, nodes[i].dtype
+
+    k_node = inputs[m + layout.params]
+    n_inputs = m + len(param_at) + 1 + len(row_at)
+    state_in, seeds = list(inputs[:m]), list(inputs[n_inputs:])
+    state_out = list(both.outputs[:m])
+    cotangent = dict(zip(wrt, both.outputs[m:], strict=True))
+    floats = [j for j in range(m) if j in cotangent]
+
+    fixed = invariant_nodes(nodes, [*state_in, k_node, *(inputs[j] for j in row_at), *seeds])
+    live = live_nodes(nodes, both.outputs)
+    early = frontier(nodes, fixed, live)
+    assembly = assemble(
+        nodes,
+        fixed,
+        [cotangent[j] for j in param_at if j in cotangent],
+        [inputs[j] for j in param_at],
+    )
+
+    names = {inputs[j]: f"p{k}" for k, j in enumerate(param_at)}
+    constants = [i for i, n in enumerate(nodes) if n.op is CONSTANT]
+    names |= {i: f"c{k}" for k, i in enumerate(constants)}
+    types = {b: _argument(nodes[i]) for i, b in names.items()}
+    prepared = {i: f"q{k}" for k, i in enumerate(early)}
+    first = fuse(nodes, [Target(i, q) for i, q in prepared.items()], names, prefix="e")
+    early_work = [type_of(i) for i in first.work.values()]
+
+    names |= prepared
+    names |= {i: f"x{j}" for j, i in enumerate(state_in)}
+    names |= {inputs[j]: f"row{k}" for k, j in enumerate(row_at)}
+    scalars = {k_node: "k"}
+    turns = turns_of(state_out, state_in, [type_of(i) for i in state_in])
+    forward = fuse(
+        nodes,
+        [Target(state_out[c], f"y{c}") for c in turns.computed],
+        names,
+        scalars=scalars,
+        prefix="w",
+    )
+    names |= {seeds[j]: f"g{k}" for k, j in enumerate(floats)}
+    backward = turns_of(
+        [cotangent[j] for j in floats],
+        [seeds[j] for j in floats],
+        [type_of(seeds[j]) for j in floats],
+    )
+    targets = [Target(cotangent[floats[c]], f"h{c}") for c in backward.computed]
+    targets += [Target(i, f"sum{k}", add=True) for k, i in enumerate(assembly.sums)]
+    row_cotangents = [len(nodes[inputs[j]].shape) if j in cotangent else -1 for j in row_at]
+    targets += [Target(cotangent[j], f"rbar{k}") for k, j in enumerate(row_at) if j in cotangent]
+    reverse = fuse(nodes, targets, names, scalars=scalars, exact=False, prefix="v")
+
+    # Types of everything that a generated function is given.
+    for j, i in enumerate(state_in):
+        types[f"x{j}"] = _argument(nodes[i], writable=True)
+        types[f"y{j}"] = types[f"x{j}"]
+        types[f"kept{j}"] = Argument(nodes[i].dtype, max(len(nodes[i].shape), 1) + 1, True)
+        for t in range(m + 2):
+            types[f"s{j}_{t}"] = types[f"x{j}"]
+    for k, j in enumerate(floats):
+        types[f"g{k}"] = types[f"h{k}"] = _argument(nodes[seeds[j]], writable=True)
+    sum_types = [
+        (nodes[i].shape, np.result_type(nodes[i].dtype, np.float64)) for i in assembly.sums
+    ]
+    types |= {f"sum{k}": Argument(d, len(s), True) for k, (s, d) in enumerate(sum_types)}
+    for k, j in enumerate(row_at):
+        node = nodes[inputs[j]]
+        types[f"all_row{k}"] = Argument(node.dtype, len(node.shape) + 1, True)
+        types[f"all_rbar{k}"] = types[f"all_row{k}"]
+    for name, i in [*forward.work.items(), *reverse.work.items(), *first.work.items()]:
+        types[name] = _argument(nodes[i], writable=True)
+    types |= {q: _argument(nodes[i], writable=True) for i, q in prepared.items()}
+    whole = Argument(np.dtype(np.int64), None)
+    types |= {"start": whole, "stop": whole}
+    for p in list(types):
+        if p[0] in "pc":
+            types[p] = types[p]._replace(writable=True)
+
+    ps = [f"p{k}" for k in range(len(param_at))]
+    cs = [f"c{k}" for k in range(len(constants))]
+    xs = [f"x{j}" for j in range(m)]
+    rows = [f"all_row{k}" for k in range(len(row_at))]
+    row_ndims = [len(nodes[inputs[j]].shape) for j in row_at]
+
+    early_body, early_calls = nest_functions(first, "early")
+    lines = [f"{name}({', '.join(args)})" for name, args in early_calls]
+    lines = [
+        f"{w} = np.empty({shape or (1,)}, np.{dtype.name})"
+        for w, (shape, dtype) in zip(first.work, early_work, strict=True)
+    ] + lines
+    parameters = [*ps, *cs, *prepared.values()]
+    prepare = "\n".join(
+        [
+            f"@kernel\ndef prepare({', '.join(parameters)}):",
+            *["    " + x for x in lines or ["pass"]],
+        ]
+    )
+    entries = {
+        "prepare": _Entry(
+            "prepare", _module([*early_body, prepare + "\n"]), tuple(parameters), types
+        )
+    }
+
+    forward_body, forward_calls = nest_functions(forward, "step")
+    given = [
+        *xs,
+        *[f"{kind}{j}" if kind == "y" else f"s{j}_{t}" for kind, j, t in labels(turns)],
+        *ps,
+        *rows,
+        *cs,
+        *prepared.values(),
+        *forward.work,
+    ]
+    source = advance_source(turns, forward_calls, given, row_ndims)
+    entries["advance"] = _Entry(
+        "advance", _module([*forward_body, source]), ("start", "stop", *given), types
+    )
+
+    reverse_body, reverse_calls = nest_functions(reverse, "pull")
+    rename = {x: f"u{x[1:]}" for x in xs}
+    given = [
+        *xs,
+        *[f"kept{c}" for c in turns.computed],
+        *[f"g{k}" for k in range(len(floats))],
+        *[f"h{c}" for c in backward.computed],
+        *[f"sum{k}" for k in range(len(sum_types))],
+        *[f"all_rbar{k}" for k, n in enumerate(row_cotangents) if n >= 0],
+        *ps,
+        *rows,
+        *cs,
+        *prepared.values(),
+        *forward.work,
+        *reverse.work,
+    ]
+    source = reverse_source(
+        turns,
+        backward,
+        _renamed(forward_calls, rename),
+        _renamed(reverse_calls, rename),
+        given,
+        row_ndims,
+        row_cotangents,
+    )
+    entries["reverse"] = _Entry(
+        "reverse", _module([*forward_body, *reverse_body, source]), ("start", "stop", *given), types
+    )
+    state_types = [type_of(i) for i in state_in]
+    forward_work = [type_of(i) for i in forward.work.values()]
+    reverse_work = [type_of(i) for i in reverse.work.values()]
+    turning = [state_types[floats[c]] for c in backward.computed]
+    return Loop(
+        source=_module(
+            [entries["prepare"].source, entries["advance"].source, *reverse_body, source]
+        ),
+        plan_seconds=time.perf_counter() - start,
+        compile_seconds=0.0,
+        prepared_bytes=_size([type_of(i) for i in prepared]),
+        forward_bytes=_size(forward_work)
+        + _size([state_types[j] for j, n in spares(turns) for _ in range(n)]),
+        sum_bytes=_size(sum_types),
+        reverse_bytes=_size(reverse_work) + _size(turning) + _size(forward_work),
+        recorded_bytes=_size([state_types[c] for c in turns.computed]),
+        native=native,
+        layout=layout,
+        turns=turns,
+        backward=backward,
+        state_types=state_types,
+        param_types=[type_of(inputs[j]) for j in param_at],
+        row_types=[type_of(inputs[j]) for j in row_at],
+        float_leaves=floats,
+        row_cotangents=row_cotangents,
+        prepared_types=[type_of(i) for i in prepared],
+        forward_work=forward_work,
+        reverse_work=reverse_work,
+        constants=[
+            writable(indexable(np.ascontiguousarray(nodes[i].params[0].value))) for i in constants
+        ],
+        assembly=assembly,
+        assemble=Program(assembly.tape),
+        sum_types=sum_types,
+        cotangent_params=[k for k, j in enumerate(param_at) if j in cotangent],
+        entries=entries,
+    )
+
+
+def _argument(node: Node, *, writable: bool = False) -> Argument:
+    return Argument(node.dtype, len(node.shape), writable)
+
+
+def _module(parts: Sequence[str]) -> str:
+    return "\n\n".join(parts)
+
+
+def _renamed(
+    calls: Sequence[tuple[str, list[str]]], names: Mapping[str, str]
+) -> list[tuple[str, list[str]]]:
+    return [(name, [names.get(a, a) for a in args]) for name, args in calls]
