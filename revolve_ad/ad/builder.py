@@ -177,6 +177,11 @@ class Symbol:
             return self
         if _absorbs(other, self, 0):
             return other
+        # x + (−y) and x − y are the same number, bit for bit.
+        if other.node.op is elementwise(np.negative) and other.dtype == self.dtype:
+            return self - Symbol(self.builder, other.node.args[0])
+        if self.node.op is elementwise(np.negative) and other.dtype == self.dtype:
+            return other - Symbol(self.builder, self.node.args[0])
         return self.apply(elementwise(np.add), other)
 
     def __radd__(self, other: Any) -> Symbol:
@@ -197,6 +202,10 @@ class Symbol:
             return self
         if _absorbs(other, self, 1):
             return other
+        if _absorbs(self, other, -1):
+            return -self
+        if _absorbs(other, self, -1):
+            return -other
         return self.apply(elementwise(np.multiply), other)
 
     def __rmul__(self, other: Any) -> Symbol:
@@ -215,6 +224,8 @@ class Symbol:
         return self.apply(elementwise(np.power), other)
 
     def __neg__(self) -> Symbol:
+        if self.node.op is elementwise(np.negative):
+            return Symbol(self.builder, self.node.args[0])
         return self.apply(elementwise(np.negative))
 
     def __lt__(self, other: Any) -> Symbol:

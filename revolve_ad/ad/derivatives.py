@@ -69,9 +69,7 @@ def value_and_grad(
     return value_and_gradient
 
 
-def grad(
-    f: Callable[..., Any], argnums: int | tuple[int, ...] = 0
-) -> Callable[..., Any]:
+def grad(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0) -> Callable[..., Any]:
     """Return the function that gives the gradient of `f`; see `value_and_grad`."""
     both = value_and_grad(f, argnums)
 
@@ -116,7 +114,9 @@ def jvp(f: Callable[..., Any], args: Sequence[Any], tangents: Sequence[Any]) -> 
         Both with the structure of the result; the tangent of an integer leaf is zeros.
     """
     if len(args) != len(tangents):
-        raise ParameterError(f"{len(args)} arguments came with {len(tangents)} tangents; give one each")
+        raise ParameterError(
+            f"{len(args)} arguments came with {len(tangents)} tangents; give one each"
+        )
     call = _Call(f, tuple(args), tuple(range(len(args))), strict=False)
     return call.value, call.push_forward(tangents)
 
@@ -243,7 +243,12 @@ class _Call:
     """One recorded call, with what is asked of it."""
 
     def __init__(
-        self, f: Callable[..., Any], args: tuple[Any, ...], argnums: tuple[int, ...], *, strict: bool = True
+        self,
+        f: Callable[..., Any],
+        args: tuple[Any, ...],
+        argnums: tuple[int, ...],
+        *,
+        strict: bool = True,
     ) -> None:
         n = len(args)
         for k in argnums:
@@ -308,7 +313,8 @@ class _Call:
         tape = _transformed("vjp", self.recording, tuple(self.wrt))
         flat = iter(self._run(tape, cotangents))
         return tuple(
-            self.structures[k].unflatten([next(flat) for _ in self.positions[k]]) for k in self.argnums
+            self.structures[k].unflatten([next(flat) for _ in self.positions[k]])
+            for k in self.argnums
         )
 
     def cotangents(self, cotangent: Any) -> list[Any]:
@@ -316,7 +322,9 @@ class _Call:
         structure = self.recording.structure
         trees.require_same(structure, trees.flatten(cotangent, "cotangent")[1], "cotangent")
         leaves = trees.flatten(cotangent, "cotangent")[0]
-        return _fitted(leaves, structure.paths("cotangent"), self.recording.tape, self.recording.tape.outputs)
+        return _fitted(
+            leaves, structure.paths("cotangent"), self.recording.tape, self.recording.tape.outputs
+        )
 
     def _tangents(self, tangents: Sequence[Any]) -> list[Any]:
         flat = []
@@ -379,7 +387,9 @@ def _require_floats(arg: Any, k: int) -> None:
     leaves, structure = trees.flatten(arg, f"argument {k}")
     kinds = [np.asarray(plain(leaf)).dtype for leaf in leaves]
     if leaves and not any(d.kind in "fc" for d in kinds):
-        what = ", ".join(f"{p}: {d}" for p, d in zip(structure.paths(f"argument {k}"), kinds, strict=True))
+        what = ", ".join(
+            f"{p}: {d}" for p, d in zip(structure.paths(f"argument {k}"), kinds, strict=True)
+        )
         raise NotDifferentiableError(
             f"argument {k} holds only integers or booleans ({what}), which have no derivative. Make "
             f"it a float array, x.astype(float), or differentiate another argument (argnums)"
@@ -400,7 +410,9 @@ def _fitted(leaves: list[Any], paths: Sequence[str], tape: Tape, where: Sequence
                 f"{path} has shape {array.shape}, but the value that it belongs to has {node.shape}"
             )
         if array.dtype.kind == "c" and node.dtype.kind == "f":
-            raise NotDifferentiableError(f"{path} is complex, but the value that it belongs to is real")
+            raise NotDifferentiableError(
+                f"{path} is complex, but the value that it belongs to is real"
+            )
         out.append(array.astype(node.dtype) if node.dtype.kind in "fc" else array)
     return out
 
@@ -436,12 +448,7 @@ _MOST_NODES = 5000
 def _shape_of_tape(recording: Recording) -> Any:
     """Return a key that is equal for tapes of the same operations on other constants."""
     tape = recording.tape
-    nodes = tuple(
-        [
-            (n.op, n.shape, n.dtype) if n.op is CONSTANT else n
-            for n in tape.nodes
-        ]
-    )
+    nodes = tuple([(n.op, n.shape, n.dtype) if n.op is CONSTANT else n for n in tape.nodes])
     return nodes, tape.inputs, tape.outputs, tuple(recording.values)
 
 
@@ -453,7 +460,9 @@ def _transformed(kind: str, recording: Recording, wrt: tuple[int, ...]) -> Tape:
             return transform.vjp(tape, wrt)
         forward = transform.jvp(tape, wrt)
         n = len(tape.outputs)
-        tangents = Tape(forward.nodes, forward.inputs, forward.outputs[n:], forward.depends_on_values)
+        tangents = Tape(
+            forward.nodes, forward.inputs, forward.outputs[n:], forward.depends_on_values
+        )
         return tangents if kind == "jvp" else transform.vjp(tangents, wrt)
 
     if len(tape.nodes) > _MOST_NODES:

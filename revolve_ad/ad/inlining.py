@@ -63,6 +63,8 @@ def inline(tape: Tape, operands: Sequence[Any], known: Mapping[int, Any]) -> lis
     for i in tape.outputs:
         value = values[i]
         out.append(
-            Traced.wrap(rec, env[i], np.array(value, copy=True) if isinstance(value, np.ndarray) else value)
+            Traced.wrap(
+                rec, env[i], np.array(value, copy=True) if isinstance(value, np.ndarray) else value
+            )
         )
     return out

@@ -94,7 +94,10 @@ class Program:
             if i in given or _is_fixed(node):
                 continue
             function, reuse = node.op.evaluate, -1
-            spare = [a in ours and a not in given and last[a] == i and nodes[a].shape != () for a in node.args]
+            spare = [
+                a in ours and a not in given and last[a] == i and nodes[a].shape != ()
+                for a in node.args
+            ]
             if node.op in _IN_PLACE and spare[0] and origin[node.args[1]] != node.args[0]:
                 function = _IN_PLACE[node.op]
                 held[i] = held.pop(node.args[0], 0)
@@ -117,9 +120,7 @@ class Program:
         self.bytes = peak
         self.n_operations = len(steps)
 
-    def run(
-        self, values: Sequence[Any], known: Mapping[int, Any] | None = None
-    ) -> list[Any]:
+    def run(self, values: Sequence[Any], known: Mapping[int, Any] | None = None) -> list[Any]:
         """Run the tape.
 
         Parameters
@@ -146,7 +147,9 @@ class Program:
             operands = [env[a] for a in args]
             if reuse >= 0:
                 out = operands[reuse]
-                env[i] = function(*operands, out=out) if type(out) is np.ndarray else function(*operands)
+                env[i] = (
+                    function(*operands, out=out) if type(out) is np.ndarray else function(*operands)
+                )
             else:
                 env[i] = function(*operands, *params)
             for d in dead:

@@ -103,13 +103,19 @@ class Primitive:
                 raise UnsupportedOperationError(
                     f"{name[:-4]} has no reverse-mode derivative; give it one with @{name}"
                 )
-            return _symbolic(self.f, structure, xs, lambda t, n: transform.vjp(t, range(n)), _all(g, y, many))
+            return _symbolic(
+                self.f, structure, xs, lambda t, n: transform.vjp(t, range(n)), _all(g, y, many)
+            )
         ys = [y.item(k) for k in range(len(y.node.results or ()))] if many else [y]
         gs = _all(g, y, many)
         n = len(gs)
 
         def pulled(*values: Any) -> Any:
-            back = rule(out.unflatten(values[:n]), out.unflatten(values[n : 2 * n]), *structure.unflatten(values[2 * n :]))
+            back = rule(
+                out.unflatten(values[:n]),
+                out.unflatten(values[n : 2 * n]),
+                *structure.unflatten(values[2 * n :]),
+            )
             return _each_argument(back, structure, values[2 * n :], name)
 
         return _derived(name, pulled, [*gs, *ys, *xs], [ArrayType(x.shape, x.dtype) for x in xs])
@@ -121,7 +127,9 @@ class Primitive:
 
         name = f"{getattr(self.f, '__name__', 'primitive')}.jvp"
         rule = self._jvp
-        filled = [zeros(x, x.shape, x.dtype) if t is None else t for t, x in zip(ts, xs, strict=True)]
+        filled = [
+            zeros(x, x.shape, x.dtype) if t is None else t for t, x in zip(ts, xs, strict=True)
+        ]
         if rule is None:
             if not self._recordable:
                 raise UnsupportedOperationError(
@@ -141,7 +149,9 @@ class Primitive:
             )
             return tuple(map(_value, trees.flatten(value, "tangent")[0]))
 
-        found = _derived(name, pushed, [*filled, *xs, *ys], [ArrayType(s.shape, s.dtype) for s in ys])
+        found = _derived(
+            name, pushed, [*filled, *xs, *ys], [ArrayType(s.shape, s.dtype) for s in ys]
+        )
         return dict(enumerate(found)) if many else found[0]
 
 
@@ -242,18 +252,29 @@ def _float(x: Any) -> Any:
     return dtype if dtype.kind in "fc" else np.dtype(float)
 
 
-def _derived(name: str, f: Callable[..., Any], xs: list[Symbol], types: list[ArrayType]) -> list[Symbol]:
+def _derived(
+    name: str, f: Callable[..., Any], xs: list[Symbol], types: list[ArrayType]
+) -> list[Symbol]:
     """Append the user's derivative as an operation; its own derivatives record it."""
     many = len(types) > 1
-    op = Operation(name, f if many else lambda *v: f(*v)[0], infer=lambda *_: tuple(types) if many else types[0])
+    op = Operation(
+        name,
+        f if many else lambda *v: f(*v)[0],
+        infer=lambda *_: tuple(types) if many else types[0],
+    )
 
     def second_vjp(g: Any, y: Symbol, operands: Sequence[Symbol], params: Any) -> Any:
-        return _symbolic(f, None, operands, lambda t, n: transform.vjp(t, range(n)), _all(g, y, many))
+        return _symbolic(
+            f, None, operands, lambda t, n: transform.vjp(t, range(n)), _all(g, y, many)
+        )
 
     def second_jvp(ts: Any, y: Symbol, operands: Sequence[Symbol], params: Any) -> Any:
         from revolve_ad.ad.symbolic import zeros
 
-        filled = [zeros(x, x.shape, x.dtype) if t is None else t for t, x in zip(ts, operands, strict=True)]
+        filled = [
+            zeros(x, x.shape, x.dtype) if t is None else t
+            for t, x in zip(ts, operands, strict=True)
+        ]
         found = _symbolic(f, None, operands, _tangents, filled)
         return dict(enumerate(found)) if many else found[0]
 
@@ -299,5 +320,3 @@ def _symbolic(
         else:
             env[i] = builder.apply(node.op, [env[a] for a in node.args], node.params)
     return [Symbol(builder, env[i]) for i in tape.outputs]
-
-

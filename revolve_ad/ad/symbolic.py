@@ -175,7 +175,9 @@ def match(g: Symbol, x: Symbol) -> Symbol:
         if prod(g.shape) == 0 and prod(x.shape) != 0:
             return zeros(g, x.shape, x.dtype)
         lead = g.ndim - x.ndim
-        if lead >= 0 and all(a == b or b == 1 for a, b in zip(g.shape[lead:], x.shape, strict=True)):
+        if lead >= 0 and all(
+            a == b or b == 1 for a, b in zip(g.shape[lead:], x.shape, strict=True)
+        ):
             axes = tuple(
                 d for d in range(g.ndim) if d < lead or (x.shape[d - lead] == 1 != g.shape[d])
             )
@@ -187,4 +189,3 @@ def match(g: Symbol, x: Symbol) -> Symbol:
     if g.dtype.kind == "c" and x.dtype.kind != "c":
         g = real(g)
     return cast(g, x.dtype) if x.dtype.kind in "fc" else g
-

@@ -166,7 +166,9 @@ class Traced:
             root, v = self.cell.root, self.v
             size = v.itemsize
             if v.size:
-                offset = (v.__array_interface__["data"][0] - root.__array_interface__["data"][0]) // size
+                offset = (
+                    v.__array_interface__["data"][0] - root.__array_interface__["data"][0]
+                ) // size
                 strides = tuple([s // size for s in v.strides])
             else:
                 offset, strides = 0, c_strides(v.shape)
@@ -547,9 +549,7 @@ def _adopt(t: Traced, value: np.ndarray) -> None:
         t._seen = t._node
     else:
         strides = c_strides(value.shape)
-        index = _interned(
-            value.shape, 0, root.shape, tuple([strides[d] for d in order])
-        )
+        index = _interned(value.shape, 0, root.shape, tuple([strides[d] for d in order]))
         node = rec.append(GATHER, (t._node,), (index,), root.shape, root.dtype, root)
         owner = value if value.base is None else value.base
         t.cell = Cell(root, owner, node)
@@ -642,7 +642,9 @@ def record_value(
     from revolve_ad.ad.tape import ArrayType
 
     types = tuple(
-        ArrayType(np.shape(v), getattr(v, "dtype", None) or _PYTHON_DTYPE.get(type(v)) or np.dtype(object))
+        ArrayType(
+            np.shape(v), getattr(v, "dtype", None) or _PYTHON_DTYPE.get(type(v)) or np.dtype(object)
+        )
         for v in value
     )
     whole = rec.append(op, args, params, *types[0], value)
@@ -687,7 +689,9 @@ def call_ufunc(ufunc: np.ufunc, inputs: tuple[Any, ...]) -> Any:
 
 def _operands(rec: Recorder, inputs: Any, ufunc: np.ufunc) -> tuple[int, ...]:
     """Return the nodes of the operands; Python numbers take the dtype that NumPy gives them."""
-    strong = [x.dtype for x in inputs if type(x) not in _PYTHON and not (type(x) is Traced and x.weak)]
+    strong = [
+        x.dtype for x in inputs if type(x) not in _PYTHON and not (type(x) is Traced and x.weak)
+    ]
     args = []
     common = None
     for x in inputs:
@@ -780,8 +784,10 @@ def _binary(function: Callable[[Any, Any], Any], ufunc: np.ufunc) -> tuple[Any, 
         if kind is Traced:
             rec = self.rec
             a, b = self.v, other.v
-            if other.rec is rec and rec.child is None and (
-                (type(a) in _PYTHON) is (type(b) in _PYTHON)
+            if (
+                other.rec is rec
+                and rec.child is None
+                and ((type(a) in _PYTHON) is (type(b) in _PYTHON))
             ):
                 return result(rec, op, (self.read(), other.read()), (), function(a, b))
         elif kind in _PYTHON and self.rec.child is None:
@@ -854,7 +860,10 @@ def _fast_power(kind: type, p: Any, dtype: np.dtype[Any]) -> np.ufunc | None:
 def _power(x: Any, p: Any) -> Any:
     """Record ``x ** p`` as NumPy computes it, with its fast forms for some exponents."""
     value_x, value_p = (y.v if type(y) is Traced else y for y in (x, p))
-    if not all(isinstance(v, np.ndarray | np.generic | bool | int | float | complex) for v in (value_x, value_p)):
+    if not all(
+        isinstance(v, np.ndarray | np.generic | bool | int | float | complex)
+        for v in (value_x, value_p)
+    ):
         return NotImplemented
     rec = recorder_of((x, p))
     if isinstance(value_x, np.ndarray) and type(p) in _PYTHON:
@@ -888,7 +897,8 @@ def _is_basic(k: Any) -> bool:
         or k is None
         or k is Ellipsis
         or (kind is slice and _is_plain_slice(k))
-        or isinstance(k, np.integer) and kind is not Traced
+        or isinstance(k, np.integer)
+        and kind is not Traced
     )
 
 
@@ -938,4 +948,3 @@ for _name, _function, _ufunc in (
     ("ne", operator.ne, np.not_equal),
 ):
     setattr(Traced, f"__{_name}__", _binary(_function, _ufunc)[0])
-

@@ -13,12 +13,15 @@ import numpy as np
 
 from revolve_ad.ad import rules
 from revolve_ad.ad.builder import Builder, Symbol
-from revolve_ad.ad.core import ITEM
+from revolve_ad.ad.core import GATHER, ITEM, SCATTER, elementwise
 from revolve_ad.ad.rules.table import ACCUMULATE, FREE, JVP, VJP
-from revolve_ad.ad.tape import Tape
+from revolve_ad.ad.symbolic import gather, match
+from revolve_ad.ad.tape import Node, Tape
 from revolve_ad.errors import UnsupportedOperationError
 
 __all__ = ["adjoints", "jvp", "vjp"]
+
+_ADD, _SUBTRACT = elementwise(np.add), elementwise(np.subtract)
 
 _ = rules  # filling the tables is what the import is for
 
@@ -38,10 +41,7 @@ def _active(tape: Tape, wrt: Sequence[int]) -> list[bool]:
         if node.args and not active[i] and node.op not in FREE:
             for a in node.args:
                 if active[a]:
-                    active[i] = (
-                        node.results is not None
-                        or is_differentiable(node.dtype)
-                    )
+                    active[i] = node.results is not None or is_differentiable(node.dtype)
                     break
     return active
 
@@ -68,6 +68,16 @@ def adjoints(tape: Tape, wrt: Sequence[int]) -> tuple[Tape, dict[int, int]]:
         if node.op is ITEM:
             results = cotangent.setdefault(node.args[0], {})
             _accumulate(results, node.params[0], g)
+            continue
+        if node.op is SCATTER and (terms := _added(tape, node)) is not None:
+            # a[box] += terms: the base passes its cotangent on as it is.
+            part = gather(g, node.params[0])
+            if active[node.args[0]]:
+                _accumulate(cotangent, node.args[0], g)
+            for sign, a in terms:
+                if active[a]:
+                    x = Symbol(builder, a)
+                    _accumulate(cotangent, a, match(part if sign > 0 else -part, x))
             continue
         grow = ACCUMULATE.get(node.op)
         if grow is not None:
@@ -178,6 +188,40 @@ def _cotangent_so_far(builder: Builder, table: dict[int, Any], i: int) -> Symbol
         found = Symbol(builder, builder.literal(0, node.dtype, node.shape))
     assert isinstance(found, Symbol)
     return found
+
+
+def _added(tape: Tape, node: Node) -> list[tuple[int, int]] | None:
+    """Return, for a scatter that adds to what stands there, the terms that it adds.
+
+    ``a[box] += x - y`` is ``scatter(a, gather(a, box) + x - y, box)``.  Each term is a sign and a
+    node; None if the scatter is something else.
+    """
+    base, value = node.args
+    terms: list[tuple[int, int]] = []
+    while True:
+        found = tape.nodes[value]
+        if found.op is GATHER and found.args == (base,) and found.params == node.params:
+            return terms
+        if found.op not in (_ADD, _SUBTRACT) or found.dtype != node.dtype:
+            return None
+        if found.shape != node.params[0].shape:
+            return None
+        a, b = found.args
+        if found.op is _ADD and _leads_to(tape, b, base, node) and not _leads_to(tape, a, base, node):
+            a, b = b, a
+        terms.append((1 if found.op is _ADD else -1, b))
+        value = a
+
+
+def _leads_to(tape: Tape, i: int, base: int, node: Node) -> bool:
+    """Whether node `i` is the old content of the box, or a sum that begins with it."""
+    while True:
+        found = tape.nodes[i]
+        if found.op is GATHER:
+            return found.args == (base,) and found.params == node.params
+        if found.op not in (_ADD, _SUBTRACT):
+            return False
+        i = found.args[0]
 
 
 def _accumulate(table: dict[int, Any], i: int, g: Symbol) -> None:

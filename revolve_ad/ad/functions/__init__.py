@@ -14,6 +14,7 @@ from revolve_ad.ad.functions import (
     shapes,
     source,
     ufunc_methods,
+    without_nan,
 )
 
 __all__ = [
@@ -30,4 +31,5 @@ __all__ = [
     "shapes",
     "source",
     "ufunc_methods",
+    "without_nan",
 ]

@@ -164,7 +164,7 @@ def array(
     """Record np.array: a copy of an array, or an array of the numbers in nested lists."""
     if type(obj) is Traced:
         out = obj if dtype is None or obj.dtype == dtype else obj.astype(dtype)
-        out = out.copy() if out is obj and (copy is True or obj.cell is None) else out
+        out = out.copy(order) if out is obj and (copy is True or obj.cell is None) else out
         if out.cell is None:  # a number becomes an array without axes
             out = Traced.wrap(rec, recorder_operand(rec, out)[0], _array(out.v))
         while out.ndim < ndmin:

@@ -262,3 +262,11 @@ def _shapes_of(operands: Sequence[Any]) -> list[Any]:
 
 INSTEAD[id(c_einsum)] = c_einsum_recorded
 from_source(np.einsum)
+
+
+@implements(np.einsum_path)
+def einsum_path(rec: Recorder, *operands: Any, **kwargs: Any) -> Any:
+    return np.einsum_path(*(x.v if type(x) is Traced else x for x in operands), **kwargs)
+
+
+from_source(np.linalg.cross, np.linalg.outer)

@@ -13,7 +13,7 @@ from revolve_ad.ad.functions.source import from_source, source_of
 from revolve_ad.ad.recorder import Recorder
 from revolve_ad.ad.rules.table import no_derivative
 from revolve_ad.ad.tape import Kind, Primitive
-from revolve_ad.ad.traced import METHODS, Traced, _as_array, apply, captured_write
+from revolve_ad.ad.traced import _PYTHON, METHODS, Traced, _as_array, apply, captured_write
 
 
 def _prepared(rec: Recorder, a: Any) -> Any:
@@ -55,7 +55,9 @@ def choose(rec: Recorder, a: Any, choices: Any, out: Any = None, mode: str = "ra
         real = a.v if type(a) is Traced else a
         if np.any((real < 0) | (real >= n)):
             raise ValueError("invalid entry in choice array")
-    dtype = np.result_type(*(o.dtype for o in options))
+    dtype = np.result_type(
+        *(c if type(c) in _PYTHON else o.dtype for c, o in zip(choices, options, strict=True))
+    )
     shape = np.broadcast_shapes(a.shape, *(o.shape for o in options))
     found = np.broadcast_to(options[-1].astype(dtype), shape)
     for k in range(n - 2, -1, -1):

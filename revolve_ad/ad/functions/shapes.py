@@ -78,6 +78,8 @@ def _viewing(function: Any) -> Callable[..., Any]:
     """Record a function of NumPy that gives a view of its first argument."""
 
     def call(rec: Recorder, a: Any, *args: Any, **kwargs: Any) -> Any:
+        if len(args) == 1 and type(args[0]) is tuple and len(args[0]) == 1:
+            args = (args[0][0],) if isinstance(args[0][0], np.ndarray) else args
         return view_or_copy(rec, a, lambda v: function(v, *args, **kwargs))
 
     return call
@@ -296,7 +298,11 @@ for _function, _as in ((np.real, "REAL"), (np.imag, "IMAG")):
         from revolve_ad.ad import core
 
         if val.dtype.kind != "c":
-            return val if _as == "REAL" else val * 0
+            if _as == "REAL":
+                return val
+            if val.cell is None:
+                return val.dtype.type(0)
+            return np.zeros_like(val)
         return apply(getattr(core, _as), (val,))
 
     implements(_function)(_part)

@@ -13,11 +13,13 @@ from types import FunctionType, ModuleType
 from typing import Any
 
 import numpy as np
+from numpy._core._multiarray_umath import _array_converter
 
 from revolve_ad.ad.dispatch import implements
 from revolve_ad.ad.functions import creation
 from revolve_ad.ad.interception import CREATION
 from revolve_ad.ad.recorder import Recorder, active
+from revolve_ad.ad.traced import Traced
 
 __all__ = ["INSTEAD", "from_source", "source_of"]
 
@@ -43,6 +45,37 @@ _BY_NAME = {
 _BY_NAME["asfortranarray"] = _recording(creation.asarray)
 for _name, _f in _BY_NAME.items():
     INSTEAD[id(getattr(np, _name))] = _f
+
+
+class _Converter:
+    """What NumPy's own functions use to make arrays of their arguments."""
+
+    def __init__(self, *array_likes: Any) -> None:
+        self._arrays = tuple(
+            x if type(x) is Traced and x.cell is not None else _BY_NAME["asarray"](x)
+            for x in array_likes
+        )
+        self.scalar_input = tuple(np.ndim(x) == 0 for x in array_likes)
+
+    def __getitem__(self, k: int) -> Any:
+        return self._arrays[k]
+
+    def __len__(self) -> int:
+        return len(self._arrays)
+
+    def as_arrays(self, subok: bool = True, pyscalars: str = "convert") -> tuple[Any, ...]:
+        """Return the arguments as arrays."""
+        return self._arrays
+
+    def wrap(self, array: Any, to_scalar: bool | None = None) -> Any:
+        """Return a result; one without axes as a number if all arguments were numbers."""
+        numbers = all(self.scalar_input) if to_scalar is None else to_scalar
+        return array[()] if numbers and np.ndim(array) == 0 else array
+
+
+INSTEAD[id(_array_converter)] = _Converter
+INSTEAD[id(np.broadcast)] = lambda *xs: _broadcast(*[x.v if type(x) is Traced else x for x in xs])
+_broadcast = np.broadcast
 
 
 class _Module:
@@ -153,19 +186,12 @@ from_source(
     np.i0,
     np.insert,
     np.isclose,
+    np.isneginf,
+    np.isposinf,
     np.ix_,
     np.kron,
     np.meshgrid,
     np.nan_to_num,
-    np.nancumprod,
-    np.nancumsum,
-    np.nanmax,
-    np.nanmean,
-    np.nanmin,
-    np.nanprod,
-    np.nanstd,
-    np.nansum,
-    np.nanvar,
     np.pad,
     np.piecewise,
     np.polyadd,

@@ -115,7 +115,8 @@ def _along(x: Any, axis: int, part: slice | int) -> Any:
 def _recur(a: Any, b: Any, axis: int) -> Any:
     out = np.array(b)
     for k in range(1, out.shape[axis]):
-        _along(out, axis, k)[...] += _along(a, axis, k) * _along(out, axis, k - 1)
+        here = (*(slice(None),) * axis, k)
+        out[here] = out[here] + _along(a, axis, k) * _along(out, axis, k - 1)
     return out
 
 

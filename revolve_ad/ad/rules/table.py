@@ -15,7 +15,16 @@ from revolve_ad.ad.builder import Symbol
 from revolve_ad.ad.symbolic import conj, match
 from revolve_ad.ad.tape import Node, Primitive
 
-__all__ = ["ACCUMULATE", "FREE", "JVP", "VJP", "define_elementwise", "define_linear", "define_rules", "no_derivative"]
+__all__ = [
+    "ACCUMULATE",
+    "FREE",
+    "JVP",
+    "VJP",
+    "define_elementwise",
+    "define_linear",
+    "define_rules",
+    "no_derivative",
+]
 
 VjpRule = Callable[[Any, Symbol, Sequence[Symbol], tuple[Any, ...]], Sequence[Symbol | None]]
 JvpRule = Callable[[Sequence[Symbol | None], Symbol, Sequence[Symbol], tuple[Any, ...]], Any]
@@ -78,9 +87,7 @@ def define_elementwise(op: Primitive, *partials: Callable[..., Any] | None) -> N
     define_rules(op, vjp=vjp, jvp=jvp)
 
 
-def define_linear(
-    op: Primitive, adjoint: Callable[..., Symbol], *, operand: int = 0
-) -> None:
+def define_linear(op: Primitive, adjoint: Callable[..., Symbol], *, operand: int = 0) -> None:
     """Enter a primitive that is linear in one operand and constant in the others.
 
     Parameters
