@@ -5,7 +5,16 @@ from dataclasses import dataclass
 from typing import cast
 
 from revolve_ad.errors import BudgetError, ParameterError, ScheduleError
-from revolve_ad.schedule.actions import Action, Advance, Discard, Level, Restore, Save
+from revolve_ad.schedule.actions import (
+    Action,
+    Advance,
+    Discard,
+    Level,
+    Record,
+    Restore,
+    Reverse,
+    Save,
+)
 from revolve_ad.schedule.arguments import count
 from revolve_ad.schedule.binomial import BinomialMachine
 from revolve_ad.schedule.block_machine import BlockMachine, Reversal, reversal
@@ -26,6 +35,7 @@ def online(
     state_bytes: int | None = None,
     tape_bytes: int | None = None,
     budget: int | None = None,
+    max_steps: int | None = None,
 ) -> "Online":
     """Return a schedule for a run of unknown length, such as one with an adaptive step.
 
@@ -40,12 +50,15 @@ def online(
     state_bytes, tape_bytes, budget : int, optional
         Bytes of a checkpoint, of the tape of a step, and of all together at any time; given all
         three or not at all.  The reversal then records as many steps at a time as fit.
+    max_steps : int, optional
+        The most steps that the run may take, at least 1; only together with a budget.  If so many
+        tapes fit, the run is recorded at once and no step is run twice.
 
     Returns
     -------
     Online
-        A value; ``iter`` of it is a driver.  While the run goes on, each `Advance` that it yields
-        is an offer: run its steps one by one, and where your loop ends, at state n, say
+        A value; ``iter`` of it is a driver.  While the run goes on, each `Advance` or `Record` that
+        it yields is an offer: run its steps one by one, and where your loop ends, at state n, say
         ``driver.finish(n)``.  Go on drawing actions: they are the reversal.
 
     Raises
@@ -65,9 +78,9 @@ def online(
 
     Under a budget of bytes, all evaluations were at most 1.09 times those of the best placement
     (found by search, runs of up to 300 steps), or 1.24 times where only two or three checkpoints
-    fit.
-    The plain steps never exceeded those of a known length by more than one sweep; that sweep is
-    what a short run loses, since a run whose length is known tapes its last steps at once.
+    fit.  The plain steps never exceeded those of a known length by more than one sweep; that sweep
+    is what a short run loses, since a run whose length is known tapes its last steps at once.
+    Where `max_steps` tapes fit, nothing is lost.
 
     Examples
     --------
@@ -78,30 +91,32 @@ def online(
     >>> [type(action).__name__ for action in driver]
     ['Restore', 'Discard', 'Record', 'Reverse']
     """
+    if n_checkpoints is not None:
+        n_checkpoints = count("n_checkpoints", n_checkpoints, 1, "state 0 takes one checkpoint")
+    if max_steps is not None:
+        max_steps = count("max_steps", max_steps, 1)
     sizes = {"state_bytes": state_bytes, "tape_bytes": tape_bytes, "budget": budget}
     missing = [name for name, size in sizes.items() if size is None]
     if len(missing) == 3:
+        if max_steps is not None:
+            raise ParameterError("max_steps needs a budget with sizes; leave it out without one")
         if n_checkpoints is None:
             raise ParameterError("n_checkpoints is missing; give it, or a budget with sizes")
-        slots = count("n_checkpoints", n_checkpoints, 1, "state 0 takes one checkpoint")
-        return Online(slots, None)
+        return Online(n_checkpoints)
     if missing:
         raise ParameterError(
             f"{' and '.join(missing)} missing; a budget needs the sizes of a state and of a tape"
         )
     sigma, tau, memory = (count(name, cast(int, size), 1) for name, size in sizes.items())
+    if max_steps is not None and max_steps * tau <= memory:
+        return Online(0, (sigma, tau, memory), max_steps)
     if memory < sigma + tau:
         raise BudgetError(
             f"the budget is {memory} bytes, but a checkpoint of {sigma} and a tape of {tau} bytes "
             f"need {sigma + tau}; that is the smallest one that works"
         )
     fitting = (memory - tau) // sigma
-    slots = min(fitting, _MOST_CHECKPOINTS)
-    if n_checkpoints is not None:
-        slots = min(
-            fitting, count("n_checkpoints", n_checkpoints, 1, "state 0 takes one checkpoint")
-        )
-    return Online(slots, (sigma, tau, memory))
+    return Online(min(fitting, n_checkpoints or _MOST_CHECKPOINTS), (sigma, tau, memory))
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,10 +129,13 @@ class Online:
         Checkpoints held at a time at most, the one of state 0 included.
     sizes : tuple of int or None
         Bytes of a checkpoint, of a tape, and the budget; None where only slots are bounded.
+    recorded_at_once : int or None
+        The most steps of a run that is recorded as it goes, without any checkpoint.
     """
 
     n_checkpoints: int
-    sizes: tuple[int, int, int] | None
+    sizes: tuple[int, int, int] | None = None
+    recorded_at_once: int | None = None
 
     @property
     def limits(self) -> Limits:
@@ -143,6 +161,17 @@ class Online:
         It takes the decisions of the forward sweep, about √n of them, and sums up the reversal.
         """
         n = count("n_steps", n_steps, 0)
+        if self.recorded_at_once is not None:
+            _, tau, _ = self.sizes or (0, 0, 0)
+            return Counts(
+                advanced=0,
+                recorded=n,
+                saved=0,
+                restored=0,
+                peak_checkpoints=0,
+                peak_tapes=n,
+                peak_bytes=n * tau,
+            )
         capacity = self.capacity
         placement = Placement(capacity)
         saved = held = 1
@@ -176,13 +205,16 @@ class Online:
         return Reversal(t(n, slots), min_saves(n, slots) - 1, n - 1, held, 1, 0)
 
     def __iter__(self) -> "OnlinePass":
+        if self.recorded_at_once is not None:
+            return OnlinePass(RecordingMachine(self.recorded_at_once))
         return OnlinePass(OnlineMachine(self))
 
 
 class OnlinePass(ActionIterator):
     """One pass over an online schedule, which is told when the run has ended.
 
-    Until then each `Advance` is an offer, of which the executor may run fewer steps or none.
+    Until then each `Advance` or `Record` is an offer, of which the executor may run fewer steps or
+    none.
     """
 
     def finish(self, n_steps: int) -> None:
@@ -191,26 +223,26 @@ class OnlinePass(ActionIterator):
         Parameters
         ----------
         n_steps : int
-            Steps run in all; at least as many as the last `Advance` started at, and at most as
-            many as it stopped at.
+            Steps run in all; at least as many as the last offer started at, and at most as many
+            as it stopped at.
 
         Raises
         ------
         ParameterError
-            If `n_steps` isn't among the states that the last `Advance` runs through.
+            If `n_steps` isn't among the states that the last offer runs through.
         ScheduleError
-            If the pass was finished before, or the last `Save` has been drawn but no `Advance`
-            after it.
+            If the pass was finished before, or the last `Save` has been drawn but no offer after
+            it.
         """
-        machine = cast(OnlineMachine, self.machine)
+        machine = cast(OnlineMachine | RecordingMachine, self.machine)
         rest = [] if machine.finished else self.made()
         if len(rest) > 1:
             raise ScheduleError(
-                f"{rest[0]!r} isn't drawn yet; draw actions up to the next Advance before you "
+                f"{rest[0]!r} isn't drawn yet; draw actions up to the next offer before you "
                 "tell of the end"
             )
         machine.finish(n_steps)
-        if rest:  # an Advance that nobody needs any more
+        if rest:  # an offer that nobody needs any more
             next(self)
 
 
@@ -247,13 +279,7 @@ class OnlineMachine:
     def finish(self, n_steps: int) -> None:
         """Turn round at state `n_steps`."""
         n = count("n_steps", n_steps, 0)
-        if self._back is not None:
-            raise ScheduleError(f"finish({n}): this pass was told of its end before")
-        if not self._start <= n <= self._offered:
-            raise ParameterError(
-                f"n_steps is {n}, but the last Advance runs through states {self._start} … "
-                f"{self._offered}; say how many steps were run in all"
-            )
+        _check_end(n, self.finished, self._start, self._offered)
         schedule, stretches = self._schedule, _stretches(self._placement.states, n)
         if self._offered == 0:  # nothing is saved yet
             stretches = []
@@ -276,6 +302,50 @@ class OnlineMachine:
                 ],
                 self._placement.capacity,
             )
+
+
+class RecordingMachine:
+    """Makes the actions of a pass that records a run as it goes and reverses it at once."""
+
+    __slots__ = ("_limit", "_offered", "_steps")
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._offered = 0
+        self._steps: int | None = None  # once known
+
+    @property
+    def finished(self) -> bool:
+        """Whether the end of the run is known."""
+        return self._steps is not None
+
+    def more(self) -> list[Action]:
+        """Return the offer or, once the end is known, the reversal."""
+        if self._steps is not None:
+            n, self._steps = self._steps, 0
+            return [Reverse(0, n)] if n else []
+        if self._offered:
+            raise ScheduleError(
+                f"the run goes on after max_steps={self._limit} steps; make the schedule with more"
+            )
+        self._offered = self._limit
+        return [Record(0, self._limit)]
+
+    def finish(self, n_steps: int) -> None:
+        """Turn round at state `n_steps`."""
+        n = count("n_steps", n_steps, 0)
+        _check_end(n, self.finished, 0, self._offered)
+        self._steps = n
+
+
+def _check_end(n: int, finished: bool, start: int, stop: int) -> None:
+    if finished:
+        raise ScheduleError(f"finish({n}): this pass was told of its end before")
+    if not start <= n <= stop:
+        raise ParameterError(
+            f"n_steps is {n}, but the last offer runs through states {start} … {stop}; "
+            "say how many steps were run in all"
+        )
 
 
 def _stretches(states: Sequence[int], n: int) -> list[tuple[int, int]]:

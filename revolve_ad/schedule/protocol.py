@@ -122,9 +122,9 @@ class Schedule(Protocol):
 class OnlineDriver(Protocol):
     """One pass over a schedule whose number of steps is learnt on the way.
 
-    It yields actions like any other.  Until `finish` is called, an `Advance` is an offer: the
-    executor runs its steps one by one and stops where its loop ends.  It then calls `finish` and
-    goes on drawing actions, which now reverse the run.
+    It yields actions like any other.  Until `finish` is called, an `Advance` or `Record` is an
+    offer: the executor runs its steps one by one and stops where its loop ends.  It then calls
+    `finish` and goes on drawing actions, which now reverse the run.
     """
 
     def __iter__(self) -> Iterator[Action]:

@@ -98,9 +98,9 @@ def play_until(n_steps: int, driver: OnlineDriver) -> Iterator[Action]:
     """Run a driver as an executor does whose loop ends after `n_steps` steps."""
     running = True
     for action in driver:
-        if running and isinstance(action, Advance) and action.stop >= n_steps:
+        if running and isinstance(action, Advance | Record) and action.stop >= n_steps:
             if action.start < n_steps:
-                yield Advance(action.start, n_steps)
+                yield type(action)(action.start, n_steps)
             driver.finish(n_steps)
             running = False
         else:

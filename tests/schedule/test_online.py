@@ -7,7 +7,16 @@ import numpy as np
 import pytest
 
 from revolve_ad.errors import BudgetError, ParameterError, ScheduleError
-from revolve_ad.schedule.actions import Action, Advance, Discard, Level, Restore, Save
+from revolve_ad.schedule.actions import (
+    Action,
+    Advance,
+    Discard,
+    Level,
+    Record,
+    Restore,
+    Reverse,
+    Save,
+)
 from revolve_ad.schedule.capacity import Capacity
 from revolve_ad.schedule.closed_form import t
 from revolve_ad.schedule.online import Online, OnlinePass, online
@@ -167,12 +176,29 @@ def test_a_run_that_never_began_has_nothing_to_reverse() -> None:
     assert list(driver) == [Discard(0, Level.RAM)]
 
 
+def test_a_run_that_fits_on_tapes_whatever_its_length_is_recorded_at_once() -> None:
+    schedule = online(state_bytes=9, tape_bytes=2, budget=80, max_steps=40)
+    for n in range(41):
+        counts = check(schedule, n)
+        assert counts == schedule.counts(n)
+        assert (counts.advanced, counts.recorded, counts.peak_bytes) == (0, n, 2 * n)
+    driver = iter(schedule)
+    assert next(driver) == Record(0, 40)
+    driver = pickle.loads(pickle.dumps(driver))
+    driver.finish(7)
+    assert list(pickle.loads(pickle.dumps(driver))) == [Reverse(0, 7)]
+    with pytest.raises(ScheduleError, match="the run goes on after max_steps=40 steps"):
+        list(schedule)
+    longer = online(state_bytes=9, tape_bytes=2, budget=80, max_steps=41)
+    assert longer == online(state_bytes=9, tape_bytes=2, budget=80)
+
+
 def test_wrong_ends_are_refused() -> None:
     driver = iter(online(3))
     for action in driver:
         if isinstance(action, Advance) and action.stop >= 20:
             break
-    with pytest.raises(ParameterError, match="n_steps is 5, but the last Advance runs through"):
+    with pytest.raises(ParameterError, match="n_steps is 5, but the last offer runs through"):
         driver.finish(5)
     with pytest.raises(ParameterError, match="n_steps is 1000, but"):
         driver.finish(1000)
@@ -190,6 +216,8 @@ def test_bad_arguments_are_refused() -> None:
             online(state_bytes=bad, tape_bytes=1, budget=9)  # type: ignore[arg-type]
     with pytest.raises(ParameterError, match="n_checkpoints is missing"):
         online()
+    with pytest.raises(ParameterError, match="max_steps needs a budget"):
+        online(3, max_steps=9)
     with pytest.raises(ParameterError, match="tape_bytes missing"):
         online(state_bytes=3, budget=9)
     with pytest.raises(BudgetError, match=r"need 11; that is the smallest one that works"):
