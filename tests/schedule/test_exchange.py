@@ -23,6 +23,7 @@ from revolve_ad.errors import ParameterError, ScheduleError
 from revolve_ad.schedule.actions import Action, Discard, Level, Record, Restore, Reverse, Save
 from revolve_ad.schedule.binomial import binomial
 from revolve_ad.schedule.exchange import to_checkpoint_schedules
+from revolve_ad.schedule.mixed import mixed
 from revolve_ad.schedule.online import online
 from revolve_ad.schedule.references import none, periodic, store_all
 
@@ -100,6 +101,13 @@ def test_ours_plays_by_their_rules(n: int) -> None:
         plain, taped, most = play(to_checkpoint_schedules(ours), n)
         assert (plain, taped) == (counts.advanced, counts.recorded)
         assert n == 1 or most == counts.peak_checkpoints
+
+
+def test_leaves_of_many_tapes_are_expressed_too() -> None:
+    for n, budget in [(10, 4), (40, 9), (100, 20), (100, 100)]:
+        ours = mixed(n, budget, state_bytes=2, tape_bytes=1)
+        plain, taped, _ = play(to_checkpoint_schedules(ours), n)
+        assert (plain, taped) == (ours.counts().advanced, n)
 
 
 def test_ours_runs_as_many_steps_as_their_revolve() -> None:
