@@ -99,6 +99,6 @@ def evaluate(
         if not careful:
             evaluate(settings, form, advance, observer, state, params, careful=True)
         raise
-    observed = [] if observations is None else observations.finish()
+    observed = [] if observations is None else observations.finish(live, at)
     report = Report(steps=at, advanced=at, forward_seconds=perf_counter() - began)
     return Value(live, observed, report)

@@ -17,6 +17,7 @@ from revolve_ad.simulation.planning import plan_gradient
 from revolve_ad.simulation.progress import Progress
 from revolve_ad.simulation.replay import Replays, sampled_states
 from revolve_ad.simulation.report import Report
+from revolve_ad.simulation.run import Record
 from revolve_ad.simulation.settings import Settings
 from revolve_ad.simulation.shelf import Shelf
 from revolve_ad.simulation.stepcheck import StepCheck
@@ -68,6 +69,8 @@ class Gradient:
         What it will do.
     report : Report
         What it has done, so far.
+    record : Record or None
+        Where the report is put at the end.
     """
 
     def __init__(
@@ -127,12 +130,15 @@ class Gradient:
             self._storages(),
         )
         self._reversed = False
+        self.record: Record | None = None
 
     def forward(self, state: list[Any]) -> tuple[Leaves, Leaves]:
         """Run from the leaves of state 0; return those of state N and of the observations."""
         form = self._model.form
         final = self._sweep.forward(form.state.copy_in(state))
-        observed = [] if self._observations is None else self._observations.finish()
+        observed = (
+            [] if self._observations is None else self._observations.finish(final, self.n_steps)
+        )
         return final, observed
 
     @property

@@ -105,8 +105,11 @@ class Observations:
                 all_rows[self.count] = leaf
         self.count += 1
 
-    def finish(self) -> Leaves:
-        """Return the stacked leaves, when the last state has been seen."""
+    def finish(self, state: Sequence[Any], k: int) -> Leaves:
+        """Return the stacked leaves; state `k` is the last one, and shows their form if need be."""
+        if not self.count:
+            row = self.observer.observe(state, k)
+            self.stacked = [np.empty((0, *leaf.shape), leaf.dtype) for leaf in row]
         if self._rows:
             self.stacked = [np.stack(leaves) for leaves in zip(*self._rows, strict=True)]
             self._rows = []

@@ -7,7 +7,6 @@ is given the token, the arguments again, and the cotangents: it plays the rest o
 that was done before or there is no sweep (inside of a recorded step), begins one at state 0.
 """
 
-import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NoReturn, final
@@ -34,6 +33,9 @@ __all__ = ["SIMULATE", "Call"]
 class Call:
     """One call of a simulation: the static parameter of the operation.
 
+    Calls that compute the same are equal, so that what was derived from the tape of one serves the
+    tape of the other; what differs from call to call goes with the token.
+
     Attributes
     ----------
     settings : Settings
@@ -44,35 +46,33 @@ class Call:
         Whether a gradient will be asked for, so that the run keeps checkpoints.
     fresh : bool
         Whether the model was recorded for this call.
-    record : Record
-        Where the report goes.
+    last : Record
+        Where the simulation keeps its last report.
     n_steps, n_observed : int or None
         Known after the first evaluation.
-    primal : Call or None
-        Of a call of pairs: the call whose tangent it is.
+    releases : bool
+        Whether the first operand is the token of another sweep that isn't needed any more: of the
+        call whose tangent this one is.
     """
 
     settings: Settings
     model: Model
     keep: bool
     fresh: bool = True
-    record: Record = field(default_factory=Record)
     last: Record = field(default_factory=Record)
     n_steps: int | None = None
     n_observed: int | None = None
-    primal: "Call | None" = None
-    _gradient: "weakref.ref[Gradient] | None" = None
+    releases: bool = False
 
-    def keeps(self, gradient: Gradient) -> None:
-        """Remember the sweep that holds checkpoints, as long as somebody else does."""
-        self._gradient = weakref.ref(gradient)
+    def _key(self) -> tuple[object, ...]:
+        parts = id(self.settings), id(self.model), id(self.last)
+        return (*parts, self.keep, self.n_steps, self.n_observed, self.releases)
 
-    def release(self) -> None:
-        """Free the checkpoints of the call whose tangent this is: its own sweep does their work."""
-        if self.primal is not None and self.primal._gradient is not None:
-            held = self.primal._gradient()
-            if held is not None:
-                held.abandon()
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Call) and self._key() == other._key()
+
+    def __hash__(self) -> int:
+        return hash(self._key())
 
     def __repr__(self) -> str:
         steps = self.settings.steps
@@ -126,15 +126,15 @@ class Call:
             if settings.observe_at is not None:
                 at = tuple([k for k in settings.observe_at if k <= self.n_steps])
                 settings = replace(settings, observe_at=at)
-        return Call(settings, self.model.tangent(), keep=False, last=self.last, primal=self)
+        model = self.model.tangent()
+        return Call(settings, model, keep=False, last=self.last, releases=self.keep)
 
 
 def _simulate(*operands: Any) -> tuple[Any, ...]:
     *values, call = operands
-    arguments = call.arguments(values)
+    arguments = _arguments(values, call)
     state = call.model.form.state
     gradient: Gradient | None = None
-    call.release()
     with paused():
         if call.keep:
             gradient = Gradient(call.settings, call.model, arguments, fresh=call.fresh)
@@ -144,7 +144,6 @@ def _simulate(*operands: Any) -> tuple[Any, ...]:
                 _value(call, arguments, careful=True)
                 raise
             n_steps = gradient.n_steps
-            call.keeps(gradient)
         else:
             final, observed, report = _value(call, arguments)
             n_steps = report.steps
@@ -152,6 +151,14 @@ def _simulate(*operands: Any) -> tuple[Any, ...]:
     if observed:
         call.n_observed = len(observed[0])
     return (*state.numpy(final), *observed, np.int64(n_steps), gradient)
+
+
+def _arguments(values: list[Any], call: Call) -> Arguments:
+    if call.releases:
+        token = values.pop(0)
+        if token is not None:
+            token.abandon()
+    return call.arguments(values)
 
 
 def _value(call: Call, arguments: Arguments, *, careful: bool = False) -> Any:
@@ -174,8 +181,7 @@ def _reverse(*operands: Any) -> tuple[Any, ...]:
     cotangents = dict(zip(given, values[len(values) - n_cotangents :], strict=True))
     values = values[: len(values) - n_cotangents]
     gradient = values.pop(0) if call.keep else None
-    arguments = call.arguments(values)
-    call.release()
+    arguments = _arguments(values, call)
     with paused():
         if gradient is None or not gradient.live:
             gradient = Gradient(call.settings, call.model, arguments)
@@ -187,7 +193,9 @@ def _reverse(*operands: Any) -> tuple[Any, ...]:
             again.forward(arguments.state)
             _pull(call, again, arguments, cotangents)
             raise
-    call.record.report = call.last.report = gradient.report
+    call.last.report = gradient.report
+    if gradient.record is not None:
+        gradient.record.report = call.last.report
     parts = [*pulled.state, *pulled.params, *pulled.inputs, *pulled.hidden]
     flags = [flag for group in call.groups for flag in group.differentiable]
     shapes = [shape for group in call.groups for shape in group.shapes]
@@ -259,6 +267,8 @@ def _simulate_vjp(
     )
     flags = [flag for group in call.groups for flag in group.differentiable]
     numbers = iter(range(sum(flags)))
+    if call.releases:
+        flags.insert(0, False)
     return [whole.item(next(numbers)) if flag else None for flag in flags]
 
 
@@ -269,6 +279,8 @@ def _simulate_jvp(
     builder = y.builder
     pair = call.tangent()
     operands: list[int] = []
+    if call.keep:
+        operands.append(y.item(call.n_final + call.n_seen + 1).id)
     start = 0
     for group in call.groups:
         stop = start + len(group.shapes)

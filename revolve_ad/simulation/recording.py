@@ -10,8 +10,9 @@ import numpy as np
 from revolve_ad import trees
 from revolve_ad.ad.builder import Builder
 from revolve_ad.ad.core import CAST
-from revolve_ad.ad.interpreter import Program
+from revolve_ad.ad.program import Program
 from revolve_ad.ad.recorder import trace
+from revolve_ad.ad.simplify import simplify
 from revolve_ad.ad.tape import Tape
 from revolve_ad.ad.transform import jvp, vjp
 from revolve_ad.simulation.blame import blame
@@ -43,7 +44,7 @@ class RoleTape:
     @cached_property
     def forward(self) -> Program:
         """The tape itself, ready to run."""
-        return Program(self.tape)
+        return Program(simplify(self.tape))
 
     @cached_property
     def wrt(self) -> list[int]:
@@ -61,7 +62,7 @@ class RoleTape:
     @cached_property
     def reverse(self) -> Program:
         """Inputs and cotangents of the outputs in, cotangents of the inputs `wrt` out."""
-        return Program(vjp(self.tape, self.wrt))
+        return Program(simplify(vjp(simplify(self.tape), self.wrt)))
 
     @cached_property
     def tangent(self) -> "RoleTape":

@@ -8,6 +8,7 @@ from revolve_ad.ad.traced import apply, is_traced, plain
 from revolve_ad.errors import DivergedReplayError, ShapeError, StructureError
 from revolve_ad.simulation.evaluation import evaluate
 from revolve_ad.simulation.form import Form
+from revolve_ad.simulation.gradient import Gradient
 from revolve_ad.simulation.layout import Layout
 from revolve_ad.simulation.measuring import measure
 from revolve_ad.simulation.model import Model, record_model
@@ -251,7 +252,10 @@ class Simulation:
         if row is not None:
             observed = row.structure.unflatten(results[n : n + call.n_seen])
         assert call.n_steps is not None
-        return Run(form.state.structure.unflatten(results[:n]), observed, call.n_steps, call.record)
+        record = Record()
+        if isinstance(results[-1], Gradient):
+            results[-1].record = record
+        return Run(form.state.structure.unflatten(results[:n]), observed, call.n_steps, record)
 
     def _model(
         self, recorder: Recorder, form: Form, leaves: list[list[Any]], *, afresh: bool
