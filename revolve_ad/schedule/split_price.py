@@ -24,11 +24,11 @@ from revolve_ad.schedule.split_tree import Leaves, Node
 
 __all__ = ["PricedTree", "by_price", "price_seconds"]
 
-_BISECTIONS = 60
+_SEARCHES = 80
 # Both ends of the bounds are tried for the first nodes, which are the longest; each choice leads to
-# a chain of up to `depth` nodes that no other shares.
+# a path of nodes that no other shares, as long as the tree is deep.
 _BOTH_ENDS = 20_000
-_MOST_WORK = 200_000  # entries of the table for one price, beyond which prices are given up
+_MOST_WORK = 100_000  # entries of the table for one price; the number of q is limited to that
 _INFINITE = float("inf")
 
 
@@ -70,6 +70,16 @@ class _Best:
     worth: float
     length: int
     rows: list[_Row]
+    cut: bool  # whether q was limited, so that a better tree may exist
+
+    @property
+    def cost(self) -> float:
+        """Cost of the tree."""
+        return self.price * self.length - self.worth
+
+    def bound(self, n_steps: int) -> float:
+        """A cost below which no schedule of `n_steps` steps is."""
+        return -_INFINITE if self.cut else self.price * n_steps - self.worth
 
     def row(self, q: int) -> _Row:
         """The row of q; beyond the last one nothing changes any more."""
@@ -78,10 +88,10 @@ class _Best:
 
 def price_seconds(depth: int, repetitions: int) -> float:
     """About how long `by_price` takes [s]: an estimate by counting, so that it never varies."""
-    return 2e-3 + 1.5e-5 * (depth + 4) * (repetitions + 2)
+    return 1e-3 + 1e-5 * (depth + 4) * (repetitions + 2)
 
 
-def by_price(n_steps: int, leaves: Leaves) -> PricedTree | None:
+def by_price(n_steps: int, leaves: Leaves, *, proposing: Leaves | None = None) -> PricedTree | None:
     """Return a nearly cheapest tree for a chain of `n_steps` steps, or None if prices find none.
 
     Parameters
@@ -90,36 +100,53 @@ def by_price(n_steps: int, leaves: Leaves) -> PricedTree | None:
         Length of the chain.
     leaves : Leaves
         What leaves and splits cost.
+    proposing : Leaves, optional
+        Other costs, by which the splits are found, with no more depth; what they cost is still
+        counted by `leaves`, and the bound is none.  Where one split costs more than all else, the
+        trees for two prices differ too much to say anything, and other costs find better ones.
     """
+    true, leaves = leaves, proposing or leaves
     if leaves.step == 0:
         return None
-    high = _best(leaves.step, leaves)
-    low = _best(0.0, leaves)
+    low, high = _best(0.0, leaves), _best(leaves.step, leaves)
+    bound = -_INFINITE
     while high.length < n_steps:
-        price = 2 * high.price
-        if price / leaves.step * (leaves.depth + 4) > _MOST_WORK:
+        bound = max(bound, high.bound(n_steps))
+        low, high = high, _best(2 * high.price, leaves)
+        if high.cut and high.length == low.length:
             return None
-        low, high = high, _best(price, leaves)
-    for _ in range(_BISECTIONS):
-        if high.length == n_steps or high.price - low.price <= 1e-13 * high.price:
+    for search in range(_SEARCHES):
+        if low.length == n_steps or high.length == n_steps:
+            low = high = high if high.length == n_steps else low
             break
-        middle = _best((low.price + high.price) / 2, leaves)
+        # The price at which both trees are worth the same.  If none is worth more there, their
+        # lengths are neighbours; halving in turn keeps the search short where lengths explode.
+        tie = (high.cost - low.cost) / (high.length - low.length)
+        price = tie if search % 2 == 0 else (low.price + high.price) / 2
+        if not low.price < price < high.price:
+            price = (low.price + high.price) / 2
+        if not low.price < price < high.price:
+            break
+        middle = _best(price, leaves)
+        bound = max(bound, middle.bound(n_steps))
+        if price == tie and middle.worth <= tie * low.length - low.cost + 1e-12 * abs(middle.cost):
+            break
         if middle.length < n_steps:
             low = middle
         else:
             high = middle
-    if high.length == n_steps:
-        low = high
-    bound = max(best.price * n_steps - best.worth for best in (low, high))
+    bound = max(bound, low.bound(n_steps), high.bound(n_steps))
     candidates = _candidates(n_steps, leaves, low, high)
-    cost, splits = cheapest_of(n_steps, leaves, candidates)
-    return PricedTree(cost, bound, splits)
+    cost, splits = cheapest_of(n_steps, true, candidates)
+    return PricedTree(cost, bound if proposing is None else -_INFINITE, splits)
 
 
 def _best(price: float, leaves: Leaves) -> _Best:
     depth, step, write, read = leaves.depth, leaves.step, leaves.write, leaves.read
     # Where a step earns nothing any more, nothing is worth splitting.
-    q = max(0, -int(-price // step)) if step else 0
+    most, q = max(2, _MOST_WORK // (depth + 4)), max(0, -int(-price // step))
+    cut = q > most
+    q = min(q, most)
     lengths, worths = leaves.priced(price - q * step)
     never = [False] * (depth + 1)
     rows = [_Row(lengths, lengths, lengths, never, never)]
@@ -141,7 +168,7 @@ def _best(price: float, leaves: Leaves) -> _Best:
         below_kept, below_worth = kept, kept_worth
         rows.append(_Row(lengths, live, kept, live_split, kept_split))
     rows.reverse()
-    return _Best(price, live_worth[0], rows[0].live[0], rows)
+    return _Best(price, live_worth[0], rows[0].live[0], rows, cut)
 
 
 def _candidates(n_steps: int, leaves: Leaves, low: _Best, high: _Best) -> dict[Node, set[int]]:
@@ -149,7 +176,7 @@ def _candidates(n_steps: int, leaves: Leaves, low: _Best, high: _Best) -> dict[N
     candidates: dict[Node, set[int]] = {}
     pending = deque([(Node(n_steps, 0, False), 0)])
     seen = set(pending)
-    both = _BOTH_ENDS // (leaves.depth + 4)
+    both = _BOTH_ENDS // (leaves.depth + len(high.rows))
     while pending:
         node, q = pending.popleft()
         tried = candidates.setdefault(node, set())
@@ -177,3 +204,33 @@ def _candidates(n_steps: int, leaves: Leaves, low: _Best, high: _Best) -> dict[N
                     seen.add(part)
                     pending.append(part)
     return candidates
+
+
+def unbounded_bound(n_steps: int, leaves: Leaves) -> float:
+    """Return a cost below which no schedule is, however many checkpoints may be held.
+
+    Where a leaf costs the same with any number held, right parts can be split for ever, and pay at
+    every price at which a left part is worth more than a save and a restore.  The largest price at
+    which it isn't gives the bound.
+    """
+    step, fixed = leaves.step, leaves.write + leaves.read
+
+    def worth_of_left_part(price: float) -> float:
+        worth = leaves.priced(price - max(0, -int(-price // step)) * step)[1][0]
+        for q in range(max(0, -int(-price // step)) - 1, 0, -1):
+            leaf = leaves.priced(price - q * step)[1][0]
+            worth = max(leaf, leaf + worth - leaves.read)
+        return worth
+
+    low, high = 0.0, step
+    while worth_of_left_part(high) <= fixed:
+        low, high = high, 2 * high
+        if leaves.priced(high)[0][0] >= n_steps:
+            break
+    for _ in range(50):
+        middle = (low + high) / 2
+        if worth_of_left_part(middle) <= fixed:
+            low = middle
+        else:
+            high = middle
+    return low * n_steps - leaves.priced(low)[1][0]

@@ -170,13 +170,13 @@ class SplitTree:
         for node in reversed(totals.split_nodes):
             left, right = self.parts(node, self.left_length(node))
             peak[node] = max(1 + of(right), of(left))
-        root, periods = self._after_periods()
+        root, periods = self.after_periods()
         most = periods + of(root)
         if periods:
             most = max(most, periods - 1 + of(Node(self.period, 0, True)))
         return most
 
-    def _after_periods(self) -> tuple[Node, int]:
+    def after_periods(self) -> tuple[Node, int]:
         """What is left of the chain after the periods, and how many periods there are."""
         if not self._is_periodic(self.root()):
             return self.root(), 0
@@ -184,7 +184,7 @@ class SplitTree:
         return Node(self.n_steps - periods * self.period, 0, False), periods
 
     def _sum(self) -> Totals:
-        root, periods = self._after_periods()
+        root, periods = self.after_periods()
         # The periods of a long chain at once, instead of one by one.
         advanced, kept, returns = periods * self.period, periods, periods
         times = {root: 1}

@@ -1,0 +1,177 @@
+"""Multilevel schedules: as cheap as any, disk included, and with nothing left on the disk."""
+
+import math
+import pickle
+import random
+from itertools import islice
+
+import pytest
+
+from revolve_ad.errors import BudgetError, ParameterError
+from revolve_ad.schedule.actions import Discard, Level, Save
+from revolve_ad.schedule.closed_form import t
+from revolve_ad.schedule.multilevel import Multilevel, disk_period, multilevel
+from revolve_ad.schedule.referee import check
+from tests.schedule.exhaustive import cheapest_with_slots
+
+# step, adjoint, write, read
+COSTS = [
+    (1.0, 1.0, 0.0, 0.0),
+    (1.0, 1.0, 1.5, 0.5),
+    (1.0, 0.0, 3.0, 1.0),
+    (2.0, 1.0, 1.0, 1.0),
+    (1.0, 1.0, 0.25, 0.25),
+    (1.0, 2.0, 5.0, 5.0),
+    (0.0, 1.0, 1.0, 1.0),
+    (1.0, 1.0, 0.0, 2.0),
+]
+
+
+@pytest.mark.parametrize(("step", "adjoint", "write", "read"), COSTS)
+def test_no_schedule_whatever_is_cheaper(
+    step: float, adjoint: float, write: float, read: float
+) -> None:
+    for ram in range(4):
+        for disk in (0, 1, 2, None):
+            slots = 5 if disk is None else disk
+            least = cheapest_with_slots(
+                6 if slots < 3 else 5,
+                ram,
+                slots,
+                step=step,
+                adjoint=adjoint,
+                write=write,
+                read=read,
+            )
+            for n, cost in enumerate(least, start=1):
+                if math.isinf(cost):
+                    with pytest.raises(BudgetError):
+                        multilevel(n, ram, disk, step, adjoint, write, read)
+                    continue
+                schedule = multilevel(n, ram, disk, step, adjoint, write, read)
+                assert schedule.cost == pytest.approx(cost, rel=1e-12)
+                assert schedule.proven
+                assert check(schedule) == schedule.counts()
+
+
+def random_problems(
+    number: int, shortest: int, longest: int
+) -> list[tuple[int, int, int, float, float]]:
+    rng = random.Random(7)
+    scales = [0.0, 0.3, 1.0, 5.0, 30.0, 200.0]
+    return [
+        (
+            rng.randint(shortest, longest),
+            rng.randint(1, 6),
+            rng.randint(1, 10),
+            rng.random() * rng.choice(scales),
+            rng.random() * rng.choice(scales),
+        )
+        for _ in range(number)
+    ]
+
+
+def test_long_chains_are_within_the_stated_ratio_and_never_below_the_bound() -> None:
+    for n, ram, disk, write, read in random_problems(60, 50, 400):
+        exact = multilevel(n, ram, disk, 1, 1, write, read, effort=5)
+        quick = multilevel(n, ram, disk, 1, 1, write, read, effort=0)
+        assert exact.proven
+        assert quick.lower_bound <= exact.cost * (1 + 1e-9)
+        assert exact.cost * (1 - 1e-9) <= quick.cost <= 1.06 * exact.cost
+
+
+@pytest.mark.parametrize("effort", [0, 0.5])
+def test_what_is_predicted_is_what_the_referee_counts(effort: float) -> None:
+    for n, ram, disk, write, read in random_problems(25, 2, 300):
+        for slots in (disk, None):
+            schedule = multilevel(
+                n, ram - 1 if n % 2 else ram, slots, 1, 1, write, read, effort=effort
+            )
+            assert check(schedule) == schedule.counts()
+
+
+def test_the_disk_is_empty_at_the_end() -> None:
+    on_disk = set()
+    for action in multilevel(500, 3, None, 1, 1, 4, 4):
+        match action:
+            case Save(state, Level.DISK):
+                on_disk.add(state)
+            case Discard(state, Level.DISK):
+                on_disk.remove(state)
+    assert not on_disk
+
+
+def test_a_disk_that_costs_nothing_is_as_good_as_ram() -> None:
+    for n in (2, 17, 100, 300):
+        free = multilevel(n, 3, 4, 1, 1, 0, 0)
+        assert free.counts().advanced == t(n, 7)
+
+
+def test_a_disk_that_costs_too_much_is_not_used() -> None:
+    schedule = multilevel(300, 4, 10, 1, 1, 1e6, 1e6)
+    assert schedule.counts().disk_saved == 0
+    assert schedule.counts().advanced == t(300, 4)
+
+
+@pytest.mark.parametrize(
+    ("ram", "write", "read"), [(5, 20, 20), (10, 50, 50), (8, 1000, 1000), (2, 3, 1), (1, 7, 0)]
+)
+def test_the_period_is_the_cheapest_of_all_periods(ram: int, write: float, read: float) -> None:
+    def per_step(m: int) -> float:
+        return (write + read + m + t(m, ram)) / m
+
+    period = disk_period(ram, step=1, write=write, read=read)
+    assert per_step(period) == pytest.approx(min(per_step(m) for m in range(1, 4000)), rel=1e-12)
+
+
+def test_a_million_steps_are_periodic_on_an_unbounded_disk_and_near_the_bound() -> None:
+    schedule = multilevel(10**6, 5, None, 1, 1, 20, 20)
+    assert schedule.cost <= 1.000001 * schedule.lower_bound
+    assert schedule.tree.period == disk_period(5, step=1, write=20, read=20) == 56
+    shorter = multilevel(20_000, 5, None, 1, 1, 20, 20, effort=0)
+    assert check(shorter) == shorter.counts()
+    assert shorter.cost <= 1.0001 * multilevel(20_000, 5, None, 1, 1, 20, 20, effort=3).cost
+
+
+def test_a_million_steps_on_a_bounded_disk_are_near_the_bound() -> None:
+    for ram, disk, cost in [(8, 20, 50), (5, 100, 20), (30, 10, 5), (1, 1, 3)]:
+        schedule = multilevel(10**6, ram, disk, 1, 1, cost, cost)
+        assert schedule.cost <= 1.0001 * schedule.lower_bound
+        assert schedule.counts().peak_disk <= disk
+
+
+@pytest.mark.parametrize("played", [0, 3, 100, 257, 1400])
+def test_a_pass_under_way_pickles_and_goes_on(played: int) -> None:
+    def fresh() -> Multilevel:
+        return multilevel(700, 3, 5, 1, 1, 4, 4)
+
+    whole, under_way = list(fresh()), iter(fresh())
+    assert list(islice(under_way, played)) == whole[:played]
+    assert list(pickle.loads(pickle.dumps(under_way))) == whole[played:]
+    assert fresh() == pickle.loads(pickle.dumps(fresh()))
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"n_steps": 0},
+        {"ram": -1},
+        {"ram": 2.0},
+        {"disk": -1},
+        {"disk": 1.5},
+        {"step": -1.0},
+        {"adjoint": math.nan},
+        {"write": math.inf},
+        {"read": -0.5},
+        {"effort": -1.0},
+    ],
+)
+def test_arguments_that_make_no_sense_are_refused(arguments: dict[str, float]) -> None:
+    with pytest.raises(ParameterError):
+        multilevel(**{"n_steps": 10, "ram": 2, "disk": 3, **arguments})  # type: ignore[arg-type]
+
+
+def test_no_slot_at_all_is_refused_with_the_remedy() -> None:
+    with pytest.raises(BudgetError, match="ram=1 or disk=1"):
+        multilevel(2, 0, 0)
+    assert list(multilevel(1, 0, 0)) == list(multilevel(1, 3, 3))
