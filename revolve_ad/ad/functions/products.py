@@ -15,12 +15,11 @@ from revolve_ad.ad.builder import Symbol
 from revolve_ad.ad.core import common_shape
 from revolve_ad.ad.dispatch import FUNCTIONS, implements
 from revolve_ad.ad.functions.formulas import define_by_equal, insert
-from revolve_ad.ad.functions.shapes import view_or_copy
-from revolve_ad.ad.functions.source import INSTEAD, from_source
+from revolve_ad.ad.functions.source import INSTEAD, from_source, source_of
 from revolve_ad.ad.recorder import Recorder
 from revolve_ad.ad.rules.table import define_rules
 from revolve_ad.ad.tape import ArrayType, Primitive
-from revolve_ad.ad.traced import METHODS, Traced, _as_array, apply
+from revolve_ad.ad.traced import METHODS, Traced, _as_array, _view, apply
 
 __all__ = ["DOT", "MATMUL", "matmul"]
 
@@ -229,7 +228,7 @@ def c_einsum_recorded(*operands: Any, out: Any = None, dtype: Any = None, **kwar
         x = arrays[0]
         shown = c_einsum(subscripts, x.v)
         if isinstance(shown, np.ndarray) and np.shares_memory(shown, x.v):
-            return view_or_copy(x.rec, x, lambda v: c_einsum(subscripts, v))
+            return _view(x, shown)
     if not any(type(x) is Traced for x in arrays):
         found = c_einsum(subscripts, *arrays)
     else:
@@ -261,12 +260,26 @@ def _shapes_of(operands: Sequence[Any]) -> list[Any]:
 
 
 INSTEAD[id(c_einsum)] = c_einsum_recorded
-from_source(np.einsum)
+from_source(np.einsum, np.einsum_path)
 
 
-@implements(np.einsum_path)
-def einsum_path(rec: Recorder, *operands: Any, **kwargs: Any) -> Any:
-    return np.einsum_path(*(x.v if type(x) is Traced else x for x in operands), **kwargs)
+_cross = source_of(np.cross)
+
+
+@implements(np.cross)
+def cross(
+    rec: Recorder,
+    a: Any,
+    b: Any,
+    axisa: int = -1,
+    axisb: int = -1,
+    axisc: int = -1,
+    axis: int | None = None,
+) -> Any:
+    a, b = _prepared(rec, a), _prepared(rec, b)
+    if a.ndim == b.ndim == 1:  # NumPy's code then writes into results that are numbers for us
+        return _cross(a[None], b[None])[0]
+    return _cross(a, b, axisa, axisb, axisc, axis)
 
 
 from_source(np.linalg.cross, np.linalg.outer)

@@ -11,12 +11,12 @@ from numpy.lib.array_utils import normalize_axis_tuple
 
 from revolve_ad.ad import symbolic as s
 from revolve_ad.ad.builder import Symbol
-from revolve_ad.ad.core import SUM, reduced_shape
+from revolve_ad.ad.core import SUM, elementwise, reduced_shape
 from revolve_ad.ad.dispatch import implements
 from revolve_ad.ad.recorder import Recorder
-from revolve_ad.ad.rules.table import define_linear, define_rules, no_derivative
+from revolve_ad.ad.rules.table import FREE, define_linear, define_rules, no_derivative
 from revolve_ad.ad.tape import ArrayType, Kind, Primitive
-from revolve_ad.ad.traced import METHODS, Traced, _as_array, _astype, apply, call_ufunc, unsupported
+from revolve_ad.ad.traced import METHODS, Traced, _as_array, _astype, apply, plain
 
 _NO_VALUE = np._NoValue  # type: ignore[attr-defined]
 
@@ -163,6 +163,37 @@ def _others_jvp(ts: Any, y: Symbol, xs: Sequence[Symbol], params: tuple[Any, ...
 define_rules(OTHERS, vjp=_others_vjp, jvp=_others_jvp)
 
 
+def _masked(ufunc: np.ufunc) -> Primitive:
+    """Return the primitive of a reduction with ``where=`` or ``initial=``, in NumPy's order.
+
+    Its operands are the array, the mask and the initial value.
+    """
+    op = _MASKED.get(ufunc)
+    if op is None:
+        from revolve_ad.ad.functions.formulas import define_by_equal
+
+        def evaluate(x: Any, mask: Any, first: Any, axes: Any, keepdims: bool) -> Any:
+            mask = True if np.ndim(mask) == 0 and mask else mask
+            return ufunc.reduce(x, axis=axes, keepdims=keepdims, where=mask, initial=first)
+
+        def equal(x: Any, mask: Any, first: Any, axes: Any, keepdims: bool) -> Any:
+            neutral = first if ufunc.identity is None else ufunc.identity
+            kept = np.where(mask, x, neutral)
+            return ufunc(ufunc.reduce(kept, axis=axes, keepdims=keepdims), first)
+
+        op = _MASKED[ufunc] = Primitive(
+            f"{ufunc.__name__}.reduce", evaluate, params=("axes", "keepdims")
+        )
+        if elementwise(ufunc) in FREE:
+            no_derivative(op)
+        else:
+            define_by_equal(op, equal)
+    return op
+
+
+_MASKED: dict[np.ufunc, Primitive] = {}
+
+
 def reduce(
     rec: Recorder,
     ufunc: np.ufunc,
@@ -182,23 +213,27 @@ def reduce(
         op = reduced(ufunc)
     if type(x) in (list, tuple):
         x = _as_array(rec, x)
-    if where is not True:
-        neutral = ufunc.identity if ufunc.identity is not None else initial
-        if neutral is _NO_VALUE:
-            raise ValueError(
-                f"reduction operation {ufunc.__name__!r} has no identity; give initial="
-            )
-        x = np.where(where, x, neutral)
     if dtype is not None:
         x = _astype(rec, x, np.dtype(dtype))
     axes = tuple(range(x.ndim)) if axis is None else normalize_axis_tuple(axis, x.ndim)
     keepdims = keepdims is not _NO_VALUE and bool(keepdims)
-    if x.cell is None if type(x) is Traced else False:
+    if where is not True or (initial is not _NO_VALUE and initial is not None):
+        if initial is _NO_VALUE or initial is None:
+            initial = ufunc.identity
+            if initial is None:
+                raise ValueError(
+                    f"reduction operation {ufunc.__name__!r} has no identity, so to use a where "
+                    f"mask one has to specify 'initial'"
+                )
+        if type(initial) is not Traced:
+            kind = np.result_type(x.dtype, type(initial)) if x.dtype.kind == "b" else x.dtype
+            initial = np.asarray(initial).astype(kind)[()]
+        mask = where if type(where) is Traced else np.asarray(where)
+        found = apply(_masked(ufunc), (x, mask, initial), (axes, keepdims))
+    elif type(x) is Traced and x.cell is None:
         found = x
     else:
         found = apply(op, (x,), (axes, keepdims))
-    if initial is not _NO_VALUE and initial is not None:
-        found = call_ufunc(ufunc, (found, initial))
     if out is not None:
         out = out[0] if isinstance(out, tuple) else out
         out.write(found)
@@ -236,9 +271,18 @@ for _function, _ufunc in (
     implements(_function)(_named(_ufunc))
 
 
-def _count(a: Any, axis: Any, where: Any) -> int:
-    axes = range(a.ndim) if axis is None else normalize_axis_tuple(axis, a.ndim)
-    return product(a.shape[d] for d in axes)
+def _count(a: Any, axis: Any, keepdims: bool, where: Any) -> Any:
+    """Return how many elements a reduction takes in: a number, or an array if a mask says which."""
+    if where is True:
+        axes = range(a.ndim) if axis is None else normalize_axis_tuple(axis, a.ndim)
+        return product(a.shape[d] for d in axes)
+    shown = np.broadcast_to(where, a.shape)
+    return np.sum(shown, axis=axis, dtype=np.intp, keepdims=keepdims)
+
+
+def _divided(total: Any, n: Any) -> Any:
+    found = total / n
+    return found if found.dtype == total.dtype else found.astype(total.dtype)
 
 
 @implements(np.mean)
@@ -253,17 +297,11 @@ def mean(
     where: Any = True,
 ) -> Any:
     keepdims = keepdims is not _NO_VALUE and bool(keepdims)
+    where = True if where is _NO_VALUE else where
     if dtype is None and a.dtype.kind in "biu":
         dtype = float
-    total = reduce(
-        rec, np.add, a, axis, dtype, None, keepdims, where=True if where is _NO_VALUE else where
-    )
-    n = (
-        _count(a, axis, True)
-        if where is True or where is _NO_VALUE
-        else np.sum(np.broadcast_to(where, a.shape), axis, keepdims=keepdims)
-    )
-    found = total / n
+    total = reduce(rec, np.add, a, axis, dtype, None, keepdims, where=where)
+    found = _divided(total, _count(a, axis, keepdims, where))
     if out is not None:
         out.write(found)
         return out
@@ -284,9 +322,8 @@ def var(
     mean: Any = _NO_VALUE,
     correction: Any = _NO_VALUE,
 ) -> Any:
-    if where is not True and where is not _NO_VALUE:
-        raise unsupported("np.var with where=")
     keepdims = keepdims is not _NO_VALUE and bool(keepdims)
+    where = True if where is _NO_VALUE else where
     if correction is not _NO_VALUE:
         ddof = correction
     if dtype is not None:
@@ -294,12 +331,13 @@ def var(
     elif a.dtype.kind in "biu":
         dtype = float
     if mean is _NO_VALUE:
-        mean = reduce(rec, np.add, a, axis, dtype, None, True) / _count(a, axis, True)
+        total = reduce(rec, np.add, a, axis, dtype, None, True, where=where)
+        mean = _divided(total, _count(a, axis, True, where))
     x = a - mean
     x = x * x if x.dtype.kind != "c" else x.real * x.real + x.imag * x.imag
-    found = reduce(rec, np.add, x, axis, None, None, keepdims) / max(
-        _count(a, axis, True) - ddof, 0
-    )
+    left = _count(a, axis, keepdims, where) - ddof
+    left = np.maximum(left, 0) if type(left) is Traced or np.ndim(left) else max(left, 0)
+    found = _divided(reduce(rec, np.add, x, axis, None, None, keepdims, where=where), left)
     if out is not None:
         out.write(found)
         return out
@@ -315,6 +353,44 @@ def std(
         out.write(found)
         return out
     return found
+
+
+@implements(np.average)
+def average(
+    rec: Recorder,
+    a: Any,
+    axis: Any = None,
+    weights: Any = None,
+    returned: bool = False,
+    *,
+    keepdims: Any = _NO_VALUE,
+) -> Any:
+    keepdims = keepdims is not _NO_VALUE and bool(keepdims)
+    a = a if type(a) is Traced else np.asarray(a)
+    axes = tuple(range(a.ndim)) if axis is None else normalize_axis_tuple(axis, a.ndim)
+    if weights is None:
+        found = np.mean(a, axis=axes, keepdims=keepdims)
+        scale: Any = found.dtype.type(a.size / max(product(np.shape(plain(found))), 1))
+    else:
+        w = weights if type(weights) is Traced else np.asarray(weights)
+        kinds = (a.dtype, w.dtype, "f8") if a.dtype.kind in "biu" else (a.dtype, w.dtype)
+        dtype = np.result_type(*kinds)
+        if w.shape != a.shape:
+            if w.shape != tuple(a.shape[d] for d in axes):
+                raise ValueError(
+                    "Shape of weights must be consistent with shape of a along specified axis."
+                )
+            order = sorted(range(len(axes)), key=axes.__getitem__)
+            w = np.transpose(w, order)
+            w = w.reshape(tuple(n if d in axes else 1 for d, n in enumerate(a.shape)))
+        scale = np.sum(w, axis=axes, dtype=dtype, keepdims=keepdims)
+        if np.any(plain(scale) == 0):
+            raise ZeroDivisionError("Weights sum to zero, can't be normalized")
+        found = np.sum(np.multiply(a, w, dtype=dtype), axis=axes, keepdims=keepdims) / scale
+    if not returned:
+        return found
+    shape = np.shape(plain(found))
+    return found, scale if np.shape(plain(scale)) == shape else np.broadcast_to(scale, shape)
 
 
 @implements(np.ptp)
