@@ -22,6 +22,7 @@ __all__ = [
     "StructureError",
     "TracedValueError",
     "UnsupportedOperationError",
+    "VerificationError",
     "WriteError",
 ]
 
@@ -60,6 +61,10 @@ class TracedValueError(RevolveError, TypeError):
 
 class UnsupportedOperationError(RevolveError, NotImplementedError):
     """A function was called on a traced value for which there is no rule."""
+
+
+class VerificationError(RevolveError, AssertionError):
+    """A check of a derivative or of a step failed; the message is its table."""
 
 
 class WriteError(RevolveError, ValueError):
