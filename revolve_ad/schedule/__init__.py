@@ -32,6 +32,7 @@ from revolve_ad.schedule.closed_form import beta, min_saves, repetitions, t
 from revolve_ad.schedule.drawing import draw
 from revolve_ad.schedule.exchange import to_checkpoint_schedules
 from revolve_ad.schedule.mixed import mixed, smallest_budget
+from revolve_ad.schedule.multilevel import disk_period, multilevel
 from revolve_ad.schedule.online import online
 from revolve_ad.schedule.protocol import (
     ActionIterator,
@@ -64,9 +65,11 @@ __all__ = [
     "beta",
     "binomial",
     "check",
+    "disk_period",
     "draw",
     "min_saves",
     "mixed",
+    "multilevel",
     "none",
     "online",
     "periodic",

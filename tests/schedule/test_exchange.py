@@ -24,6 +24,7 @@ from revolve_ad.schedule.actions import Action, Discard, Level, Record, Restore,
 from revolve_ad.schedule.binomial import binomial
 from revolve_ad.schedule.exchange import to_checkpoint_schedules
 from revolve_ad.schedule.mixed import mixed
+from revolve_ad.schedule.multilevel import multilevel
 from revolve_ad.schedule.online import online
 from revolve_ad.schedule.references import none, periodic, store_all
 
@@ -108,6 +109,16 @@ def test_leaves_of_many_tapes_are_expressed_too() -> None:
         ours = mixed(n, budget, state_bytes=2, tape_bytes=1)
         plain, taped, _ = play(to_checkpoint_schedules(ours), n)
         assert (plain, taped) == (ours.counts().advanced, n)
+
+
+def test_checkpoints_on_disk_are_expressed_too() -> None:
+    for n, ram, disk, io in [(10, 2, 2, 1.0), (60, 3, 4, 0.5), (100, 2, None, 5.0), (60, 0, 5, 0)]:
+        ours = multilevel(n, ram, disk, write=io, read=io)
+        counts = ours.counts()
+        plain, taped, most = play(to_checkpoint_schedules(ours), n)
+        assert (plain, taped, most) == (counts.advanced, n, counts.peak_checkpoints)
+        uses_disk = to_checkpoint_schedules(ours).uses_storage_type(StorageType.DISK)
+        assert uses_disk or counts.disk_saved == 0
 
 
 def test_ours_runs_as_many_steps_as_their_revolve() -> None:

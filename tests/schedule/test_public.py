@@ -13,11 +13,11 @@ def test_every_listed_name_is_there_and_documented() -> None:
 
 
 def test_the_names_that_users_are_promised_are_listed() -> None:
-    promised = "binomial mixed online store_all periodic none check draw to_checkpoint_schedules"
+    promised = "binomial mixed multilevel online store_all periodic none check draw to_checkpoint_schedules"
     promised += " Counts Level Advance Record Reverse Save Restore Discard Action"
     assert set(promised.split()) <= set(schedule.__all__)
 
 
 def test_a_name_is_the_function_and_not_the_file_that_it_stands_in() -> None:
-    for name in ("binomial", "mixed", "online"):
+    for name in ("binomial", "mixed", "multilevel", "online"):
         assert inspect.isfunction(getattr(schedule, name))
