@@ -15,6 +15,9 @@ from revolve_ad.ad.tape import ArrayType, Node, Primitive, Tape
 
 __all__ = ["Builder", "Symbol"]
 
+_NEGATIVE, _ADD = elementwise(np.negative), elementwise(np.add)
+_SUBTRACT, _MULTIPLY = elementwise(np.subtract), elementwise(np.multiply)
+
 
 class Builder:
     """Appends nodes; equal nodes are made once.
@@ -171,32 +174,59 @@ class Symbol:
             return Symbol(self.builder, self.builder.literal(other, dtype))
         return Symbol(self.builder, self.builder.constant(np.asarray(other)))
 
+    def _alike(self, other: Any, op: Primitive) -> Symbol | None:
+        """Return ``op(self, other)`` if the types are alike, so that nothing must be inferred."""
+        if type(other) is not Symbol:
+            return None
+        builder = self.builder
+        a, b = builder.nodes[self.id], builder.nodes[other.id]
+        if a.dtype is not b.dtype or a.op is FULL or b.op is FULL or a.dtype.kind not in "fc":
+            return None
+        if a.shape == b.shape or b.shape == ():
+            shape = a.shape
+        elif a.shape == ():
+            shape = b.shape
+        else:
+            return None
+        return Symbol(builder, builder.append(op, (self.id, other.id), (), shape, a.dtype))
+
     def __add__(self, other: Any) -> Symbol:
+        if (
+            type(other) is Symbol
+            and other.node.op is not _NEGATIVE
+            and self.node.op is not _NEGATIVE
+            and (alike := self._alike(other, _ADD)) is not None
+        ):
+            return alike
         other = self.lift(other)
         if _absorbs(self, other, 0):
             return self
         if _absorbs(other, self, 0):
             return other
         # x + (−y) and x − y are the same number, bit for bit.
-        if other.node.op is elementwise(np.negative) and other.dtype == self.dtype:
+        if other.node.op is _NEGATIVE and other.dtype == self.dtype:
             return self - Symbol(self.builder, other.node.args[0])
-        if self.node.op is elementwise(np.negative) and other.dtype == self.dtype:
+        if self.node.op is _NEGATIVE and other.dtype == self.dtype:
             return other - Symbol(self.builder, self.node.args[0])
-        return self.apply(elementwise(np.add), other)
+        return self.apply(_ADD, other)
 
     def __radd__(self, other: Any) -> Symbol:
         return self.lift(other) + self
 
     def __sub__(self, other: Any) -> Symbol:
+        if (alike := self._alike(other, _SUBTRACT)) is not None:
+            return alike
         other = self.lift(other)
         if _absorbs(self, other, 0):
             return self
-        return self.apply(elementwise(np.subtract), other)
+        return self.apply(_SUBTRACT, other)
 
     def __rsub__(self, other: Any) -> Symbol:
         return self.lift(other) - self
 
     def __mul__(self, other: Any) -> Symbol:
+        if (alike := self._alike(other, _MULTIPLY)) is not None:
+            return alike
         other = self.lift(other)
         if _absorbs(self, other, 1):
             return self
@@ -206,7 +236,7 @@ class Symbol:
             return -self
         if _absorbs(other, self, -1):
             return -other
-        return self.apply(elementwise(np.multiply), other)
+        return self.apply(_MULTIPLY, other)
 
     def __rmul__(self, other: Any) -> Symbol:
         return self.lift(other) * self
@@ -224,9 +254,9 @@ class Symbol:
         return self.apply(elementwise(np.power), other)
 
     def __neg__(self) -> Symbol:
-        if self.node.op is elementwise(np.negative):
+        if self.node.op is _NEGATIVE:
             return Symbol(self.builder, self.node.args[0])
-        return self.apply(elementwise(np.negative))
+        return self.apply(_NEGATIVE)
 
     def __lt__(self, other: Any) -> Symbol:
         return self.apply(elementwise(np.less), other)

@@ -442,7 +442,7 @@ class _Kept:
 
 
 _tapes = _Kept(64)
-_MOST_NODES = 5000
+_MOST_NODES = 50_000
 
 
 def _shape_of_tape(recording: Recording) -> Any:

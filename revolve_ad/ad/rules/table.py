@@ -13,7 +13,7 @@ from typing import Any
 
 from revolve_ad.ad.builder import Symbol
 from revolve_ad.ad.symbolic import conj, match
-from revolve_ad.ad.tape import Node, Primitive
+from revolve_ad.ad.tape import Kind, Node, Primitive
 
 __all__ = [
     "ACCUMULATE",
@@ -66,7 +66,8 @@ def define_elementwise(op: Primitive, *partials: Callable[..., Any] | None) -> N
     ) -> Sequence[Symbol | None]:
         out: list[Symbol | None] = []
         for x, partial in zip(xs, partials, strict=True):
-            if partial is None or x.dtype.kind not in "fc":
+            node = x.node
+            if partial is None or node.op.kind is Kind.CONSTANT or node.dtype.kind not in "fc":
                 out.append(None)
                 continue
             d = partial(y, *xs, *params)
