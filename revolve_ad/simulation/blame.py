@@ -1,11 +1,13 @@
 """Says in which step an exception of the user's code was raised."""
 
+from collections.abc import Callable
+
 from revolve_ad.errors import RevolveError, WriteError
 
 __all__ = ["blame"]
 
 
-def blame(error: Exception, where: str) -> None:
+def blame(error: Exception, where: str, written: Callable[[], list[str]] | None = None) -> None:
     """Add to an exception where it was raised; its type and traceback stay.
 
     Parameters
@@ -14,6 +16,8 @@ def blame(error: Exception, where: str) -> None:
         The exception being handled; raise it again after this.
     where : str
         Such as ``"step 3"``.
+    written : callable, optional
+        Finds out which leaves were written into, if that was it.
 
     Raises
     ------
@@ -21,14 +25,12 @@ def blame(error: Exception, where: str) -> None:
         In its place, if it came of a write into memory that may only be read.
     """
     text = str(error)
-    if (
-        isinstance(error, ValueError)
-        and "read-only" in text
-        and not isinstance(error, RevolveError)
-    ):
+    refused = isinstance(error, ValueError) and "read-only" in text
+    if isinstance(error, WriteError) or (refused and not isinstance(error, RevolveError)):
+        leaves = [] if written is None else written()
+        what = ", ".join(leaves) if leaves else "an array that may only be read"
         raise WriteError(
-            f"{where}: something was written that may only be read ({text}). A step may update "
-            "its state in place, but neither params nor inputs: copy them first, or make what "
-            "changes a part of the state."
+            f"{where} writes into {what} ({text}). A step may update its state in place, but "
+            "neither params nor inputs: copy them first, or make what changes a part of the state."
         ) from error
     error.add_note(f"revolve_ad: raised in {where}")

@@ -39,8 +39,10 @@ def sizes_of(settings: Settings, model: Model, kernel: Kernel, observer: Observe
     form = model.form
     state, cotangent = form.state.nbytes, form.state.cotangents.nbytes
     seen = settings.observed(settings.steps)
+    # Checks are made in the first sweep, when no cotangent is there yet.
+    compared = settings.replay_check != "off" and model.is_compared
     fixed = {
-        "working copies": 2 * (state + cotangent),
+        "working copies": 2 * state + max(2 * cotangent, 3 * state if compared else 0),
         "operations": kernel.workspace_bytes,
         "final state, cotangent": state + cotangent,
         "gradient": sum(
@@ -55,8 +57,6 @@ def sizes_of(settings: Settings, model: Model, kernel: Kernel, observer: Observe
         fixed["observations"] = len(seen) * (row.nbytes + row.cotangents.nbytes)
         if seen and seen[-1] == settings.max_steps:
             fixed["final state, cotangent"] += state
-    if settings.replay_check != "off" and model.is_compared:
-        fixed["checks"] = 3 * state
     in_memory = settings.storage is None or isinstance(settings.storage, Ram)
     return Sizes(state=state if in_memory else 0, tape=kernel.tape_bytes, fixed=fixed)
 

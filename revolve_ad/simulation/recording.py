@@ -18,6 +18,7 @@ from revolve_ad.ad.transform import jvp, vjp
 from revolve_ad.simulation.blame import blame
 from revolve_ad.simulation.form import Form
 from revolve_ad.simulation.layout import NOTHING, Layout, Leaves
+from revolve_ad.simulation.writes import written_leaves
 
 __all__ = ["RoleTape", "record_observe", "record_step"]
 
@@ -132,7 +133,11 @@ def record_step(
         made = trace(step, args, read_only=(False, True, False, True)[: len(args)])
         leaves = form.state.adopt(made.value, f"step {k}")
     except Exception as error:
-        blame(error, where)
+        blame(
+            error,
+            where,
+            lambda: written_leaves(step, form, params, row if form.inputs is not None else None, k),
+        )
         raise
     # The outputs stand as the step returned them: a dict may hold its keys in another order.
     numbers = made.structure.unflatten(range(made.structure.n_leaves))

@@ -14,6 +14,7 @@ from revolve_ad.simulation.blame import blame
 from revolve_ad.simulation.form import Form
 from revolve_ad.simulation.layout import Layout, Leaves
 from revolve_ad.simulation.user_step import Step
+from revolve_ad.simulation.writes import written_leaves
 
 __all__ = ["SOLE", "Stepper", "hand_over"]
 
@@ -43,7 +44,17 @@ class Stepper:
         Their leaves.
     """
 
-    __slots__ = ("_advance", "_call", "_form", "_inputs", "_layout", "params", "row")
+    __slots__ = (
+        "_advance",
+        "_call",
+        "_form",
+        "_function",
+        "_inputs",
+        "_layout",
+        "_leaves",
+        "params",
+        "row",
+    )
 
     def __init__(
         self, step: Callable[..., Any], form: Form, params: list[Any], inputs: list[Any]
@@ -55,6 +66,8 @@ class Stepper:
         self.params: Any = form.params.build_read_only(params)
         self.row: Callable[[int], Any] | None = None
         self._call: Callable[..., Any] = function
+        self._function = function
+        self._leaves = params
         self._inputs: Leaves = []
         if form.inputs is not None:
             self._inputs = form.inputs.read_only(inputs)
@@ -73,7 +86,7 @@ class Stepper:
             for k in range(start, stop):
                 state = layout.adopt(call(hand_over(layout, state), params, k), f"step {k}")
         except Exception as error:
-            blame(error, f"step {k}")
+            blame(error, f"step {k}", lambda: self._written(k))
             raise
         return state
 
@@ -100,10 +113,14 @@ class Stepper:
                 else:
                     array = layout.adopt(new, f"step {k}")[0]
         except Exception as error:
-            blame(error, f"step {k}")
+            blame(error, f"step {k}", lambda: self._written(k))
             raise
         state.append(array)
         return state
+
+    def _written(self, k: int) -> list[str]:
+        row = None if self.row is None else [leaf[k] for leaf in self._inputs]
+        return written_leaves(self._function, self._form, self._leaves, row, k)
 
     def _advance_by_user(self, state: Leaves, start: int, stop: int) -> Leaves:
         if start == stop:
