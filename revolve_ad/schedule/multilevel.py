@@ -99,7 +99,7 @@ def multilevel(
     --------
     >>> schedule = multilevel(1000, ram=5, disk=None, write=20, read=20)
     >>> schedule.counts().advanced, schedule.counts().disk_saved, schedule.proven
-    (3528, 17, True)
+    (3468, 16, True)
     """
     n = count("n_steps", n_steps, 1, "a loop without steps needs no schedule")
     c = count("ram", ram, 0)
