@@ -9,6 +9,7 @@ __all__ = [
     "CheckpointCorruptError",
     "DivergedReplayError",
     "DtypeError",
+    "HiddenStateError",
     "LeafError",
     "NonFiniteError",
     "NotDifferentiableError",
@@ -69,6 +70,10 @@ class VerificationError(RevolveError, AssertionError):
 
 class WriteError(RevolveError, ValueError):
     """A function wrote into memory that it may only read."""
+
+
+class HiddenStateError(WriteError):
+    """A function reads what an earlier call of it left in an array from outside."""
 
 
 class ScheduleError(RevolveError, ValueError):

@@ -19,11 +19,12 @@ from typing import Any
 import numpy as np
 
 from revolve_ad import trees
+from revolve_ad.ad.captured import Rebound, captures, hidden_state
 from revolve_ad.ad.core import CAST, CONSTANT, FULL, GATHER, INPUT, SCATTER, Frozen
 from revolve_ad.ad.interception import intercepted
 from revolve_ad.ad.strided import StridedMap, c_strides
 from revolve_ad.ad.tape import Node, Primitive, Tape
-from revolve_ad.errors import LeafError, TracedValueError
+from revolve_ad.errors import HiddenStateError, LeafError, TracedValueError, WriteError
 
 __all__ = ["Cell", "Recorder", "Recording", "active", "trace", "where_called"]
 
@@ -187,7 +188,7 @@ class Recorder:
             key = (array.tobytes(), array.dtype, array.shape, array.strides)
             i = self.known.get(key)
             if i is None:
-                i = self.known[key] = self._frozen(array)
+                i = self.known[key] = self.frozen(array)
             return i
         found = self.captured.get(id(array))
         if found is not None:
@@ -195,11 +196,12 @@ class Recorder:
             frozen = self.nodes[i].params[0].value
             if source is array and _same_bits(frozen, array):
                 return i
-        i = self._frozen(array)
+        i = self.frozen(array)
         self.captured[id(array)] = (array, i)
         return i
 
-    def _frozen(self, array: np.ndarray | np.generic) -> int:
+    def frozen(self, array: np.ndarray | np.generic) -> int:
+        """Return a new node of a plain array as it is now."""
         if array.dtype.kind not in "biufc":
             raise LeafError(
                 f"an array of dtype {array.dtype} met traced values; allowed are arrays of "
@@ -388,12 +390,32 @@ def trace(
     read_only : sequence of bool, optional
         For each argument whether a write into it is an error; by default writes go to a copy.
     """
+    try:
+        return _record(f, args, keep, read_only, None)
+    except (WriteError, TracedValueError):
+        if not captures(f):
+            raise
+        try:
+            return _record(f, args, keep, read_only, Rebound())
+        except (WriteError, TracedValueError) as error:
+            if isinstance(error, HiddenStateError):
+                raise
+        raise
+
+
+def _record(
+    f: Callable[..., Any],
+    args: tuple[Any, ...],
+    keep: bool,
+    read_only: Sequence[bool] | None,
+    rebound: Rebound | None,
+) -> Recording:
+    """Record one call; with `rebound`, of a copy of the function."""
     from revolve_ad.ad.traced import Traced, plain
 
-    recorder = Recorder(keep=keep)
     stack = _thread.__dict__.setdefault("stack", [])
     outer = stack[-1] if stack else None
-    recorder.parent = outer
+    recorder = Recorder(keep=keep, parent=outer)
     traced_args = []
     for k, arg in enumerate(args):
         leaves, structure = trees.flatten(arg, f"argument {k}")
@@ -406,6 +428,8 @@ def trace(
         outer.child = recorder
     stack.append(recorder)
     try:
+        if rebound is not None:
+            f = rebound.copy(f, recorder)
         with intercepted(f):
             result = f(*traced_args)
         leaves, structure = trees.flatten(result, "result")
@@ -423,7 +447,21 @@ def trace(
     hidden = tuple(Traced.wrap(rec, i, value) for rec, i, value in recorder.hidden)
     recorder.inputs.extend(recorder.lifted.values())
     kept = {i: v for i, v in enumerate(recorder.values) if v is not None} if keep else {}
-    return Recording(recorder.tape(outputs), structure.unflatten(values), structure, hidden, kept)
+    tape = recorder.tape(outputs)
+    if rebound is not None:
+        _refuse_hidden_state(tape, rebound.firsts)
+    return Recording(tape, structure.unflatten(values), structure, hidden, kept)
+
+
+def _refuse_hidden_state(tape: Tape, firsts: Sequence[tuple[int, Cell]]) -> None:
+    """Refuse a captured array that is read and then written: it would be a second state."""
+    for first, cell in firsts:
+        if hidden_state(tape, first, cell.node):
+            raise HiddenStateError(
+                f"an array of shape {tape.nodes[first].shape} from outside of the recorded function "
+                f"is read by it and then written: what one call leaves there changes the next one. "
+                f"Make it part of the state (or an argument), or overwrite it before you read it"
+            )
 
 
 def recorder_operand(recorder: Recorder, leaf: Any) -> tuple[int, Any]:
