@@ -9,11 +9,11 @@ from revolve_ad.ad.derivatives import (
     jacobian,
     jvp,
     ravel,
-    record,
     value_and_grad,
     vjp,
 )
 from revolve_ad.ad.primitive import Primitive, custom_vjp, primitive, stop_gradient
+from revolve_ad.ad.recorded import record
 from revolve_ad.ad.tape import Node, Tape
 
 __all__ = [

@@ -26,7 +26,6 @@ __all__ = [
     "jacobian",
     "jvp",
     "ravel",
-    "record",
     "value_and_grad",
     "vjp",
 ]
@@ -169,17 +168,6 @@ def hessian(f: Callable[..., Any]) -> Callable[[Any], Any]:
         return np.stack(columns, axis=-1).reshape(shape + shape) if n else np.zeros(shape + shape)
 
     return hessian_at
-
-
-def record(f: Callable[..., Any], *args: Any) -> Tape:
-    """Return the tape (Wengert list) of one call of `f`.
-
-    Print it, look at its nodes, run it again with ``tape(*args)``.
-    """
-    recording = trace(f, args, keep=True)
-    tape = recording.tape
-    values = {i: v for i, v in recording.values.items() if np.ndim(v) == 0}
-    return Tape(tape.nodes, tape.inputs, tape.outputs, tape.depends_on_values, values)
 
 
 def ravel(params: Any) -> tuple[np.ndarray, Callable[[Any], Any]]:

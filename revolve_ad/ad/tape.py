@@ -15,6 +15,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from revolve_ad.ad.table import Table, dot, table
+
 __all__ = ["ArrayType", "Kind", "Node", "Primitive", "Tape", "live_nodes"]
 
 
@@ -118,7 +120,7 @@ def live_nodes(nodes: Sequence[Node], outputs: Iterable[int]) -> list[bool]:
     return live
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Tape:
     """A recorded function: inputs, nodes, outputs.
 
@@ -133,15 +135,37 @@ class Tape:
     depends_on_values : str or None
         Where the recorded function looked at a value (a branch, an integer), so that the tape
         holds for these arguments alone; None if it holds for all arguments of these types.
-    values : dict of int to number, optional
-        Values of scalar nodes at the recorded arguments, for printing.
     """
 
     nodes: tuple[Node, ...]
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
     depends_on_values: str | None = None
-    values: dict[int, Any] | None = None
+
+    @property
+    def table(self) -> Table:
+        """The lines of the tape, as they are printed."""
+        return table(self)
+
+    def to_html(self) -> str:
+        """Return the table as HTML."""
+        return self.table.to_html()
+
+    def to_dot(self) -> str:
+        """Return the tape as a graph in the DOT language, for Graphviz."""
+        return dot(self)
+
+    def __str__(self) -> str:
+        return str(self.table)
+
+    def __repr__(self) -> str:
+        return (
+            f"<tape of {len(self.nodes)} nodes, {len(self.inputs)} inputs, "
+            f"{len(self.outputs)} outputs>"
+        )
+
+    def _repr_html_(self) -> str:
+        return self.to_html()
 
     def type_of(self, i: int) -> ArrayType:
         """Return the type of node `i`."""
