@@ -18,7 +18,7 @@ from revolve_ad.schedule.actions import (
     Save,
 )
 from revolve_ad.schedule.arguments import count
-from revolve_ad.schedule.closed_form import min_saves, repetitions, split, t
+from revolve_ad.schedule.closed_form import min_saves, repetitions_near, split, t
 from revolve_ad.schedule.protocol import ActionIterator, Counts, Limits
 
 __all__ = ["Binomial", "binomial"]
@@ -92,7 +92,8 @@ class Binomial:
         )
 
     def __iter__(self) -> Iterator[Action]:
-        return ActionIterator(BinomialMachine([(0, self.n_steps, self.n_checkpoints, None)]))
+        machine = BinomialMachine([(0, self.n_steps, self.n_checkpoints, None)], saved=True)
+        return ActionIterator(machine, [Save(0, Level.RAM)])  # the first action costs no planning
 
 
 Chain = tuple[int, int, int, Restore | None]
@@ -113,18 +114,22 @@ class BinomialMachine:
     ----------
     chains : list of Chain
         In the order of their steps; it belongs to the machine from now on.
+    saved : bool, optional
+        Whether the first state of the last chain, if it is live, is saved already.
     """
 
-    __slots__ = ("_chains", "_page", "_splits")
+    __slots__ = ("_chains", "_guess", "_page", "_saved", "_splits")
 
-    def __init__(self, chains: list[Chain]) -> None:
+    def __init__(self, chains: list[Chain], saved: bool = False) -> None:
         self._chains = chains
+        self._saved = saved
         self._page = _FIRST_PAGE  # actions made in one call; few at first, for a quick start
+        self._guess = 1  # the repetitions of the chain split last
         # Splits by (steps, slots).  A million steps have some hundreds of different ones.
         self._splits: dict[tuple[int, int], int] = {}
 
     def __reduce__(self) -> tuple[object, ...]:
-        return BinomialMachine, (self._chains,)
+        return BinomialMachine, (self._chains, self._saved)
 
     def more(self) -> list[Action]:
         """Return the next few hundred actions; none at the end."""
@@ -133,13 +138,17 @@ class BinomialMachine:
         if len(splits) > _SPLITS_KEPT:
             splits.clear()
         ram = Level.RAM
+        saved, self._saved = self._saved, False
         actions: list[Action] = []
         emit = actions.append
         while chains and len(actions) < page:
             start, steps, slots, restore = chains.pop()
             if restore is None:
                 restore = Restore(start, ram)
-                emit(Save(start, ram))
+                if saved:
+                    saved = False
+                else:
+                    emit(Save(start, ram))
                 if steps == 1:  # a chain of one step, which nobody has advanced over
                     actions += (Record(start, start + 1), Reverse(start, start + 1))
                     emit(Discard(start, ram))
@@ -156,7 +165,8 @@ class BinomialMachine:
             try:
                 middle = start + splits[steps, slots]
             except KeyError:
-                splits[steps, slots] = m = split(steps, slots, repetitions(steps, slots))
+                self._guess = r = repetitions_near(steps, slots, self._guess)
+                splits[steps, slots] = m = split(steps, slots, r)
                 middle = start + m
             emit(Advance(start, middle))
             chains.append((start, middle - start, slots, restore))

@@ -149,14 +149,35 @@ def split(n: int, s: int, r: int) -> int:
     """
     if s == 1:
         return n - 1
-    b, below = beta(s, r - 1), beta(s - 1, r - 1)
-    if n <= b + beta(s - 2, r - 1):
-        m = beta(s, r - 2)
-    elif n >= beta(s, r) - beta(s - 3, r):
-        m = b
+    # All from one binomial coefficient, by Pascal's rule and by exact divisions.
+    largest = beta(s, r)
+    left_most = largest * r // (s + r)  # beta(s, r - 1)
+    left_least = left_most * (r - 1) // (s + r - 1)  # beta(s, r - 2)
+    right_most = largest - left_most  # beta(s - 1, r)
+    right_least = left_most - left_least  # beta(s - 1, r - 1)
+    inner = right_least * (s - 1) // (s + r - 2)  # beta(s - 2, r - 1)
+    outer = right_most * (s - 1) // (s + r - 1) * (s - 2) // (s + r - 2)  # beta(s - 3, r)
+    if n <= left_most + inner:
+        m = left_least
+    elif n >= largest - outer:
+        m = left_most
     else:
-        m = n - below - beta(s - 2, r - 1)
-    return max(1, beta(s, r - 2), n - beta(s - 1, r), min(m, b, n - below))
+        m = n - right_least - inner
+    return max(1, left_least, n - right_most, min(m, left_most, n - right_least))
+
+
+def repetitions_near(n: int, s: int, guess: int) -> int:
+    """Return ``repetitions(n, s)`` for n >= 2, at once if `guess` is nearly right."""
+    r, largest = guess, beta(s, guess)
+    for _ in range(8):
+        if largest < n:
+            r += 1
+            largest = largest * (s + r) // r
+        elif (below := largest * r // (s + r)) >= n:
+            r, largest = r - 1, below
+        else:
+            return r
+    return _repetitions(n, s)
 
 
 def _repetitions(n: int, s: int) -> int:

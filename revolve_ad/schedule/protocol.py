@@ -168,7 +168,7 @@ class _Pages:
 
     __slots__ = ("machine", "page")
 
-    def __init__(self, machine: Machine, first: list[Action]) -> None:
+    def __init__(self, machine: Machine, first: Sequence[Action]) -> None:
         self.machine = machine
         self.page: Iterator[Action] | None = iter(first) if first else None
 
@@ -189,13 +189,15 @@ class ActionIterator(chain[Action]):
     ----------
     machine : Machine
         Makes the actions; it belongs to this iterator from now on.
+    first : list of Action, optional
+        What to yield before the machine's own actions.
     """
 
     _pages: _Pages
 
-    def __new__(cls, machine: Machine, _first: list[Action] | None = None) -> Self:
-        """Start with the actions of `_first`, which are left from before a pickle."""
-        pages = _Pages(machine, _first or [])
+    def __new__(cls, machine: Machine, first: Sequence[Action] = ()) -> Self:
+        """Start a pass, or continue one with the actions that were made and not drawn yet."""
+        pages = _Pages(machine, first)
         self = cast(Self, cls.from_iterable(pages))  # an instance of cls, whatever typeshed says
         self._pages = pages
         return self

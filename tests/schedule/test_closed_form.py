@@ -3,7 +3,7 @@
 import pytest
 
 from revolve_ad.errors import ParameterError
-from revolve_ad.schedule.closed_form import beta, min_saves, repetitions, split, t
+from revolve_ad.schedule.closed_form import beta, min_saves, repetitions, repetitions_near, split, t
 
 N, S = 300, 12
 
@@ -46,6 +46,13 @@ def test_repetitions_are_the_smallest_that_reach() -> None:
         for n in (1, 2, 3, 51, 52, 10**4, 10**12):
             r = repetitions(n, s)
             assert beta(s, r) >= n > beta(s, r - 1)
+
+
+def test_any_guess_leads_to_the_repetitions() -> None:
+    for s in (1, 2, 5, 40):
+        for n in (2, 3, 10, 999, 10**9):
+            for guess in (0, 1, 2, 7, 50, 10**5):
+                assert repetitions_near(n, s, guess) == repetitions(n, s)
 
 
 def test_the_figures_of_a_million_and_a_billion_steps() -> None:
