@@ -152,6 +152,6 @@ def _in_function(f: Any) -> list[tuple[dict[str, Any], str, int]]:
     while isinstance(f, functools.partial):
         f = f.func
     f = getattr(f, "__func__", getattr(f, "__wrapped__", f))
-    if not isinstance(f, FunctionType):
+    if not isinstance(f, FunctionType) or f.__module__.partition(".")[0] in _TRUSTED:
         return []
     return _in_namespace(f.__globals__)

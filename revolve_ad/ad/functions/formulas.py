@@ -17,10 +17,10 @@ from revolve_ad.ad.builder import Builder, Symbol
 from revolve_ad.ad.core import INPUT
 from revolve_ad.ad.recorder import trace
 from revolve_ad.ad.rules.table import define_rules
-from revolve_ad.ad.symbolic import match, zeros
+from revolve_ad.ad.symbolic import cast, match, zeros
 from revolve_ad.ad.tape import ArrayType, Primitive, Tape
 
-__all__ = ["define_by_equal", "define_by_formulas", "insert"]
+__all__ = ["define_by_equal", "define_by_formulas", "define_by_tangents", "insert"]
 
 Formula = Callable[..., Any]
 
@@ -50,11 +50,14 @@ def _play(tape: Tape, builder: Builder, operands: Sequence[Symbol]) -> list[Symb
     for i, node in enumerate(tape.nodes):
         if node.op is INPUT:
             continue
-        if node.args:
-            args = [position[a] for a in node.args]
-            position[i] = builder.apply(node.op, args, node.params)
-        else:
-            position[i] = builder.append(node.op, (), node.params, node.shape, node.dtype)
+        args = tuple([position[a] for a in node.args])
+        key = (node.op, args, node.params)
+        found = builder.known.get(key)
+        if found is None:
+            # The types are those of the formula's own tape: nothing needs to be inferred.
+            found = builder.known[key] = len(builder.nodes)
+            builder.nodes.append(node._replace(args=args))
+        position[i] = found
     return [Symbol(builder, position[i]) for i in tape.outputs]
 
 
@@ -136,16 +139,74 @@ def define_by_formulas(
                 out.append(match(insert(formula, given, params)[0], x))
         return out
 
+    define_rules(op, vjp=pull, jvp=_pushed(jvp))
+
+
+def _pushed(formulas: Sequence[Formula | None]) -> Any:
+    """Return the jvp rule that adds up the tangents by each operand."""
+
     def push(ts: Any, y: Symbol, xs: Sequence[Symbol], params: tuple[Any, ...]) -> Any:
         results = _results(y)
         total: list[Symbol] | None = None
-        for t, formula in zip(ts, jvp, strict=True):
+        for t, formula in zip(ts, formulas, strict=True):
             if t is not None and formula is not None:
                 part = insert(formula, [t, *results, *xs], params)
                 total = part if total is None else [a + b for a, b in zip(total, part, strict=True)]
         if total is None:
             return None if y.node.results is None else {}
-        found = [match(t, r) for t, r in zip(total, results, strict=True)]
-        return found[0] if y.node.results is None else dict(enumerate(found))
+        found = [
+            match(t, r) if r.dtype.kind in "fc" else None
+            for t, r in zip(total, results, strict=True)
+        ]
+        if y.node.results is None:
+            return found[0]
+        return {k: t for k, t in enumerate(found) if t is not None}
 
-    define_rules(op, vjp=pull, jvp=push)
+    return push
+
+
+def define_by_tangents(op: Primitive, *formulas: Formula | None) -> None:
+    """Give a primitive the rules that follow from its tangents alone.
+
+    A tangent is linear in the operand's tangent, and its transposed map is the vjp.
+
+    Parameters
+    ----------
+    formulas : callable or None
+        For each operand ``(tangent of the operand, *results, *operands, *params) -> tangents of
+        the results``, as in `define_by_formulas`.
+    """
+
+    def pull(g: Any, y: Symbol, xs: Sequence[Symbol], params: tuple[Any, ...]) -> Any:
+        given = [*_results(y), *xs]
+        out: list[Symbol | None] = []
+        for x, formula in zip(xs, formulas, strict=True):
+            if formula is None or x.dtype.kind not in "fc":
+                out.append(None)
+                continue
+            tape = _transposed(formula, _types([x, *given]), params)
+            cotangents = [
+                match_type(c, t)
+                for c, t in zip(_all_results(g, y), _seed_types(tape, len(given) + 1), strict=True)
+            ]
+            found = _play(tape, y.builder, [zeros(x, x.shape), *given, *cotangents])
+            out.append(match(found[0], x))
+        return out
+
+    define_rules(op, vjp=pull, jvp=_pushed(formulas))
+
+
+@lru_cache(maxsize=1024)
+def _transposed(formula: Formula, types: tuple[ArrayType, ...], params: tuple[Any, ...]) -> Tape:
+    return transform.vjp(_recorded(formula, types, params), [0]).pruned()
+
+
+def _seed_types(tape: Tape, skip: int) -> list[ArrayType]:
+    return [tape.type_of(i) for i in tape.inputs[skip:]]
+
+
+def match_type(g: Symbol, kind: ArrayType) -> Symbol:
+    """Return a cotangent in the type that the formula's tangent has."""
+    if g.shape != kind.shape:
+        raise AssertionError(f"a tangent of shape {kind.shape} for a value of shape {g.shape}")
+    return g if g.dtype == kind.dtype else cast(g, kind.dtype)

@@ -94,7 +94,8 @@ class _Module:
 
 
 def _instead(value: Any) -> Any:
-    found = INSTEAD.get(id(value))
+    # What a recording that is open has put on a module names the original as `__wrapped__`.
+    found = INSTEAD.get(id(value)) or INSTEAD.get(id(getattr(value, "__wrapped__", None)))
     if found is not None:
         return found
     if isinstance(value, ModuleType) and value.__name__.partition(".")[0] == "numpy":
