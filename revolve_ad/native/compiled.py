@@ -130,7 +130,7 @@ def compile_tape(
     lines = [f"@kernel\ndef run({', '.join(parameters)}):"]
     lines += [f"    {name}({', '.join(args)})" for name, args in calls] or ["    pass"]
     source = "\n\n".join([heading, *body, "\n".join(lines) + "\n"])
-    work = [(nodes[i].shape, nodes[i].dtype) for i in fused.work.values()]
+    work = list(fused.work.values())
     if native:
         arguments = [Argument(nodes[i].dtype, len(nodes[i].shape)) for i in buffers]
         arguments += [

@@ -8,7 +8,7 @@ that an inner loop doesn't change computed outside of it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -20,6 +20,9 @@ from revolve_ad.native.nests import Loops, Store
 __all__ = ["buffers_of", "function", "loops_source", "nest_functions", "scalars_of"]
 
 COUNTERS = "ijlmnopq"
+MANY = 7
+"""Arrays of a nest from which LLVM's own checks for overlaps give up."""
+
 LONG = 160
 """Characters from which an expression becomes a variable even if it is used once."""
 
@@ -53,14 +56,19 @@ def scalars_of(graph: Graph, loops: Iterable[Loops]) -> list[str]:
     return list(found)
 
 
-def function(name: str, graph: Graph, loops: Sequence[Loops]) -> tuple[str, list[str]]:
-    """Return the source of a function that runs loops, and its parameters."""
+def function(
+    name: str, graph: Graph, loops: Sequence[Loops], before: Mapping[str, int]
+) -> tuple[str, list[str]]:
+    """Return the source of a function that runs loops, and its parameters.
+
+    `before` says how many elements some buffers have before their element 0.
+    """
     buffers, flat = buffers_of(graph, loops)
     parameters = [*buffers, *scalars_of(graph, loops)]
     lines = [f"def {name}({', '.join(parameters)}):"]
     lines += [f"    {b}_flat = {b}.reshape(-1)" for b in sorted(flat)]
     for nest in loops:
-        lines += ["    " + line for line in loops_source(graph, nest)]
+        lines += ["    " + line for line in loops_source(graph, nest, before)]
     if len(lines) == 1:
         lines.append("    pass")
     return "\n".join(lines) + "\n", parameters
@@ -71,22 +79,26 @@ def nest_functions(fused: Fused, prefix: str) -> tuple[list[str], list[tuple[str
     parts, calls = [], []
     for k, nest in enumerate(fused.nests):
         if nest.loops:
-            body, parameters = function(f"{prefix}{k}", fused.graph, nest.loops)
-            parts.append("@kernel\n" + body)
+            body, parameters = function(f"{prefix}{k}", fused.graph, nest.loops, fused.before)
+            # Without loops, or with many arrays, it pays to know that arrays don't overlap; else
+            # it costs: values carried from pass to pass keep LLVM from using vectors.
+            plain = any(n > 1 for loops in nest.loops for n in loops.extent)
+            apart = not plain or len(parameters) > MANY
+            parts.append(f"@kernel{'_apart' if apart else ''}\n" + body)
             calls.append((f"{prefix}{k}", parameters))
     return parts, calls
 
 
-def loops_source(graph: Graph, nest: Loops) -> list[str]:
+def loops_source(graph: Graph, nest: Loops, before: Mapping[str, int]) -> list[str]:
     """Return the lines of one loop nest."""
-    return _Writer(graph, nest).lines()
+    return _Writer(graph, nest, before).lines()
 
 
 class _Writer:
     """Writes one loop nest: each expression at the outermost loop where it is known."""
 
-    def __init__(self, graph: Graph, nest: Loops) -> None:
-        self.graph, self.nest = graph, nest
+    def __init__(self, graph: Graph, nest: Loops, before: Mapping[str, int]) -> None:
+        self.graph, self.nest, self.before = graph, nest, before
         self.dims = [d for d, n in enumerate(nest.extent) if n != 1]
         self.depth = {d: k + 1 for k, d in enumerate(self.dims)}
         self.level: dict[int, int] = {}
@@ -215,6 +227,10 @@ class _Writer:
     def _element(self, buffer: str, index: Sequence[Position], flat: bool) -> str:
         if flat:
             return f"{buffer}_flat[{' + '.join(self._term(p) for p in index)}]"
+        before = self.before.get(buffer)
+        if before:
+            # What is repeated before the first element moves all the others.
+            index = [index[0]._replace(off=index[0].off + before)]
         return f"{buffer}[{', '.join(self._term(p) for p in index) or '0'}]"
 
     def _store(self, store: Store, value: str) -> str:

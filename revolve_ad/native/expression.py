@@ -53,10 +53,9 @@ class Cost(NamedTuple):
     flops: float
     loads: int
 
-    @property
-    def weight(self) -> float:
-        """One number; measured: a load weighs three times a multiplication."""
-        return 0.6 * self.flops + 2.0 * self.loads
+    def weight(self, *, small: bool) -> float:
+        """Return one number; measured: in large arrays a load weighs three multiplications."""
+        return self.flops + self.loads if small else 0.6 * self.flops + 2.0 * self.loads
 
 
 @dataclass(slots=True)
@@ -130,6 +129,14 @@ class Graph:
             return args[0]
         if name == "multiply" and numbers[0] == 1:
             return args[1]
+        if name in ("multiply", "divide") and dtype.kind == "f":
+            # Signs move outwards, where sums take them.
+            for k in (0, 1):
+                if exprs[k].kind == "op" and exprs[k].what == "negative":
+                    operands = list(args)
+                    operands[k] = exprs[k].args[0]
+                    x = self.op(name, dtype, (operands[0], operands[1]))
+                    return self.op("negative", dtype, (x,))
         # a + (−b) is a − b, and x · (−1) is −x, to the last bit.
         if name == "multiply" and -1 in (numbers[0], numbers[1]) and dtype.kind == "f":
             x = args[1] if numbers[0] == -1 else args[0]

@@ -9,7 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import product
 from math import prod
+from typing import Any
+
+import numpy as np
 
 from revolve_ad.ad.core import CONSTANT, FULL, GATHER, INPUT, SCATTER, SCATTER_ADD, SUM
 from revolve_ad.ad.tape import Node
@@ -17,6 +21,7 @@ from revolve_ad.native.expression import Graph, Position
 from revolve_ad.native.nests import Loops, Store, TailError, cover, main_box
 from revolve_ad.native.points import (
     NeedsBufferError,
+    NeedsRingError,
     PartialError,
     Points,
     RefusedError,
@@ -25,16 +30,19 @@ from revolve_ad.native.points import (
     flat_index,
 )
 from revolve_ad.native.regions import Region, ResidueError
+from revolve_ad.native.rotation import ROTATE
 
 __all__ = ["Fused", "Nest", "Target", "fuse"]
 
-WORTH = 18.5
+WORTH = 14.0
 """Weight of repeated work from which a node of a large array is stored.  Measured: a product read
 at 9 points and a square root read at 5 are better stored, a Laplacian read at 5 is not."""
 
-WORTH_SMALL = 40.0
+WORTH_SMALL = 6.0
+PER_PASS = 240.0
+PASS = 30.0
 SMALL = 4096
-"""Arrays of fewer elements stay in the first-level cache, where a pass costs mostly its start."""
+"""Arrays of fewer elements stay in the first-level cache: a pass costs little beside its start."""
 
 MANY_BUFFERS = 12
 
@@ -62,8 +70,10 @@ class Fused:
 
     graph: Graph
     nests: list[Nest]
-    work: dict[str, int]
-    """Buffers for intermediate values, with the nodes that they hold."""
+    work: dict[str, tuple[tuple[int, ...], np.dtype[Any]]]
+    """Buffers for intermediate values: shape and dtype."""
+    before: dict[str, int]
+    """Buffers whose element 0 has so many before it."""
 
 
 @dataclass(slots=True)
@@ -76,6 +86,9 @@ class _Fusion:
     prefix: str
     tails: set[int] = field(default_factory=set)
     work: dict[str, int] = field(default_factory=dict)
+    rings: dict[int, str] = field(default_factory=dict)
+    shifts: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    pads: dict[str, list[int]] = field(default_factory=dict)
     graph: Graph = field(default_factory=lambda: Graph(True))
 
     # -- what may be stored
@@ -87,6 +100,16 @@ class _Fusion:
         name = f"{self.prefix}{len(self.work)}"
         self.work[name] = i
         self.buffers[i] = name
+        if len(self.nodes[i].shape) == 1:
+            self.pads[name] = [0, 0]
+        self.targets.append(Target(i, name))
+
+    def copy_to_ring(self, i: int) -> None:
+        """Give node `i` a copy that can repeat its ends."""
+        name = f"{self.prefix}{len(self.work)}"
+        self.work[name] = i
+        self.rings[i] = name
+        self.pads[name] = [0, 0]
         self.targets.append(Target(i, name))
 
     def points(self, graph: Graph, guarded: bool, **options: object) -> Points:
@@ -97,6 +120,8 @@ class _Fusion:
             scalars=self.scalars,
             guarded=guarded,
             skipped=frozenset(self.tails),
+            rings=self.rings,
+            pads=self.pads,
             **options,  # type: ignore[arg-type]
         )
 
@@ -113,10 +138,16 @@ class _Fusion:
         """Whether the target computes its node, rather than copies it from another buffer."""
         return self.buffers.get(target.node) in (None, target.buffer)
 
-    def stores(self, points: Points, region: Region, target: Target) -> Store:
-        """Evaluate a target at the points of a region."""
+    def stores(
+        self, points: Points, region: Region, target: Target, shift: tuple[int, ...] = ()
+    ) -> Store:
+        """Evaluate a target at the points of a region, which is `shift` away from the target's."""
         i, node = target.node, self.nodes[target.node]
         index = region.index
+        if any(shift):
+            index = tuple(
+                p._replace(off=p.off - s) for p, s in zip(index, shift, strict=True)
+            )
         if self.defines(target) and node.op is SUM:
             axes, keepdims = node.params
             value = points.value(node.args[0], index, region.bounds)
@@ -134,7 +165,8 @@ class _Fusion:
         return Store(target.buffer, index, points.value(i, index, region.bounds), add=target.add)
 
     def body(self, points: Points, region: Region, targets: Sequence[Target]) -> list[Store]:
-        return [self.stores(points, region, t) for t in targets]
+        """Evaluate targets that share loops."""
+        return [self.stores(points, region, t, self.shifts.get(t.buffer, ())) for t in targets]
 
     def is_pushed(self, target: Target) -> bool:
         """Whether the node is a scatter that must be done write by write."""
@@ -159,6 +191,8 @@ class _Fusion:
             seen.add(i)
             if i in self.buffers:
                 found.add(self.buffers[i])
+                if i in self.rings and self.rings[i] != target.buffer:
+                    found.add(self.rings[i])
             else:
                 stack.extend(self.nodes[i].args)
         return found
@@ -197,12 +231,48 @@ class _Fusion:
                     break
             else:
                 groups.append([t])
+        for group in groups:
+            if len(group) > 1:
+                self.align(group)
         return groups
+
+    def align(self, group: Sequence[Target]) -> None:
+        """Shift smaller targets of a group so that they read the same elements as the largest.
+
+        Interior points may be written from 0 on: the same cell then has another index.
+        """
+        first = max(group, key=lambda t: prod(self.domain(t)))
+        whole = self.domain(first)
+        for t in group:
+            shape = self.domain(t)
+            gaps = [n - m for n, m in zip(whole, shape, strict=True)]
+            if t is first or not any(gaps) or t.buffer in self.shifts or min(shape) < 16:
+                continue
+            best, fewest = (0,) * len(shape), float("inf")
+            for shift in product(*[sorted({0, gap // 2, gap}) if gap > 0 else [0] for gap in gaps]):
+                self.shifts[t.buffer] = shift
+                region = self.interior((first, t))
+                if region is None:
+                    break
+                graph = Graph(self.exact)
+                values = [s.value for s in self.body(self.points(graph, False), region, (first, t))]
+                loads = graph.cost(values).loads
+                if loads < fewest:
+                    best, fewest = shift, loads
+            self.shifts[t.buffer] = best
 
     def common(self, group: Sequence[Target]) -> Region:
         """Return the points that all targets of a group have."""
-        shapes = [self.domain(t) for t in group]
-        return Region.whole(tuple(min(n) for n in zip(*shapes, strict=True)))
+        starts, stops = [], []
+        for t in group:
+            shape = self.domain(t)
+            shift = self.shifts.get(t.buffer, (0,) * len(shape))
+            starts.append(shift)
+            stops.append(tuple(a + n for a, n in zip(shift, shape, strict=True)))
+        start = tuple(max(x) for x in zip(*starts, strict=True))
+        stop = tuple(min(x) for x in zip(*stops, strict=True))
+        extent = tuple(max(b - a, 0) for a, b in zip(start, stop, strict=True))
+        return Region(start, (1,) * len(start), extent)
 
     # -- inline or store
 
@@ -234,7 +304,8 @@ class _Fusion:
             graph = Graph(self.exact)
             points = self.points(graph, False)
             stores = self.body(points, region, group)
-            weight = graph.cost([s.value for s in stores]).weight
+            small = prod(self.domain(group[0])) < SMALL
+            weight = graph.cost([s.value for s in stores]).weight(small=small)
             seen.append((group, region, weight))
             for (i, _, _), expr in points.memo.items():
                 if i in self.buffers or (consumers[i] < 2 and not shifted[i]):
@@ -244,29 +315,33 @@ class _Fusion:
                 where.setdefault(i, set()).add(len(seen) - 1)
                 times[i] = times.get(i, 0) + 1
                 if i not in alone:
-                    alone[i] = graph.cost([expr]).weight if graph.exprs[expr].kind == "op" else 0.0
+                    is_op = graph.exprs[expr].kind == "op"
+                    alone[i] = graph.cost([expr]).weight(small=small) if is_op else 0.0
         ranked = sorted(
             (i for i in times if times[i] > 1 and alone[i] > 2),
-            key=lambda i: (times[i] - 1) * alone[i],
+            # What comes early is repeated most often, and makes the rest cheaper.
+            key=lambda i: (times[i] - 1) * min(alone[i], PASS),
             reverse=True,
         )
         best, most = None, 0.0
-        for i in ranked[:6]:
+        for i in ranked[:8]:
             size = prod(self.nodes[i].shape)
-            worth = WORTH_SMALL if size < SMALL else WORTH
+            worth = WORTH_SMALL + PER_PASS / max(size, 1) if size < SMALL else WORTH
             if (times[i] - 1) * alone[i] < worth:
                 break
             self.buffers[i] = "?"
+            self.pads["?"] = [0, 0]
             gain = -alone[i] - 2.0
             for k in where[i]:
                 group, region, weight = seen[k]
                 graph = Graph(self.exact)
                 try:
                     stores = self.body(self.points(graph, False), region, group)
-                except (NeedsBufferError, PartialError, ResidueError):
+                except (NeedsBufferError, NeedsRingError, PartialError, ResidueError):
                     continue
-                gain += weight - graph.cost([s.value for s in stores]).weight
-            del self.buffers[i]
+                small = prod(self.domain(group[0])) < SMALL
+                gain += weight - graph.cost([s.value for s in stores]).weight(small=small)
+            del self.buffers[i], self.pads["?"]
             if gain > worth + most:
                 best, most = i, gain - worth
         return best
@@ -302,6 +377,19 @@ class _Fusion:
 
     # -- loops
 
+    def ends(self, target: Target) -> list[Loops]:
+        """Return loops that repeat the ends of a ring."""
+        before, after = self.pads.get(target.buffer, (0, 0))
+        node = self.nodes[target.node]
+        n = node.shape[0] if before or after else 0
+        moves = [(n - before + k, k - before) for k in range(before)]
+        moves += [(k, n + k) for k in range(after)]
+        loops = []
+        for source, place in moves:
+            x = self.graph.load(target.buffer, (Position(-1, 0, source),), node.dtype)
+            loops.append(Loops((), (Store(target.buffer, (Position(-1, 0, place),), x),)))
+        return loops
+
     def zeroing(self, group: Sequence[Target]) -> list[Loops]:
         """Return loops that zero what sums are added to."""
         loops = []
@@ -332,17 +420,19 @@ class _Fusion:
                 done = None
             if done is not None:
                 loops.append(Loops(done.extent, tuple(self.body(self.make(False), done, group))))
-        shapes: dict[tuple[int, ...], list[Target]] = {}
+        shapes: dict[tuple[tuple[int, ...], tuple[int, ...]], list[Target]] = {}
         for t in group:
-            shapes.setdefault(self.domain(t), []).append(t)
-        for shape, members in shapes.items():
-            whole = Region.whole(shape)
-            loops += cover(
-                whole,
-                lambda p, r, m=members: self.body(p, r, m),
-                self.make,
-                done=done,  # type: ignore[misc]
-            )
+            shapes.setdefault((self.domain(t), self.shifts.get(t.buffer, ())), []).append(t)
+        for (shape, shift), members in shapes.items():
+
+            def alone(p: Points, r: Region, members: list[Target] = members) -> list[Store]:
+                return [self.stores(p, r, t) for t in members]
+
+            part = done
+            if done is not None and shift:
+                start = tuple(a - b for a, b in zip(done.start, shift, strict=True))
+                part = Region(start, done.step, done.extent)
+            loops += cover(Region.whole(shape), alone, self.make, done=part)
         if first.node in self.tails:
             loops += self.tail(first)
         return Nest(tuple(group), tuple(loops))
@@ -440,7 +530,7 @@ def _consumers(nodes: Sequence[Node], roots: Iterable[int]) -> tuple[list[int], 
             for a in nodes[i].args:
                 live[a] = True
                 count[a] += 1
-                shifted[a] |= nodes[i].op in (GATHER, SCATTER, SCATTER_ADD)
+                shifted[a] |= nodes[i].op in (GATHER, SCATTER, SCATTER_ADD, ROTATE)
     return count, shifted
 
 
@@ -482,6 +572,8 @@ def fuse(
     fusion = _Fusion(nodes, list(targets), known, scalars or {}, exact, prefix)
     while True:
         try:
+            for pad in fusion.pads.values():
+                pad[:] = [0, 0]
             groups = fusion.groups()
             again = fusion.worst(groups)
             if again is not None:
@@ -489,11 +581,25 @@ def fuse(
                 continue
             fusion.graph = Graph(exact)
             nests = [fusion.nest(g) for g in groups]
-            return Fused(fusion.graph, nests, fusion.work)
+            # Only now is it known how far the loops read across the seams.
+            nests = [
+                Nest(n.targets, (*n.loops, *(x for t in n.targets for x in fusion.ends(t))))
+                for n in nests
+            ]
+            work = {}
+            for name, i in fusion.work.items():
+                shape = nodes[i].shape
+                if any(fusion.pads.get(name, ())):
+                    shape = (shape[0] + sum(fusion.pads[name]),)
+                work[name] = (shape, nodes[i].dtype)
+            before = {name: pad[0] for name, pad in fusion.pads.items() if pad[0]}
+            return Fused(fusion.graph, nests, work, before)
         except NeedsBufferError as need:
             if need.node in fusion.buffers:
                 raise RefusedError(f"{nodes[need.node].op.name} has no compiled form") from None
             fusion.store(need.node)
+        except NeedsRingError as need:
+            fusion.copy_to_ring(need.node)
         except TailError as tail:
             if tail.node in fusion.tails:
                 raise AssertionError("a tail stands in its own way") from None

@@ -27,12 +27,12 @@ def has_numba() -> bool:
     return find_spec("numba") is not None
 
 
-@lru_cache(maxsize=1)
-def kernel() -> Callable[[Any], Any]:
+@lru_cache(maxsize=2)
+def kernel(*, apart: bool) -> Callable[[Any], Any]:
     """Return the decorator that compiles a generated function.
 
-    The arrays of a generated function don't overlap, and LLVM is told so: above about six of them
-    its own checks at run time give up, and the loop stays scalar.
+    `apart`: LLVM is told that the arrays don't overlap.  It then keeps values in registers across
+    statements.
     """
     import numba
     from numba.core.compiler import CompilerBase, DefaultPassBuilder
@@ -42,9 +42,8 @@ def kernel() -> Callable[[Any], Any]:
             self.state.flags.noalias = True
             return [DefaultPassBuilder.define_nopython_pipeline(self.state)]
 
-    found: Callable[[Any], Any] = numba.njit(
-        error_model="numpy", nogil=True, pipeline_class=WithoutAliases
-    )
+    options: dict[str, Any] = {"pipeline_class": WithoutAliases} if apart else {}
+    found: Callable[[Any], Any] = numba.njit(error_model="numpy", nogil=True, **options)
     return found
 
 
@@ -68,7 +67,7 @@ def indexable(array: np.ndarray) -> np.ndarray:
 
 def interpreted(source: str, filename: str = "<generated>") -> dict[str, Any]:
     """Run generated source as plain Python."""
-    space: dict[str, Any] = {"np": np, "kernel": lambda f: f}
+    space: dict[str, Any] = {"np": np, "kernel": lambda f: f, "kernel_apart": lambda f: f}
     exec(compile(source, filename, "exec"), space)
     return space
 
@@ -85,7 +84,11 @@ def loaded(
     entries : mapping of str to sequence of Argument
         The functions to be called from Python, and the types of their parameters.
     """
-    space: dict[str, Any] = {"np": np, "kernel": kernel()}
+    space: dict[str, Any] = {
+        "np": np,
+        "kernel": kernel(apart=False),
+        "kernel_apart": kernel(apart=True),
+    }
     exec(compile(source, filename, "exec"), space)
     for name, arguments in entries.items():
         space[name].compile(signature(arguments))

@@ -491,7 +491,7 @@ def _planned(
     types = {b: _argument(nodes[i]) for i, b in names.items()}
     prepared = {i: f"q{k}" for k, i in enumerate(early)}
     first = fuse(nodes, [Target(i, q) for i, q in prepared.items()], names, prefix="e")
-    early_work = [type_of(i) for i in first.work.values()]
+    early_work = list(first.work.values())
 
     names |= prepared
     names |= {i: f"x{j}" for j, i in enumerate(state_in)}
@@ -534,8 +534,8 @@ def _planned(
         node = nodes[inputs[j]]
         types[f"all_row{k}"] = Argument(node.dtype, len(node.shape) + 1, True)
         types[f"all_rbar{k}"] = types[f"all_row{k}"]
-    for name, i in [*forward.work.items(), *reverse.work.items(), *first.work.items()]:
-        types[name] = _argument(nodes[i], writable=True)
+    for name, (shape, dtype) in [*forward.work.items(), *reverse.work.items()]:
+        types[name] = Argument(dtype, len(shape), True)
     types |= {q: _argument(nodes[i], writable=True) for i, q in prepared.items()}
     whole = Argument(np.dtype(np.int64), None)
     types |= {"start": whole, "stop": whole}
@@ -612,8 +612,8 @@ def _planned(
         "reverse", _module([*forward_body, *reverse_body, source]), ("start", "stop", *given), types
     )
     state_types = [type_of(i) for i in state_in]
-    forward_work = [type_of(i) for i in forward.work.values()]
-    reverse_work = [type_of(i) for i in reverse.work.values()]
+    forward_work = list(forward.work.values())
+    reverse_work = list(reverse.work.values())
     turning = [state_types[floats[c]] for c in backward.computed]
     return Loop(
         source=_module(

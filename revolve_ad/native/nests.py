@@ -19,10 +19,10 @@ __all__ = ["Loops", "Store", "TailError", "cover", "main_box"]
 FEW_POINTS = 4
 """Slabs of so few points are written out point by point: then no index is unknown."""
 
-TAIL_SHARE = 0.05
-TAIL_LOSS = 0.75
-"""A write to less than the first share of a loop that would leave less than the second share of
-it without branches is made by a loop of its own afterwards."""
+TAIL_LOSS = 0.02
+TAIL_RATIO = 4
+"""A write to a small part is made by loops of its own afterwards, if keeping it would take from the
+loop without branches more than the first share, and more than so many times its own size."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,11 +88,13 @@ def main_box(region: Region, evaluate: Callable[[Region], object]) -> Region:
                 if b < hi:
                     choices.append((*bounds[:d], (b, hi), *bounds[d + 1 :]))
             best = max(choices, key=volume)
+            whole = volume(bounds)
+            loss = whole - volume(best)
             if (
                 partial.node >= 0
-                and volume(bounds) > 16
-                and volume(inside) < TAIL_SHARE * volume(bounds)
-                and volume(best) < TAIL_LOSS * volume(bounds)
+                and whole > 16
+                and loss > TAIL_LOSS * whole
+                and loss > TAIL_RATIO * volume(inside)
             ):
                 raise TailError(partial.node) from None
             region = region.narrowed(best)

@@ -45,6 +45,9 @@ __all__ = [
     "loop_dtypes",
 ]
 
+RING = 256
+"""Elements up to which an array is copied to have its ends repeated."""
+
 Key = tuple[int, Index, Bounds]
 
 
@@ -61,6 +64,14 @@ class PartialError(Exception):
     def __init__(self, node: int, inside: Bounds) -> None:
         super().__init__(node, inside)
         self.node, self.inside = node, inside
+
+
+class NeedsRingError(Exception):
+    """A small array is read across its seam: a copy with the ends repeated saves asking."""
+
+    def __init__(self, node: int) -> None:
+        super().__init__(node)
+        self.node = node
 
 
 class NeedsBufferError(Exception):
@@ -123,11 +134,26 @@ class Points:
         Make choices by position instead of raising `PartialError`.
     skipped : set of int
         Scatters whose own writes are left out: a later loop makes them.
+    rings : mapping of int to str, optional
+        Nodes that lie in a further buffer, one that can repeat its ends.
+    pads : dict of str to [int, int], optional
+        The buffers that can, and how many elements are repeated before and after; grows.
     limit : int
         The largest number of evaluations.
     """
 
-    __slots__ = ("buffers", "graph", "guarded", "limit", "memo", "nodes", "scalars", "skipped")
+    __slots__ = (
+        "buffers",
+        "graph",
+        "guarded",
+        "limit",
+        "memo",
+        "nodes",
+        "pads",
+        "rings",
+        "scalars",
+        "skipped",
+    )
 
     def __init__(
         self,
@@ -138,11 +164,15 @@ class Points:
         scalars: Mapping[int, str] | None = None,
         guarded: bool = False,
         skipped: frozenset[int] = frozenset(),
+        rings: Mapping[int, str] | None = None,
+        pads: dict[str, list[int]] | None = None,
         limit: int = 20_000,
     ) -> None:
         self.nodes, self.graph, self.buffers = nodes, graph, buffers
         self.scalars = scalars or {}
         self.guarded, self.skipped, self.limit = guarded, skipped, limit
+        self.rings = {} if rings is None else rings
+        self.pads = {} if pads is None else pads
         self.memo: dict[Key, int] = {}
 
     def value(self, node: int, index: Index, bounds: Bounds) -> int:
@@ -179,6 +209,10 @@ class Points:
         """Evaluate a node: a load if it lies in a buffer, else by its definition."""
         index = tuple([_settled(p, bounds) for p in index])
         if any(p.wrap for p in index) and (i in self.buffers or not _passes_index(self.nodes[i])):
+            if len(index) == 1 and i in self.buffers:
+                found = self._on_ring(i, index[0], bounds)
+                if found is not None:
+                    return found
             return (yield from self._unwrapped(i, index, bounds))
         name = self.scalars.get(i)
         if name is not None:
@@ -219,6 +253,24 @@ class Points:
                 args.append((yield self._operand(a, index, bounds)))
             return self._operated(node, args)
         raise NeedsBufferError(i)
+
+    def _on_ring(self, i: int, p: Position, bounds: Bounds) -> int | None:
+        """Load from a buffer that repeats its ends; None if there is none."""
+        n = p.wrap
+        name = self.rings.get(i, self.buffers[i])
+        pads = self.pads.get(name)
+        lo, hi = bounds[p.dim]
+        if pads is None:
+            if p.coef == 1 and n <= RING and hi - lo > 1 and i not in self.scalars:
+                raise NeedsRingError(i)
+            return None
+        over, under = p.off + hi - n, n - p.off - lo
+        if p.coef != 1 or min(over, under) > n // 2:
+            return None
+        off = p.off if over <= under else p.off - n
+        side = 1 if over <= under else 0
+        pads[side] = max(pads[side], over, 0) if side else max(pads[side], under, 0)
+        return self.graph.load(name, (Position(p.dim, 1, off),), self.nodes[i].dtype)
 
     def _unwrapped(self, i: int, index: Index, bounds: Bounds) -> Generator[Key, int, int]:
         """Evaluate a node at an index that passes the seam of a ring."""
@@ -312,7 +364,7 @@ class Points:
         if not self.guarded:
             raise PartialError(i, inside)
         outside = yield (base, index, bounds)
-        within = yield from self._written(node, base, value, index, view, inside)
+        within = yield from self._written(node, base, value, index, view, inside, outside)
         guards = tuple(
             _guard(d, new, old)
             for d, (new, old) in enumerate(zip(inside, bounds, strict=True))
@@ -321,14 +373,22 @@ class Points:
         return self.graph.select(guards, within, outside)
 
     def _written(
-        self, node: Node, base: int, value: int, index: Index, view: Index, bounds: Bounds
+        self,
+        node: Node,
+        base: int,
+        value: int,
+        index: Index,
+        view: Index,
+        bounds: Bounds,
+        before: int | None = None,
     ) -> Generator[Key, int, int]:
-        """Evaluate a scatter where it writes."""
+        """Evaluate a scatter where it writes; `before` is its base there, if it is known."""
         graph = self.graph
         x = yield (value, aligned(view, self.nodes[value].shape), bounds)
         if node.op is SCATTER:
             return graph.cast(x, node.dtype)
-        before = yield (base, index, bounds)
+        if before is None:
+            before = yield (base, index, bounds)
         return added(graph, before, x, node.dtype)
 
 
