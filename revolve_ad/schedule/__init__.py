@@ -31,6 +31,7 @@ from revolve_ad.schedule.binomial import binomial
 from revolve_ad.schedule.closed_form import beta, min_saves, repetitions, t
 from revolve_ad.schedule.drawing import draw
 from revolve_ad.schedule.exchange import to_checkpoint_schedules
+from revolve_ad.schedule.heterogeneous import heterogeneous
 from revolve_ad.schedule.mixed import mixed, smallest_budget
 from revolve_ad.schedule.multilevel import disk_period, multilevel
 from revolve_ad.schedule.online import online
@@ -45,6 +46,7 @@ from revolve_ad.schedule.protocol import (
 )
 from revolve_ad.schedule.referee import check
 from revolve_ad.schedule.references import none, periodic, store_all
+from revolve_ad.schedule.streaming import required_bandwidth, streaming, streaming_period
 
 __all__ = [
     "Action",
@@ -67,6 +69,7 @@ __all__ = [
     "check",
     "disk_period",
     "draw",
+    "heterogeneous",
     "min_saves",
     "mixed",
     "multilevel",
@@ -74,8 +77,11 @@ __all__ = [
     "online",
     "periodic",
     "repetitions",
+    "required_bandwidth",
     "smallest_budget",
     "store_all",
+    "streaming",
+    "streaming_period",
     "t",
     "to_checkpoint_schedules",
 ]

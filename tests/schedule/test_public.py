@@ -21,5 +21,5 @@ def test_the_names_that_users_are_promised_are_listed() -> None:
 
 
 def test_a_name_is_the_function_and_not_the_file_that_it_stands_in() -> None:
-    for name in ("binomial", "mixed", "multilevel", "online"):
+    for name in ("binomial", "mixed", "multilevel", "online", "streaming", "heterogeneous"):
         assert inspect.isfunction(getattr(schedule, name))
