@@ -28,6 +28,7 @@ from revolve_ad.ad.core import (
     SCATTER_ADD,
     SUM,
     WHERE,
+    elementwise,
     scatter_add_into,
     scatter_into,
 )
@@ -149,6 +150,8 @@ class _Plan:
     def _storages(self) -> None:
         """Find the storage of each value, and the last use of each storage through any view."""
         nodes = self.nodes
+        self._find_subtractions()
+        negations = {i: j for j, i in self.subtracted.items()}
         users: dict[int, int] = {}
         origin: dict[int, int] = {}
         for i in self.order:
@@ -156,7 +159,8 @@ class _Plan:
             shares = node.op in (GATHER, BROADCAST) and node.shape != ()
             origin[i] = origin[node.args[0]] if shares or node.op is ITEM else i
             for a in node.args:
-                users[origin[a]] = i
+                # The operand of a negation that is subtracted instead is read at the subtraction.
+                users[origin[a]] = max(users.get(origin[a], 0), negations.get(i, i))
         end = len(nodes)
         for i in self.tape.outputs:
             users[origin[i]] = end
@@ -170,7 +174,7 @@ class _Plan:
             self.ordered[i] = self._lies_in_c_order(i, node)
             if origin[i] != i or node.shape == () or node.results is not None:
                 continue
-            if node.op in (INPUT, CONSTANT):
+            if node.op in (INPUT, CONSTANT) or i in negations:
                 continue
             if node.op in (SCATTER, SCATTER_ADD):
                 base = node.args[0]
@@ -180,6 +184,7 @@ class _Plan:
                     and users.get(base) == i
                     and self.ordered[base]
                     and origin[node.args[1]] != base
+                    and (i not in self.subtracted or origin[nodes[self.subtracted[i]].args[0]] != base)
                 ):
                     self.storage[i] = self.storage[base]
                     self.in_place.add(i)
@@ -440,6 +445,9 @@ class _Plan:
         op = node.op
         names = [self.names[a] for a in node.args]
         name = f"v{i}"
+        if i in self.subtracted.values():
+            self.names[i] = names[0]
+            return False
         if op is GATHER and node.shape != ():
             code = self._view(names[0], node.args[0], node.params[0])
             if code.startswith("w") and code[1:].isdigit():
@@ -502,6 +510,23 @@ class _Plan:
             body.append(f"{name} = {function}({', '.join([*names, *params])})")
         return True
 
+    def _find_subtractions(self) -> None:
+        """Find negations that are only added somewhere: x + (−y) is x − y, without a pass for −y."""
+        nodes = self.nodes
+        users: dict[int, list[int]] = {}
+        for i in self.order:
+            for a in nodes[i].args:
+                users.setdefault(a, []).append(i)
+        for i in self.tape.outputs:
+            users.setdefault(i, []).append(-1)
+        self.subtracted: dict[int, int] = {}
+        for j in self.order:
+            node = nodes[j]
+            if node.op is SCATTER_ADD and node.params[0].is_injective and node.shape != ():
+                i = node.args[1]
+                if nodes[i].op is _NEGATIVE and users[i] == [j] and nodes[i].shape != ():
+                    self.subtracted[j] = i
+
     def _target(self, i: int, node: Node, base: str, body: list[str]) -> str:
         """Return the name of the array that a scatter writes into; a copy of its base if need be."""
         if i in self.in_place:
@@ -532,7 +557,7 @@ class _Plan:
             position: Any = index.offset
             if len(source) != 1:
                 position = tuple(int(k) for k in np.unravel_index(index.offset, source))
-            sign = "=" if node.op is SCATTER else "+="
+            sign = "=" if node.op is SCATTER else "-=" if i in self.subtracted else "+="
             body.append(f"{target}[{position}] {sign} {names[1]}")
         else:
             view = self._view(target, i if i not in self.in_place else node.args[0], index)
@@ -543,7 +568,8 @@ class _Plan:
                     else f"copyto({view}, {names[1]}, 'unsafe')"
                 )
             else:
-                add = self._value("add", np.add)
+                subtracted = i in self.subtracted
+                add = self._value("subtract" if subtracted else "add", np.subtract if subtracted else np.add)
                 if not (view[0] == "w" and view[1:].isdigit()):
                     body.append(f"t = {view}")
                     view = "t"
@@ -562,6 +588,7 @@ class _Plan:
 
 
 _NONE = _Storage(-1, 0)
+_NEGATIVE = elementwise(np.negative)
 _OPERATORS = {"add": "+", "subtract": "-", "multiply": "*", "true_divide": "/"}
 
 
