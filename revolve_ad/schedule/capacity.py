@@ -46,6 +46,10 @@ class Capacity:
         fewer repetitions are too short.  Exact where every leaf holds one tape; where capacities
         differ it is what the placement is decided by, not what is then executed.
         """
+        if level == self.n_checkpoints - 1:  # C(r) = K + r K', so that r may be as large as n
+            first, others = self.leaves[-2:]
+            r = max(0, -((first - n) // others))
+            return r * (n - first) - others * (r * (r - 1) // 2)
         longest = self._longest[level]
         while longest[-1] < n:
             self._extend(level)

@@ -2,6 +2,7 @@
 
 import itertools
 import pickle
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -136,6 +137,22 @@ def test_capacity_with_one_tape_a_leaf_is_the_closed_form() -> None:
     capacity = Capacity([1] * 6)
     for level, n in itertools.product(range(5), range(1, 400)):
         assert capacity.advanced(n, level) == t(n, 5 - level)
+
+
+def test_capacity_needs_no_more_memory_than_the_square_root_of_a_chain() -> None:
+    tracemalloc.start()
+    schedule = online(2)
+    placement = Placement(schedule.capacity)
+    for n in (10**6, 10**9, 10**12):
+        assert placement.capacity.advanced(n, 1) == n * (n - 1) // 2
+    driver = iter(schedule)
+    for action in itertools.islice(driver, 2_000):
+        if isinstance(action, Advance):
+            steps = action.stop
+    assert steps > 10_000
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 1_000_000
 
 
 def test_a_driver_pickles_and_continues_forwards_and_back() -> None:
