@@ -25,3 +25,9 @@ class Form:
     params: Layout
     inputs: Layout | None = None
     hidden: Layout = NOTHING
+
+    @property
+    def doubled(self) -> "Form":
+        """The layouts of pairs (value, tangent)."""
+        inputs = None if self.inputs is None else self.inputs.doubled
+        return Form(self.state.doubled, self.params.doubled, inputs, self.hidden.doubled)

@@ -14,6 +14,7 @@ from revolve_ad.simulation.stepping import Stepper
 from revolve_ad.simulation.tape_kernel import TapeKernel, TapeObserver
 from revolve_ad.simulation.user_kernel import UserKernel
 from revolve_ad.simulation.user_step import Step
+from revolve_ad.simulation.user_tangent import UserTangentModel
 
 __all__ = ["Model", "TapeModel", "UserModel", "record_model"]
 
@@ -128,15 +129,8 @@ class TapeModel:
 
     def tangent(self) -> "TapeModel":
         """See `Model.tangent`."""
-        form = self.form
-        doubled = Form(
-            form.state.doubled,
-            form.params.doubled,
-            None if form.inputs is None else form.inputs.doubled,
-            form.hidden.doubled,
-        )
         seen = None if self.seen is None else self.seen.tangent
-        return TapeModel(doubled, self.step.tangent, seen, None)
+        return TapeModel(self.form.doubled, self.step.tangent, seen, None)
 
 
 @final
@@ -187,7 +181,8 @@ class UserModel:
 
     def tangent(self) -> "Model":
         """See `Model.tangent`."""
-        raise NotDifferentiableError("not yet")
+        seen = None if self.seen is None else self.seen.tangent
+        return UserTangentModel(self.form.doubled, self.form, self.step, seen)
 
 
 def record_model(

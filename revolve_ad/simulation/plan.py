@@ -227,8 +227,9 @@ def _given_plan(
 ) -> Plan:
     schedule = given(n_steps) if _is_maker(given) else given
     counts: Counts | None = None
+    online_given = isinstance(schedule, OnlineSchedule) and not hasattr(schedule, "n_steps")
     if n_steps is None:
-        if not isinstance(schedule, OnlineSchedule):
+        if not online_given:
             raise ScheduleError(
                 f"{schedule!r} is for a known number of steps, but only until= ends this run; use "
                 "schedule.online, or give steps=."
@@ -240,7 +241,7 @@ def _given_plan(
     elif n_steps == 0:
         schedule, counts = (), _NOTHING
     else:
-        if isinstance(schedule, OnlineSchedule) and not hasattr(schedule, "n_steps"):
+        if online_given:
             counts = schedule.counts(n_steps)
         else:
             announced = getattr(schedule, "n_steps", n_steps)

@@ -4,10 +4,12 @@ import itertools
 from collections.abc import Sequence
 from typing import final
 
+import numpy as np
+
 from revolve_ad.simulation.layout import Array
 from revolve_ad.storage import Key, Storage
 
-__all__ = ["Shelf"]
+__all__ = ["Shelf", "free_idle_buffers"]
 
 _runs = itertools.count(1)
 
@@ -63,3 +65,13 @@ class Shelf:
     def peak_bytes(self) -> int:
         """The most bytes of memory that the whole storage has held."""
         return self._storage.peak_bytes
+
+
+def free_idle_buffers(storage: Storage) -> None:
+    """Let a storage in memory give back the buffers of discarded checkpoints.
+
+    A `Ram` lets go of them when a checkpoint arrives that fits none; one without elements, of a
+    shape that was never there, takes no room itself.
+    """
+    storage.save(-1, [np.empty((0, next(_runs)))])
+    storage.discard(-1)

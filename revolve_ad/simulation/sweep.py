@@ -35,6 +35,7 @@ from revolve_ad.simulation.lookout import Lookout
 from revolve_ad.simulation.observations import Observations
 from revolve_ad.simulation.progress import Progress
 from revolve_ad.simulation.replay import Replays
+from revolve_ad.simulation.shelf import free_idle_buffers
 from revolve_ad.storage import Storage
 
 __all__ = ["Counters", "Crew", "Sweep", "explore"]
@@ -96,6 +97,7 @@ class Sweep:
         "_actions",
         "_crew",
         "_final",
+        "_known_bytes",
         "_storages",
         "_tape_bytes",
         "_tapes",
@@ -110,6 +112,7 @@ class Sweep:
         self._actions = actions
         self._storages = storages
         self._tapes: list[Leaves] = []
+        self._known_bytes = 0  # of checkpoints, when the ledger was last told
         self._tape_bytes = crew.kernel.tape_bytes
         self._final: Leaves = []
         self.n_steps = crew.ending.n_steps or 0
@@ -251,11 +254,16 @@ class Sweep:
                     case Reverse():
                         stop = action.stop
                         while stop > action.start:
-                            low = stop - 1 if last is not None or careful else action.start
-                            low = max(low, observed_next)
-                            tape = self._tapes[low - stop] if last is None else last
                             seen: Leaves | None = None
-                            if low == observed_next and observations is not None:
+                            low = action.start
+                            if last is not None or careful or stop - 1 == observed_next:
+                                low = stop - 1
+                            elif observed_next >= low:
+                                low = observed_next + 1
+                            if observations is not None and low == observed_next:
+                                # In this order under every schedule: first the observation of
+                                # state k adds to the gradient, then step k.
+                                tape = self._tapes[-1] if last is None else last
                                 seen = observations.reverse(low, tape)
                                 observed_next = next(glances, -1)
                             if last is not None:
@@ -294,7 +302,12 @@ class Sweep:
     def _record(self, kernel: Kernel, live: Leaves, start: int, stop: int) -> Leaves:
         if start == stop:
             return live
-        self._crew.ledger.add("tapes", (stop - start) * self._tape_bytes)
+        ledger, needed = self._crew.ledger, (stop - start) * self._tape_bytes
+        if ledger.limit is not None and ledger.nbytes + needed > ledger.limit:
+            free_idle_buffers(self._storages[Level.RAM])
+            self._known_bytes = self._storage_bytes()
+            ledger.set("checkpoints", self._known_bytes)
+        ledger.add("tapes", needed)
         return kernel.record(live, start, stop, self._tapes)
 
     def _reverse(self, kernel: Kernel, start: int, stop: int, cotangent: Leaves) -> Leaves:
@@ -309,8 +322,9 @@ class Sweep:
         storage.save(action.state, live)
         counters.saved += 1
         counters.checkpoints += 1
-        if counters.checkpoints > counters.peak_checkpoints:
-            counters.peak_checkpoints = counters.checkpoints
+        counters.peak_checkpoints = max(counters.peak_checkpoints, counters.checkpoints)
+        if storage.nbytes > self._known_bytes:
+            self._known_bytes = storage.nbytes
             self._crew.ledger.set("checkpoints", self._storage_bytes())
 
     def _storage_bytes(self) -> int:

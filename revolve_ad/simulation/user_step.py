@@ -1,6 +1,7 @@
 """`ra.step`: a step whose derivative the user gives, with Fortran, C or Numba behind it."""
 
 import functools
+import sys
 from collections.abc import Callable
 from typing import Any, TypeVar, final
 
@@ -75,9 +76,32 @@ class Step:
         parts = [name for name in ("vjp", "jvp", "advance") if getattr(self, f"_{name}")]
         return f"<step {self.__qualname__}, with {', '.join(parts) or 'nothing'} of its own>"
 
-    def __reduce__(self) -> str:
-        # By name, like the function; its derivatives come with the module.
-        return self.__qualname__
+    def _parts(self) -> tuple[Any, ...]:
+        return self.function, self._vjp, self._jvp, self._advance
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Step):
+            return NotImplemented
+        return self._parts() == other._parts()
+
+    def __hash__(self) -> int:
+        return hash(self.function)
+
+    def __reduce__(self) -> str | tuple[Any, ...]:
+        # By name, like any function, if the name is its own; else from its parts.
+        found: Any = sys.modules.get(self.__module__)
+        for part in self.__qualname__.split("."):
+            found = getattr(found, part, None)
+        if found is self:
+            name: str = self.__qualname__
+            return name
+        return _rebuilt, self._parts()
+
+
+def _rebuilt(function: Any, vjp: Any, jvp: Any, advance: Any) -> Step:
+    made = Step(function)
+    made._vjp, made._jvp, made._advance = vjp, jvp, advance
+    return made
 
 
 def step(function: Callable[..., Any]) -> Step:
