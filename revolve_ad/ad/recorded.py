@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from revolve_ad import trees
-from revolve_ad.ad.interpreter import Program, evaluate
+from revolve_ad.ad.interpreter import Interpreter, evaluate
 from revolve_ad.ad.recorder import Recording, trace
 from revolve_ad.ad.table import Table, table
 from revolve_ad.ad.tape import Tape
@@ -175,5 +175,5 @@ def _adjoints(recording: Recording, args: tuple[Any, ...]) -> dict[int, Any] | N
     reverse = replace(reverse, outputs=tuple([positions[i] for i in shown]))
     known = recording.values
     seed = np.ones((), out.dtype)[()]
-    found = Program(reverse, known).run([*map(plain, leaves), seed], known)
+    found = Interpreter(reverse, known).run([*map(plain, leaves), seed], known)
     return dict(zip(shown, found, strict=True))
