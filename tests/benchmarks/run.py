@@ -140,6 +140,12 @@ def race(problem: str, chosen: list[Contestant], options: argparse.Namespace) ->
                         process.go()
             for process, _ in processes:
                 process.end()
+                row = process.row
+                print(
+                    f"{problem}  {row.label}: {row.error or f'{row.median_ms:.4g} ms'}",
+                    file=sys.stderr,
+                    flush=True,
+                )
                 if process.gradient.exists():
                     gradients[process.row.label] = np.load(process.gradient)
         reference = next(iter(gradients.values()), None)
