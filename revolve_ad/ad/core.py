@@ -89,6 +89,19 @@ def common_shape(shapes: tuple[tuple[int, ...], ...]) -> tuple[int, ...]:
     return first
 
 
+# What the rules of `rules.elementwise` read; those not named read the operands alone.
+_READS_NOTHING = frozenset(
+    ("add", "subtract", "negative", "positive", "conjugate", "less", "less_equal", "greater")
+    + ("greater_equal", "equal", "not_equal", "logical_and", "logical_or", "logical_not")
+    + ("isnan", "isfinite", "isinf", "floor", "ceil", "rint", "trunc")
+)
+_READS_RESULT = frozenset(("exp", "exp2", "sqrt", "reciprocal", "tan", "tanh"))
+_READS_BOTH = frozenset(
+    ("divide", "power", "float_power", "cbrt", "hypot", "logaddexp", "logaddexp2", "maximum")
+    + ("minimum", "fmax", "fmin", "copysign", "ldexp", "absolute", "sign")
+)
+
+
 @lru_cache(maxsize=1024)
 def elementwise(ufunc: np.ufunc) -> Primitive:
     """Return the primitive that applies `ufunc` point by point."""
@@ -100,7 +113,16 @@ def elementwise(ufunc: np.ufunc) -> Primitive:
             return ArrayType(shape, dtypes[0])
         return tuple(ArrayType(shape, d) for d in dtypes)
 
-    return Primitive(ufunc.__name__, ufunc, infer=infer, kind=Kind.ELEMENTWISE, ufunc=ufunc)
+    name = ufunc.__name__
+    return Primitive(
+        name,
+        ufunc,
+        infer=infer,
+        kind=Kind.ELEMENTWISE,
+        ufunc=ufunc,
+        reads_operands=name not in _READS_NOTHING and name not in _READS_RESULT,
+        reads_result=name in _READS_RESULT or name in _READS_BOTH or ufunc.nout > 1,
+    )
 
 
 # ``x ** p`` of two scalars: NumPy's scalar power calls another routine than its ufunc does and
@@ -127,6 +149,8 @@ CAST = Primitive(
     infer=lambda x, dtype: ArrayType(x.shape, dtype),
     kind=Kind.ELEMENTWISE,
     params=("dtype",),
+    reads_operands=False,
+    reads_result=False,
 )
 
 
@@ -137,6 +161,8 @@ COPY = Primitive(
     infer=lambda x, order: x,
     kind=Kind.ELEMENTWISE,
     params=("order",),
+    reads_operands=False,
+    reads_result=False,
 )
 
 REAL = Primitive(
@@ -144,6 +170,8 @@ REAL = Primitive(
     lambda x: np.real(x).copy(),
     infer=lambda x: ArrayType(x.shape, np.empty(0, x.dtype).real.dtype),
     kind=Kind.ELEMENTWISE,
+    reads_operands=False,
+    reads_result=False,
 )
 
 IMAG = Primitive(
@@ -151,6 +179,8 @@ IMAG = Primitive(
     lambda x: np.imag(x).copy(),
     infer=lambda x: ArrayType(x.shape, np.empty(0, x.dtype).real.dtype),
     kind=Kind.ELEMENTWISE,
+    reads_operands=False,
+    reads_result=False,
 )
 
 
@@ -170,6 +200,8 @@ SUM = Primitive(
     ),
     kind=Kind.REDUCTION,
     params=("axes", "keepdims"),
+    reads_operands=False,
+    reads_result=False,
 )
 
 
@@ -187,6 +219,8 @@ GATHER = Primitive(
     infer=lambda x, index: ArrayType(index.shape, x.dtype),
     kind=Kind.STRUCTURE,
     params=("index",),
+    reads_operands=False,
+    reads_result=False,
 )
 
 
@@ -224,6 +258,8 @@ SCATTER = Primitive(
     infer=lambda base, value, index: base,
     kind=Kind.STRUCTURE,
     params=("index",),
+    reads_operands=False,
+    reads_result=False,
 )
 
 # `base` with `value` added to the elements of the view.
@@ -233,6 +269,8 @@ SCATTER_ADD = Primitive(
     infer=lambda base, value, index: base,
     kind=Kind.STRUCTURE,
     params=("index",),
+    reads_operands=False,
+    reads_result=False,
 )
 
 # Repeats along new and length-one axes, as NumPy's broadcasting; shares memory.
@@ -242,6 +280,8 @@ BROADCAST = Primitive(
     infer=lambda x, shape: ArrayType(shape, x.dtype),
     kind=Kind.STRUCTURE,
     params=("shape",),
+    reads_operands=False,
+    reads_result=False,
 )
 
 # One of several results.

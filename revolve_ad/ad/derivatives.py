@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import numpy as np
 
 from revolve_ad import trees
 from revolve_ad.ad import transform
-from revolve_ad.ad.core import CONSTANT
+from revolve_ad.ad.core import CONSTANT, INPUT
 from revolve_ad.ad.inlining import inline
-from revolve_ad.ad.interpreter import Program
+from revolve_ad.ad.interpreter import Interpreter
+from revolve_ad.ad.program import Program
 from revolve_ad.ad.recorder import Recording, trace
-from revolve_ad.ad.tape import Tape
+from revolve_ad.ad.tape import Node, Tape, live_nodes
 from revolve_ad.ad.traced import is_traced, plain
 from revolve_ad.errors import NotDifferentiableError, ParameterError, ShapeError
 
@@ -293,8 +294,8 @@ class _Call:
             inputs = [*self.leaves, *recording.hidden, *extra]
             return inline(tape, inputs, recording.values)
         n_hidden = len(recording.tape.inputs) - len(self.leaves)
-        program = _program(tape, recording.values)
-        return program.run([*self.leaves, *[None] * n_hidden, *extra], recording.values)
+        run = _prepared(tape, recording.values)
+        return run([*self.leaves, *[None] * n_hidden, *extra], recording.values)
 
     def pull_back(self, cotangents: list[Any]) -> tuple[Any, ...]:
         """Return the cotangents of the differentiated arguments."""
@@ -463,9 +464,37 @@ def _transformed(kind: str, recording: Recording, wrt: tuple[int, ...]) -> Tape:
     return _tapes.get(key, make)  # type: ignore[no-any-return]
 
 
-def _program(tape: Tape, known: dict[int, Any]) -> Program:
-    program = tape.__dict__.get("_program")
-    if program is None or program[0] != known.keys():
-        program = (known.keys(), Program(tape, known))
-        tape.__dict__["_program"] = program
-    return program[1]  # type: ignore[no-any-return]
+def _prepared(tape: Tape, known: dict[int, Any]) -> Callable[[list[Any], dict[int, Any]], list[Any]]:
+    """Return what runs a tape of which some values are known, prepared better at its second use."""
+    entry = tape.__dict__.get("_prepared")
+    pattern = known.keys()
+    if entry is None or entry[0] != pattern:
+        once = Interpreter(tape, known)
+        tape.__dict__["_prepared"] = (set(pattern), once.run, True)
+        return once.run
+    if entry[2]:
+        run = _with_known_inputs(tape, pattern)
+        tape.__dict__["_prepared"] = (entry[0], run, False)
+        return run
+    return entry[1]  # type: ignore[no-any-return]
+
+
+def _with_known_inputs(
+    tape: Tape, known: Collection[int]
+) -> Callable[[list[Any], dict[int, Any]], list[Any]]:
+    """Return a program for which the known values are inputs."""
+    live = live_nodes(tape.nodes, tape.outputs, known)
+    given = [i for i in sorted(known) if live[i] and i not in tape.inputs]
+    used = [number for number, i in enumerate(tape.inputs) if live[i]]
+    nodes = list(tape.nodes)
+    for i in given:
+        nodes[i] = Node(INPUT, (), ("known",), nodes[i].shape, nodes[i].dtype)
+    inputs = (*(tape.inputs[number] for number in used), *given)
+    program = Program(Tape(tuple(nodes), inputs, tape.outputs))
+
+    def run(values: list[Any], known: dict[int, Any]) -> list[Any]:
+        # An input whose value is known comes from the recording: a hidden one has no other.
+        first = [known.get(tape.inputs[k], values[k]) for k in used]
+        return program.run([*first, *[known[i] for i in given]])
+
+    return run

@@ -19,14 +19,24 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["CREATION", "intercepted"]
+__all__ = ["CREATION", "FOREIGN", "intercepted"]
 
 CREATION: dict[str, Callable[..., Any]] = {}
 """What is done in a recording instead of NumPy's function of that name: ``f(recorder, *args)``."""
 
+FOREIGN: dict[str, dict[str, Callable[..., Any]]] = {}
+"""The same for functions that don't ask NumPy's protocols, by module (``scipy.ndimage``) and name:
+``f(recorder, original, *args)``.
+
+A module that nobody has imported is left alone.  A name with a dot is that of a class's method.
+"""
+
 _lock = threading.Lock()
 _depth = 0
 _undo: list[tuple[dict[str, Any], str, Any]] = []
+_undo_methods: list[tuple[type, str, Any]] = []
+_methods: list[tuple[type, str, Any]] = []
+_prepared_modules: set[str] = set()
 _replacements: dict[int, Any] = {}
 _originals: dict[str, Any] = {}
 _scanned: tuple[int, list[tuple[dict[str, Any], str, int]]] = (-1, [])
@@ -50,11 +60,18 @@ def _enter(f: Callable[..., Any]) -> None:
     with _lock:
         if not _replacements:
             _prepare()
+        for module_name in FOREIGN.keys() - _prepared_modules:
+            if module_name in sys.modules:
+                _prepare_foreign(module_name)
         _depth += 1
         if _depth == 1:
             for name, original in _originals.items():
                 _replace(vars(np), name, id(original))
-        for namespace, name, key in [*_imported(), *_in_function(f)]:
+        for owner, name, method in _methods:
+            if (original := vars(owner)[name]) is not method:
+                _undo_methods.append((owner, name, original))
+                setattr(owner, name, method)
+        for namespace, name, key in [*_foreign_names, *_imported(), *_in_function(f)]:
             _replace(namespace, name, key)
 
 
@@ -67,6 +84,8 @@ def _leave() -> None:
                 namespace, name, original = _undo.pop()
                 if namespace.get(name) is _replacements[id(original)]:
                     namespace[name] = original
+            while _undo_methods:
+                setattr(*_undo_methods.pop())
 
 
 def _replace(namespace: dict[str, Any], name: str, key: int) -> None:
@@ -82,16 +101,52 @@ def _prepare() -> None:
         _replacements[id(original)] = _replacement(original, recorded)
 
 
-def _replacement(original: Any, recorded: Callable[..., Any]) -> Any:
+def _prepare_foreign(module_name: str) -> None:
+    """Make the stand-ins for the functions of a module that has been imported."""
+    global _scanned
+    _prepared_modules.add(module_name)
+    _scanned = (-1, [])
+    module = sys.modules[module_name]
+    for name, recorded in FOREIGN[module_name].items():
+        owner_name, dot, method_name = name.rpartition(".")
+        if dot:
+            owner = getattr(module, owner_name)
+            original = vars(owner)[method_name]
+            known = functools.partial(_knowing, recorded, original)
+            method = _replacement(original, known, trusting=False)
+            _methods.append((owner, method_name, method))
+        elif hasattr(module, name):
+            original = getattr(module, name)
+            if id(original) not in _replacements:
+                _foreign_originals.append(original)
+                known = functools.partial(_knowing, recorded, original)
+                _replacements[id(original)] = _replacement(original, known)
+            _foreign_names.append((vars(module), name, id(original)))
+
+
+def _knowing(
+    recorded: Callable[..., Any], original: Any, recorder: Any, *args: Any, **kwargs: Any
+) -> Any:
+    return recorded(recorder, original, *args, **kwargs)
+
+
+_foreign_originals: list[Any] = []
+_foreign_names: list[tuple[dict[str, Any], str, int]] = []
+
+
+def _replacement(
+    original: Any, recorded: Callable[..., Any], *, trusting: bool = True
+) -> Any:
     from revolve_ad.ad.recorder import active
 
     def call(*args: Any, **kwargs: Any) -> Any:
         recorder = active()
         if recorder is None:
             return original(*args, **kwargs)
-        caller = sys._getframe(1).f_globals.get("__name__", "")
-        if caller.partition(".")[0] in _TRUSTED:
-            return original(*args, **kwargs)
+        if trusting:
+            caller = sys._getframe(1).f_globals.get("__name__", "")
+            if caller.partition(".")[0] in _TRUSTED:
+                return original(*args, **kwargs)
         return recorded(recorder, *args, **kwargs)
 
     if isinstance(original, type):

@@ -1,6 +1,6 @@
 """The NumPy interpreter: runs a tape, dropping each buffer at its last use.
 
-`Program` prepares a tape once: which nodes are needed, when each buffer is used for the last
+`Interpreter` prepares a tape: which nodes are needed, when each buffer is used for the last
 time, which writes can be done in place, and which large results can go into a buffer that is
 free by then.  The arithmetic is NumPy's own, operation by operation, so that a run gives the bits
 that the recorded function gave.
@@ -28,7 +28,7 @@ from revolve_ad.ad.core import (
 )
 from revolve_ad.ad.tape import Node, Tape
 
-__all__ = ["Program", "evaluate"]
+__all__ = ["Interpreter", "evaluate"]
 
 # Below this size an allocation costs less than the bookkeeping that would avoid it.
 REUSE_BYTES = 1 << 14
@@ -41,8 +41,8 @@ def _nbytes(node: Node) -> int:
     return prod(node.shape) * node.dtype.itemsize
 
 
-class Program:
-    """A tape made ready to be run many times.
+class Interpreter:
+    """A tape made ready to be run once or a few times; `program` has what runs many times.
 
     Parameters
     ----------
@@ -223,5 +223,5 @@ def _last_uses(
 def evaluate(
     tape: Tape, values: Sequence[Any], known: Mapping[int, Any] | None = None
 ) -> list[Any]:
-    """Run a tape once; see `Program.run`."""
-    return Program(tape, known or ()).run(values, known)
+    """Run a tape once; see `Interpreter.run`."""
+    return Interpreter(tape, known or ()).run(values, known)

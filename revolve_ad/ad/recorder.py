@@ -153,7 +153,7 @@ class Recorder:
         else:
             varies.append(False)
         if self.keep:
-            self.values.append(value)
+            self.values.append(value if op.reads_result or shape == () else None)
         return i
 
     def input(self, value: Any, name: str = "") -> int:
@@ -213,7 +213,7 @@ class Recorder:
     def gather(self, cell: Cell, index: StridedMap, value: Any) -> int:
         """Return the node of what a view shows now."""
         if index.is_identity:
-            return self.read_whole(cell)
+            return cell.node
         key = (cell.node, index)
         i = self.known.get(key)
         if i is None:
@@ -222,8 +222,6 @@ class Recorder:
                 value = value[()]  # a number of its own: a 0-d view would change with a write
             i = self.append(GATHER, (cell.node,), (index,), index.shape, root.dtype, value)
             self.known[key] = i
-            if self.keep and index.shape != ():
-                cell.lies_in(i)
         return i
 
     def cast(self, i: int, dtype: np.dtype[Any]) -> int:
@@ -233,7 +231,9 @@ class Recorder:
             return i
         if node.op is FULL:
             return self.literal(dtype.type(node.params[0]).item(), dtype, node.shape)
-        value = np.asarray(self.values[i]).astype(dtype)[()] if self.keep else None
+        value = self.values[i] if self.keep else None
+        if value is not None:
+            value = np.asarray(value).astype(dtype)[()]
         return self.append(CAST, (i,), (dtype,), node.shape, dtype, value)
 
     # -- memory --------------------------------------------------------------------------------
@@ -259,25 +259,18 @@ class Recorder:
             if len(node.shape) > len(index.shape):  # leading axes of length one
                 shape = node.shape[len(node.shape) - len(index.shape) :]
                 value = self.reshape(value, shape)
-            # No value yet: it is kept once somebody reads the whole array (`read_whole`).
             cell.node = self.append(
                 SCATTER, (cell.node, value), (index,), root.shape, root.dtype, None
             )
-
-    def read_whole(self, cell: Cell) -> int:
-        """Return the node that is the content of a cell now."""
-        i = cell.node
-        if self.keep and self.values[i] is None:
-            self.values[i] = cell.root
-            cell.lies_in(i)
-        return i
 
     def reshape(self, i: int, shape: tuple[int, ...]) -> int:
         """Return node `i` in another shape, in C order."""
         node = self.nodes[i]
         if node.shape == shape:
             return i
-        value = np.reshape(self.values[i], shape) if self.keep else None
+        value = self.values[i] if self.keep else None
+        if value is not None:
+            value = np.reshape(value, shape)
         index = _interned(node.shape, 0, shape, c_strides(shape))
         return self.append(GATHER, (i,), (index,), shape, node.dtype, value)
 

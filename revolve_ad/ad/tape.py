@@ -8,7 +8,7 @@ a tape; the interpreter runs it with NumPy; `native` compiles it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any, NamedTuple
@@ -56,9 +56,22 @@ class Primitive:
         Names of the static parameters, hashable values that follow the operands.
     ufunc : numpy.ufunc, optional
         The ufunc that computes an elementwise primitive (it can write to ``out=``).
+    reads_operands, reads_result : bool
+        Whether the derivative rules read the operands' values, and the result's.  A recording
+        whose gradient will be asked for keeps what is read; what turns out to be missing is
+        computed again.
     """
 
-    __slots__ = ("evaluate", "infer", "kind", "name", "params", "ufunc")
+    __slots__ = (
+        "evaluate",
+        "infer",
+        "kind",
+        "name",
+        "params",
+        "reads_operands",
+        "reads_result",
+        "ufunc",
+    )
 
     def __init__(
         self,
@@ -69,6 +82,8 @@ class Primitive:
         kind: Kind = Kind.OPAQUE,
         params: tuple[str, ...] = (),
         ufunc: np.ufunc | None = None,
+        reads_operands: bool = True,
+        reads_result: bool = True,
     ) -> None:
         self.name = name
         self.evaluate = evaluate
@@ -76,6 +91,8 @@ class Primitive:
         self.kind = kind
         self.params = params
         self.ufunc = ufunc
+        self.reads_operands = reads_operands
+        self.reads_result = reads_result
 
     def __repr__(self) -> str:
         return self.name
@@ -108,13 +125,15 @@ class Node(NamedTuple):
     results: tuple[ArrayType, ...] | None = None
 
 
-def live_nodes(nodes: Sequence[Node], outputs: Iterable[int]) -> list[bool]:
-    """Return for each node whether one of `outputs` needs it."""
+def live_nodes(
+    nodes: Sequence[Node], outputs: Iterable[int], known: Container[int] = ()
+) -> list[bool]:
+    """Return for each node whether one of `outputs` needs it; what is known needs no operands."""
     live = [False] * len(nodes)
     for i in outputs:
         live[i] = True
     for i in range(len(nodes) - 1, -1, -1):
-        if live[i]:
+        if live[i] and i not in known:
             for a in nodes[i].args:
                 live[a] = True
     return live

@@ -88,7 +88,7 @@ class Traced:
                 owner = value if value.base is None else value.base
                 t.cell = Cell(value, owner, node)
                 t._seen = node
-                if recorder.keep:
+                if recorder.keep and recorder.values[node] is value:
                     t.cell.lies_in(node)
             else:
                 _adopt(t, value)
@@ -185,6 +185,16 @@ class Traced:
         self._node = self.rec.gather(cell, self.map, self.v)
         self._seen = cell.node
         return self._node
+
+    def saved(self) -> int:
+        """Return `read`, after the value was kept for the derivative rules."""
+        node = self.read()
+        values = self.rec.values
+        if values[node] is None:
+            values[node] = self.v
+            if self.cell is not None:
+                self.cell.lies_in(node)
+        return node
 
     def varies(self) -> bool:
         """Whether the value depends on the arguments of the recorded function."""
@@ -402,6 +412,8 @@ class Traced:
         return _in_place(self, _power(self, other))
 
     def __matmul__(self, other: Any) -> Any:
+        if hasattr(other, "_rmatmul_dispatch"):  # a sparse matrix multiplies from the right itself
+            return NotImplemented
         return call_ufunc(np.matmul, (self, other))
 
     def __rmatmul__(self, other: Any) -> Any:
@@ -433,8 +445,13 @@ class Traced:
 
     @property
     def flat(self) -> Any:
-        """The array as one axis; a view if its memory allows, else a copy that can't be written."""
-        return self.reshape(-1)
+        """The array as one axis, written through."""
+        found = self.reshape(-1)
+        if self.cell is None or found.cell is self.cell:
+            return found
+        from revolve_ad.ad.functions.flat import Flat
+
+        return Flat(self)
 
     @property
     def real(self) -> Any:
@@ -554,9 +571,7 @@ def _adopt(t: Traced, value: np.ndarray) -> None:
         owner = value if value.base is None else value.base
         t.cell = Cell(root, owner, node)
         t._seen = node
-        if rec.keep:
-            t.cell.lies_in(node)
-    if rec.keep:
+    if rec.keep and rec.values[t._node] is not None:
         t.cell.lies_in(t._node)
 
 
@@ -582,7 +597,7 @@ def result(
         if v.flags.c_contiguous:
             base = v.base
             t.cell = cell = Cell(v, v if base is None else base, node)
-            if rec.keep:
+            if rec.keep and op.reads_result:
                 cell.reads = [node]
         else:
             _adopt(t, v)
@@ -622,6 +637,8 @@ def apply(op: Primitive, operands: Any, params: tuple[Any, ...] = ()) -> Any:
     Traced, or a tuple of them for a primitive with several results.
     """
     rec = recorder_of(operands)
+    if rec.keep and op.reads_operands:
+        save_operands(rec, operands)
     args = []
     values = []
     for x in operands:
@@ -630,6 +647,13 @@ def apply(op: Primitive, operands: Any, params: tuple[Any, ...] = ()) -> Any:
         values.append(value)
     value = op.evaluate(*values, *params)
     return record_value(rec, op, tuple(args), params, value)
+
+
+def save_operands(rec: Recorder, operands: Any) -> None:
+    """Keep the operands' values for the derivative rules."""
+    for x in operands:
+        if type(x) is Traced and x.rec is rec:
+            x.saved()
 
 
 def record_value(
@@ -669,13 +693,17 @@ def call_ufunc(ufunc: np.ufunc, inputs: tuple[Any, ...]) -> Any:
     if len(inputs) == 1 and ufunc.nout == 1:
         (x,) = inputs
         if type(x) is Traced and x.rec.child is None:
-            return result(x.rec, elementwise(ufunc), (x.read(),), (), ufunc(x.v))
+            op = elementwise(ufunc)
+            node = x.saved() if x.rec.keep and op.reads_operands else x.read()
+            return result(x.rec, op, (node,), (), ufunc(x.v))
     elif len(inputs) == 2 and ufunc.nout == 1 and type(inputs[0]) is type(inputs[1]) is Traced:
         a, b = inputs
         if a.rec is b.rec and a.rec.child is None and a.cell is not None is not b.cell:
             if ufunc not in FUNCTIONS:
-                args = (a.read(), b.read())
-                return result(a.rec, elementwise(ufunc), args, (), ufunc(a.v, b.v))
+                op = elementwise(ufunc)
+                keep = a.rec.keep and op.reads_operands
+                args = (a.saved(), b.saved()) if keep else (a.read(), b.read())
+                return result(a.rec, op, args, (), ufunc(a.v, b.v))
     special = FUNCTIONS.get(ufunc)
     if special is not None:
         return special(recorder_of(inputs), *inputs)
@@ -683,8 +711,10 @@ def call_ufunc(ufunc: np.ufunc, inputs: tuple[Any, ...]) -> Any:
     inputs = tuple(_as_array(rec, x) if type(x) in (list, tuple) else x for x in inputs)
     values = [x.v if type(x) is Traced else x for x in inputs]
     value = ufunc(*values)
-    args = _operands(rec, inputs, ufunc)
-    return record_value(rec, elementwise(ufunc), args, (), value)
+    op = elementwise(ufunc)
+    if rec.keep and op.reads_operands:
+        save_operands(rec, inputs)
+    return record_value(rec, op, _operands(rec, inputs, ufunc), (), value)
 
 
 def _operands(rec: Recorder, inputs: Any, ufunc: np.ufunc) -> tuple[int, ...]:
@@ -772,12 +802,16 @@ def _astype(rec: Recorder, x: Any, dtype: np.dtype[Any]) -> Any:
 def _unary(function: Callable[[Any], Any], ufunc: np.ufunc, x: Traced) -> Any:
     if x.rec.child is not None or x.dtype.kind == "b":
         return call_ufunc(ufunc, (x,))
-    return result(x.rec, elementwise(ufunc), (x.read(),), (), function(x.v))
+    op = elementwise(ufunc)
+    node = x.saved() if x.rec.keep and op.reads_operands else x.read()
+    return result(x.rec, op, (node,), (), function(x.v))
 
 
 def _binary(function: Callable[[Any, Any], Any], ufunc: np.ufunc) -> tuple[Any, Any, Any]:
     """Return the operator, its reflected form and its in-place form."""
     op = elementwise(ufunc)
+    # x·c and x/c with a number c: the derivative doesn't read x.
+    saves_other = op.reads_operands and ufunc not in (np.multiply, np.true_divide)
 
     def forward(self: Traced, other: Any) -> Any:
         kind = type(other)
@@ -789,6 +823,8 @@ def _binary(function: Callable[[Any, Any], Any], ufunc: np.ufunc) -> tuple[Any, 
                 and rec.child is None
                 and ((type(a) in _PYTHON) is (type(b) in _PYTHON))
             ):
+                if rec.keep and op.reads_operands:
+                    return result(rec, op, (self.saved(), other.saved()), (), function(a, b))
                 return result(rec, op, (self.read(), other.read()), (), function(a, b))
         elif kind in _PYTHON and self.rec.child is None:
             rec = self.rec
@@ -796,7 +832,8 @@ def _binary(function: Callable[[Any, Any], Any], ufunc: np.ufunc) -> tuple[Any, 
             v = function(x, other)
             weak = type(x) in _PYTHON
             dtype = _PYTHON_DTYPE[kind] if weak else weak_dtype(x.dtype, kind)
-            return result(rec, op, (self.read(), rec.literal(other, dtype)), (), v)
+            node = self.saved() if saves_other and rec.keep else self.read()
+            return result(rec, op, (node, rec.literal(other, dtype)), (), v)
         return _general(function, ufunc, self, other)
 
     def reflected(self: Traced, other: Any) -> Any:
@@ -807,7 +844,8 @@ def _binary(function: Callable[[Any, Any], Any], ufunc: np.ufunc) -> tuple[Any, 
             v = function(other, x)
             weak = type(x) in _PYTHON
             dtype = _PYTHON_DTYPE[kind] if weak else weak_dtype(x.dtype, kind)
-            return result(rec, op, (rec.literal(other, dtype), self.read()), (), v)
+            node = self.saved() if op.reads_operands and ufunc is not np.multiply and rec.keep else self.read()
+            return result(rec, op, (rec.literal(other, dtype), node), (), v)
         return _general(function, ufunc, other, self)
 
     def in_place(self: Traced, other: Any) -> Any:
@@ -828,7 +866,10 @@ def _general(function: Callable[[Any, Any], Any], ufunc: np.ufunc, a: Any, b: An
     rec = recorder_of((a, b))
     a, b = (_as_array(rec, x) if type(x) in (list, tuple) else x for x in (a, b))
     value = function(*(x.v if type(x) is Traced else x for x in (a, b)))
-    return result(rec, elementwise(ufunc), _operands(rec, (a, b), ufunc), (), value)
+    op = elementwise(ufunc)
+    if rec.keep and op.reads_operands:
+        save_operands(rec, (a, b))
+    return result(rec, op, _operands(rec, (a, b), ufunc), (), value)
 
 
 def _in_place(self: Traced, value: Any) -> Any:
@@ -871,6 +912,8 @@ def _power(x: Any, p: Any) -> Any:
         if fast is not None:
             return call_ufunc(fast, (x,))
     value = value_x**value_p
+    if rec.keep:
+        save_operands(rec, (x, p))
     args = _operands(rec, (x, p), np.power)
     scalar = not isinstance(value, np.ndarray)
     return result(rec, SCALAR_POWER if scalar else elementwise(np.power), args, (), value)

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from revolve_ad.ad.core import CONSTANT
-from revolve_ad.ad.interpreter import Program
+from revolve_ad.ad.program import Program
 from revolve_ad.ad.tape import Node, Tape, live_nodes
 from revolve_ad.ad.transform import vjp
 from revolve_ad.native.accumulate import Assembly, assemble
@@ -26,7 +26,7 @@ from revolve_ad.native.drive import advance_source, reverse_source
 from revolve_ad.native.emit import nest_functions
 from revolve_ad.native.fuse import Target, fuse
 from revolve_ad.native.invariants import frontier, invariant_nodes
-from revolve_ad.native.load import Argument, has_numba, indexable, interpreted, loaded
+from revolve_ad.native.load import Argument, Module, has_numba, indexable
 from revolve_ad.native.points import RefusedError
 from revolve_ad.native.simplify import simplified
 from revolve_ad.native.turns import Turns, turns_of
@@ -107,15 +107,16 @@ class Loop:
     row_types: list[Type]
     float_leaves: list[int]
     row_cotangents: list[int]
-    prepared_types: list[Type]
     forward_work: list[Type]
     reverse_work: list[Type]
     constants: list[np.ndarray]
     assembly: Assembly
-    assemble: Program
+    assemble: Interpreter
     sum_types: list[Type]
     cotangent_params: list[int]
     entries: dict[str, _Entry]
+    prepare: Interpreter
+    module: Module
     _functions: dict[str, Any] = field(default_factory=dict)
     _lock: Any = field(default_factory=threading.Lock)
 
@@ -128,11 +129,8 @@ class Loop:
                 if found is None:
                     start = time.perf_counter()
                     entry = self.entries[name]
-                    if self.native:
-                        space = loaded(entry.source, {name: entry.arguments()})
-                    else:
-                        space = interpreted(entry.source)
-                    found = self._functions[name] = space[name]
+                    found = self.module.function(name, entry.source, entry.arguments())
+                    self._functions[name] = found
                     self.compile_seconds += time.perf_counter() - start
         return found
 
@@ -186,9 +184,11 @@ class Sweep:
             writable(np.asarray(r, dtype, order="C"))
             for r, (_, dtype) in zip(inputs, loop.row_types, strict=True)
         ]
-        self._prepared = _arrays(loop.prepared_types)
-        if self._prepared:
-            loop.function("prepare")(*self._params, *loop.constants, *self._prepared)
+        # Once a sweep: not worth compiling.
+        self._prepared = [
+            writable(indexable(np.asarray(q, order="C")))
+            for q in loop.prepare.run(self._param_values())
+        ]
         self._spare: list[list[np.ndarray]] | None = None
         self._forward: list[np.ndarray] | None = None
         self._reverse: list[np.ndarray] | None = None
@@ -327,11 +327,13 @@ class Sweep:
         sums = [
             s.reshape(shape)[()] for s, (shape, _) in zip(self.sums, loop.sum_types, strict=True)
         ]
-        params = [
+        return loop.assemble.run([*sums, *self._param_values()])
+
+    def _param_values(self) -> list[Any]:
+        return [
             p.reshape(shape)[()]
-            for p, (shape, _) in zip(self._params, loop.param_types, strict=True)
+            for p, (shape, _) in zip(self._params, self.loop.param_types, strict=True)
         ]
-        return loop.assemble.run([*sums, *params])
 
 
 def _arrays(types: Sequence[Type]) -> list[np.ndarray]:
@@ -490,8 +492,7 @@ def _planned(
     names |= {i: f"c{k}" for k, i in enumerate(constants)}
     types = {b: _argument(nodes[i]) for i, b in names.items()}
     prepared = {i: f"q{k}" for k, i in enumerate(early)}
-    first = fuse(nodes, [Target(i, q) for i, q in prepared.items()], names, prefix="e")
-    early_work = list(first.work.values())
+    prepare = Interpreter(Tape(nodes, tuple(inputs[j] for j in param_at), tuple(early)))
 
     names |= prepared
     names |= {i: f"x{j}" for j, i in enumerate(state_in)}
@@ -537,8 +538,8 @@ def _planned(
     for name, (shape, dtype) in [*forward.work.items(), *reverse.work.items()]:
         types[name] = Argument(dtype, len(shape), True)
     types |= {q: _argument(nodes[i], writable=True) for i, q in prepared.items()}
-    whole = Argument(np.dtype(np.int64), None)
-    types |= {"start": whole, "stop": whole}
+    number = Argument(np.dtype(np.int64), None)
+    types |= {"start": number, "stop": number}
     for p in list(types):
         if p[0] in "pc":
             types[p] = types[p]._replace(writable=True)
@@ -548,25 +549,6 @@ def _planned(
     xs = [f"x{j}" for j in range(m)]
     rows = [f"all_row{k}" for k in range(len(row_at))]
     row_ndims = [len(nodes[inputs[j]].shape) for j in row_at]
-
-    early_body, early_calls = nest_functions(first, "early")
-    lines = [f"{name}({', '.join(args)})" for name, args in early_calls]
-    lines = [
-        f"{w} = np.empty({shape or (1,)}, np.{dtype.name})"
-        for w, (shape, dtype) in zip(first.work, early_work, strict=True)
-    ] + lines
-    parameters = [*ps, *cs, *prepared.values()]
-    prepare = "\n".join(
-        [
-            f"@kernel\ndef prepare({', '.join(parameters)}):",
-            *["    " + x for x in lines or ["pass"]],
-        ]
-    )
-    entries = {
-        "prepare": _Entry(
-            "prepare", _module([*early_body, prepare + "\n"]), tuple(parameters), types
-        )
-    }
 
     forward_body, forward_calls = nest_functions(forward, "step")
     given = [
@@ -579,9 +561,8 @@ def _planned(
         *forward.work,
     ]
     source = advance_source(turns, forward_calls, given, row_ndims)
-    entries["advance"] = _Entry(
-        "advance", _module([*forward_body, source]), ("start", "stop", *given), types
-    )
+    advance = _Entry("advance", _module([*forward_body, source]), ("start", "stop", *given), types)
+    whole_source = [*forward_body, source]
 
     reverse_body, reverse_calls = nest_functions(reverse, "pull")
     rename = {x: f"u{x[1:]}" for x in xs}
@@ -608,17 +589,16 @@ def _planned(
         row_ndims,
         row_cotangents,
     )
-    entries["reverse"] = _Entry(
+    back = _Entry(
         "reverse", _module([*forward_body, *reverse_body, source]), ("start", "stop", *given), types
     )
+    text = _module([*whole_source, *reverse_body, source])
     state_types = [type_of(i) for i in state_in]
     forward_work = list(forward.work.values())
     reverse_work = list(reverse.work.values())
     turning = [state_types[floats[c]] for c in backward.computed]
     return Loop(
-        source=_module(
-            [entries["prepare"].source, entries["advance"].source, *reverse_body, source]
-        ),
+        source=text,
         plan_seconds=time.perf_counter() - start,
         compile_seconds=0.0,
         prepared_bytes=_size([type_of(i) for i in prepared]),
@@ -636,17 +616,18 @@ def _planned(
         row_types=[type_of(inputs[j]) for j in row_at],
         float_leaves=floats,
         row_cotangents=row_cotangents,
-        prepared_types=[type_of(i) for i in prepared],
         forward_work=forward_work,
         reverse_work=reverse_work,
         constants=[
             writable(indexable(np.ascontiguousarray(nodes[i].params[0].value))) for i in constants
         ],
         assembly=assembly,
-        assemble=Program(assembly.tape),
+        assemble=Interpreter(assembly.tape),
         sum_types=sum_types,
         cotangent_params=[k for k, j in enumerate(param_at) if j in cotangent],
-        entries=entries,
+        entries={"advance": advance, "reverse": back},
+        prepare=prepare,
+        module=Module(text, native=native),
     )
 
 

@@ -6,7 +6,7 @@ from typing import Any, final
 import numpy as np
 
 from revolve_ad import trees
-from revolve_ad.ad.interpreter import Program
+from revolve_ad.ad.program import Program
 from revolve_ad.errors import ParameterError, StructureError
 from revolve_ad.simulation.blame import blame
 from revolve_ad.simulation.form import Form

@@ -4,11 +4,13 @@ import numpy as np
 import pytest
 
 from revolve_ad.ad.derivatives import hvp, value_and_grad
-from revolve_ad.ad.interpreter import Program as TapeProgram
+from revolve_ad.ad.program import Program as TapeProgram
 from revolve_ad.ad.recorder import trace
 from tests.ad.random_programs import draw
 
-pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning", "ignore::numpy.exceptions.ComplexWarning")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::RuntimeWarning", "ignore::numpy.exceptions.ComplexWarning"
+)
 
 
 def a_program(seed, most=40):
@@ -63,7 +65,9 @@ def test_hessian_products_agree_with_differences_of_the_gradient():
     for seed in range(100, 160):
         program, x, d = a_program(seed, most=20)
         # Comparisons make kinks, and the two sides of a kink aren't one derivative.
-        program.steps = [s for s in program.steps if s[0] != "masked" and s[:2] != ("binary", "where")]
+        program.steps = [
+            s for s in program.steps if s[0] != "masked" and s[:2] != ("binary", "where")
+        ]
         try:
             program(x)
         except (IndexError, ValueError):
@@ -72,4 +76,6 @@ def test_hessian_products_agree_with_differences_of_the_gradient():
         h = 1e-5
         expected = (gradient(x + h * d) - gradient(x - h * d)) / (2 * h)
         found = hvp(program, x, d)
-        np.testing.assert_allclose(found, expected, atol=1e-5 * (1 + np.abs(expected).max()), err_msg=f"seed {seed}")
+        np.testing.assert_allclose(
+            found, expected, atol=1e-5 * (1 + np.abs(expected).max()), err_msg=f"seed {seed}"
+        )

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from revolve_ad import trees
-from revolve_ad.ad.interpreter import Program
+from revolve_ad.ad.program import Program
 from revolve_ad.ad.recorder import trace
 from revolve_ad.ad.tape import Tape
 from revolve_ad.ad.transform import vjp
@@ -29,12 +29,12 @@ class Case:
         self.inputs = [] if inputs is None else [np.asarray(inputs)]
         start = [np.asarray(x) for x in trees.flatten(state)[0]]
         self.layout = Layout(len(start), len(self.params), len(self.inputs))
-        forward = Program(self.tape)
+        forward = Interpreter(self.tape)
         self.states = [start]
         for k in range(STEPS):
             self.states.append(forward.run(self.arguments(k)))
         wrt = [j for j, i in enumerate(self.tape.inputs) if self.tape.nodes[i].dtype.kind == "f"]
-        adjoint = Program(vjp(self.tape, wrt))
+        adjoint = Interpreter(vjp(self.tape, wrt))
         self.seeds = [rng.standard_normal(x.shape) for x in start]
         g, m, p = list(self.seeds), len(start), len(self.params)
         self.sums: list[Any] = [0.0] * p

@@ -10,7 +10,7 @@ import pytest
 from revolve_ad.ad import symbolic as s
 from revolve_ad.ad.builder import Builder, Symbol
 from revolve_ad.ad.core import SUM, elementwise
-from revolve_ad.ad.interpreter import Program
+from revolve_ad.ad.program import Program
 from revolve_ad.ad.strided import box_map
 from revolve_ad.ad.tape import Tape
 from revolve_ad.ad.transform import jvp, vjp
@@ -24,7 +24,7 @@ FLOAT = np.dtype(float)
 def agree(tape: Tape, compiled: Compiled | Refusal, values: list[Any]) -> None:
     assert isinstance(compiled, Compiled), compiled
     sums = any(node.op is SUM for node in tape.nodes)
-    for expected, found in zip(Program(tape).run(values), compiled.run(values), strict=True):
+    for expected, found in zip(Interpreter(tape).run(values), compiled.run(values), strict=True):
         assert np.shape(found) == np.shape(expected)
         if sums:
             np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-12)

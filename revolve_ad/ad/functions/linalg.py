@@ -435,6 +435,12 @@ def lstsq(rec: Recorder, a: Any, b: Any, rcond: Any = None) -> Any:
     return x, left, rank.v, s
 
 
+@implements(np.linalg.vecdot)
+def vecdot(rec: Recorder, x1: Any, x2: Any, /, *, axis: int = -1) -> Any:
+    a, b = (np.moveaxis(_prepared(rec, x), axis, -1) for x in (x1, x2))
+    return np.vecdot(a, b)
+
+
 MATRIX_RANK = Primitive(
     "matrix_rank", lambda a, keywords: np.linalg.matrix_rank(a, **dict(keywords)), params=("keywords",)
 )
@@ -463,6 +469,5 @@ from_source(
     np.linalg.tensorinv,
     np.linalg.tensorsolve,
     np.linalg.trace,
-    np.linalg.vecdot,
     np.linalg.vector_norm,
 )

@@ -9,7 +9,7 @@ import numpy as np
 from revolve_ad.ad.core import WHERE
 from revolve_ad.ad.dispatch import implements
 from revolve_ad.ad.recorder import Recorder
-from revolve_ad.ad.traced import METHODS, Traced, _operands, captured_write, result
+from revolve_ad.ad.traced import METHODS, Traced, _operands, captured_write, result, save_operands
 from revolve_ad.errors import UnsupportedOperationError
 
 
@@ -23,6 +23,8 @@ def where(rec: Recorder, condition: Any, x: Any = None, y: Any = None, /) -> Any
     x, y = (np.asarray(v) if type(v) in (list, tuple) else v for v in (x, y))
     real = [v.v if type(v) is Traced else v for v in (condition, x, y)]
     value = np.where(*real)
+    if rec.keep:
+        save_operands(rec, (condition,))
     args = (_operands(rec, (condition,), np.logical_not)[0], *_operands(rec, (x, y), np.add))
     return result(rec, WHERE, args, (), value)
 
