@@ -9,6 +9,7 @@ longer chains.
 import argparse
 import json
 import resource
+import signal
 import subprocess
 import sys
 import time
@@ -29,9 +30,9 @@ class Result:
 
     Attributes
     ----------
-    evaluations : int
-        Steps run, plain and taped.
-    io : int
+    evaluations : float
+        Steps run, plain and taped; NaN where there was no time left to count them.
+    io : float
         Checkpoints written to and read from a disk.
     seconds : float
         To make the schedule and all of its actions, in CPU time.
@@ -41,8 +42,8 @@ class Result:
         Why there is no result.
     """
 
-    evaluations: int = 0
-    io: int = 0
+    evaluations: float = float("nan")
+    io: float = float("nan")
     seconds: float = float("nan")
     megabytes: float = float("nan")
     error: str = ""
@@ -93,7 +94,7 @@ def count_ours(schedule: Iterable[Any], n: int) -> tuple[int, int]:
     """Return evaluations and disk accesses."""
     from revolve_ad.schedule import check
 
-    counts = check(list(schedule) if isinstance(schedule, Ended) else schedule, n)
+    counts = schedule.schedule.counts(n) if isinstance(schedule, Ended) else check(schedule, n)
     return counts.advanced + counts.recorded, counts.disk_saved + counts.disk_restored
 
 
@@ -221,8 +222,8 @@ def entries() -> dict[str, tuple[Make, Count]]:
     }
 
 
-def measure(name: str, n: int) -> Result:
-    """Measure one contestant in this process."""
+def measure(name: str, n: int) -> Iterator[Result]:
+    """Measure one contestant in this process: first the time, then the counts too."""
     make, count = entries()[name]
     _play(make(50))  # imports, and what Numba compiles for them
     size = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -230,8 +231,9 @@ def measure(name: str, n: int) -> Result:
     _play(make(n))
     seconds = time.process_time() - begin
     megabytes = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - size) / 1024
+    yield Result(seconds=seconds, megabytes=megabytes)
     evaluations, io = count(make(n), n)
-    return Result(int(evaluations), int(io), seconds, megabytes)
+    yield Result(int(evaluations), int(io), seconds, megabytes)
 
 
 def _play(schedule: Iterable[Any]) -> None:
@@ -240,24 +242,21 @@ def _play(schedule: Iterable[Any]) -> None:
             break
 
 
-def measure_apart(name: str, n: int, limit: float) -> Result:
-    """Measure one contestant in a process of its own, given up after `limit` seconds."""
+def measure_apart(name: str, n: int, limit: int) -> Result:
+    """Measure one contestant in a process of its own, ended after `limit` seconds of CPU time."""
     command = [sys.executable, "-m", "tests.benchmarks.bench_schedules", "--one", name, str(n)]
-    try:
-        done = subprocess.run(
-            command, cwd=ROOT, capture_output=True, text=True, timeout=limit, check=False
-        )
-    except subprocess.TimeoutExpired:
-        return Result(error=f"> {limit:g} s")
-    if done.returncode:
-        reason = done.stderr.strip().splitlines() or ["killed"]
-        return Result(error=reason[-1][:60])
-    return Result(**json.loads(done.stdout.splitlines()[-1]))
+    done = subprocess.run(
+        [*command, "--limit", str(limit)], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    if lines := done.stdout.splitlines():
+        return Result(**json.loads(lines[-1]))  # perhaps without counts
+    if done.returncode == -signal.SIGXCPU:
+        return Result(error=f"> {limit} s")
+    reason = done.stderr.strip().splitlines() or ["killed"]
+    return Result(error=reason[-1][:60])
 
 
-def race(
-    lengths: Iterable[int], limit: float, tasks: str
-) -> Iterator[tuple[str, str, int, Result]]:
+def race(lengths: Iterable[int], limit: int, tasks: str) -> Iterator[tuple[str, str, int, Result]]:
     """Yield task, name, length and result, task by task."""
     names = sorted(name for name in entries() if tasks in name)
     given_up: set[str] = set()
@@ -275,16 +274,18 @@ def race(
 def main(arguments: list[str] | None = None) -> list[tuple[str, str, int, Result]]:
     """Print the table, a row as soon as it is known."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="up to 10,000 steps, 30 s each")
-    parser.add_argument("--limit", type=float, help="seconds for each, by default 120")
+    parser.add_argument("--quick", action="store_true", help="up to 10,000 steps, 20 s each")
+    parser.add_argument("--limit", type=int, help="CPU seconds for each, by default 120")
     parser.add_argument("--one", nargs=2, metavar=("NAME", "N"), help=argparse.SUPPRESS)
     parser.add_argument("--task", default="", help="only those with this in their name")
     options = parser.parse_args(arguments)
-    if options.one:
-        print(json.dumps(asdict(measure(options.one[0], int(options.one[1])))))
-        return []
     lengths = LENGTHS[:3] if options.quick else LENGTHS
-    limit = options.limit or (30.0 if options.quick else 120.0)
+    limit = options.limit or (20 if options.quick else 120)
+    if options.one:
+        resource.setrlimit(resource.RLIMIT_CPU, (limit, limit + 1))
+        for result in measure(options.one[0], int(options.one[1])):
+            print(json.dumps(asdict(result)), flush=True)
+        return []
     print("| task | schedule | N | evaluations / N | disk accesses / N | seconds | MB |")
     print("|---|---|--:|--:|--:|--:|--:|")
     rows = []
