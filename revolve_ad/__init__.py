@@ -18,6 +18,7 @@ from revolve_ad.ad import (
 )
 from revolve_ad.errors import RevolveError
 from revolve_ad.simulation import Plan, Report, Run, Simulation, step
+from revolve_ad.verify import check_gradient, check_step
 
 __all__ = [
     "Plan",
@@ -26,6 +27,8 @@ __all__ = [
     "Run",
     "Simulation",
     "Tape",
+    "check_gradient",
+    "check_step",
     "custom_vjp",
     "grad",
     "hessian",
