@@ -195,7 +195,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.run", description=__doc__)
     add = parser.add_argument
     add("--problems", default=",".join(NAMES), help="such as P1,P4")
-    add("--only", default="", help="contestants whose name has one of these words, a comma between")
+    add("--only", default="", help="contestants whose name has one of these words, a ; between")
     add("--quick", action="store_true", help="leave out the slow ones, three turns")
     add("--repeats", type=int, default=7, help="turns of each contestant after its warm-up")
     add("--seconds", type=float, default=20.0, help="about the most for one contestant's turns")
@@ -216,7 +216,7 @@ def main(arguments: list[str] | None = None) -> list[Row]:
     options = _parser().parse_args(arguments)
     if options.quick:
         options.repeats = min(options.repeats, 3)
-    words = [word.strip().lower() for word in options.only.split(",") if word.strip()]
+    words = [word.strip().lower() for word in options.only.split(";") if word.strip()]
     rows: list[Row] = []
     for name in options.problems.split(","):
         steps = options.steps or make(name).steps
