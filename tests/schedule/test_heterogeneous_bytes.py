@@ -17,7 +17,7 @@ from tests.schedule.exhaustive import fewest_advances
 def test_nearly_always_no_schedule_is_cheaper_and_never_one_fits_where_ours_does_not() -> None:
     rng = random.Random(21)
     compared = equal = 0
-    for _ in range(60):
+    for _ in range(40):
         n = rng.randint(3, 6)
         costs = [float(rng.randint(1, 9)) for _ in range(n)]
         states = [rng.randint(1, 3) for _ in range(n + 1)]
@@ -36,7 +36,7 @@ def test_nearly_always_no_schedule_is_cheaper_and_never_one_fits_where_ours_does
             assert schedule.advance_cost + recorded <= 1.22 * (least + recorded)
             compared += 1
             equal += schedule.advance_cost <= least + 1e-9
-    assert compared > 200
+    assert compared > 120
     assert equal > 0.97 * compared
 
 
