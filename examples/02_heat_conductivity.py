@@ -29,15 +29,15 @@ STORE_ALL = STATE_BYTES * N_STEPS
 BUDGET = STORE_ALL // 20
 
 
-def centres():
-    """Return the coordinates of the cell centres, two arrays of shape (N, N)."""
-    x = (np.arange(N) + 0.5) / N
+def centres(n=N):
+    """Return the coordinates of the cell centres, two arrays of shape (n, n)."""
+    x = (np.arange(n) + 0.5) / n
     return np.meshgrid(x, x, indexing="ij")
 
 
-def start():
-    """Return the temperature at the start, shape (N, N): a slope, and spots hot and cold."""
-    x, y = centres()
+def start(n=N):
+    """Return the temperature at the start, shape (n, n): a slope, and spots hot and cold."""
+    x, y = centres(n)
     slope = np.cos(np.pi * x) - np.cos(np.pi * y)
     return slope + np.cos(3 * np.pi * x) * np.cos(3 * np.pi * y)
 
@@ -179,13 +179,13 @@ def draw(log_kappa, path):
             field.T, origin="lower", extent=extent, vmin=low, vmax=high, cmap="viridis"
         )
         one.set_title(title, fontsize=10)
-    figure.colorbar(image, ax=axes[:2])
+    figure.colorbar(image, ax=axes[:2], shrink=0.85)
     largest = np.abs(found - true).max()
     image = axes[2].imshow(
         (found - true).T, origin="lower", extent=extent, vmin=-largest, vmax=largest, cmap="RdBu_r"
     )
     axes[2].set_title("recovered − true", fontsize=10)
-    figure.colorbar(image, ax=axes[2])
+    figure.colorbar(image, ax=axes[2], shrink=0.85)
     for one in axes:
         one.set(xticks=(0, 0.5, 1), yticks=(0, 0.5, 1), xlabel="x")
     axes[0].set_ylabel("y")

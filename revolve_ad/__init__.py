@@ -17,6 +17,7 @@ from revolve_ad.ad import (
     vjp,
 )
 from revolve_ad.errors import RevolveError
+from revolve_ad.report import compare
 from revolve_ad.simulation import Plan, Report, Run, Simulation, step
 from revolve_ad.verify import check_gradient, check_step
 
@@ -29,6 +30,7 @@ __all__ = [
     "Tape",
     "check_gradient",
     "check_step",
+    "compare",
     "custom_vjp",
     "grad",
     "hessian",
