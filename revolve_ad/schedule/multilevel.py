@@ -91,7 +91,7 @@ def multilevel(
     (some thousand steps), and otherwise by putting a price on a step; with unbounded disk, a long
     chain has a checkpoint on disk every `disk_period` steps, but for its end.  Prices give a lower
     bound besides: at a million steps the cost is mostly within 1.0001 of it.  Of 800 random
-    problems of 800 to 2500 steps the worst of prices alone cost 1.06 times the least possible: few
+    problems of 800 to 2500 steps the worst of prices alone cost 1.07 times the least possible: few
     saves, each as dear as a thousand steps.  More than 5000 slots on disk, all needed, are used
     periodically, at up to 1.1 times the bound.
 
