@@ -58,17 +58,17 @@ _FORMS: dict[str, str] = {
     "power_minus_1_5": "(1.0 / ({0} * np.sqrt({0})))",
 }
 
-LIBRARY = frozenset(
-    "exp exp2 expm1 log log2 log10 log1p sin cos tan arcsin arccos arctan sinh cosh tanh arcsinh "
-    "arccosh arctanh arctan2 hypot logaddexp logaddexp2 copysign".split()
+_ONE = (
+    *("exp", "exp2", "expm1", "log", "log2", "log10", "log1p"),
+    *("sin", "cos", "tan", "arcsin", "arccos", "arctan"),
+    *("sinh", "cosh", "tanh", "arcsinh", "arccosh", "arctanh"),
 )
+_TWO = ("arctan2", "hypot", "logaddexp", "logaddexp2", "copysign")
+LIBRARY = frozenset((*_ONE, *_TWO))
 """Functions of the mathematical library: dear, and equal to NumPy's up to a few ulp."""
 
-_FORMS |= {name: f"np.{name}({{0}})" for name in LIBRARY}
-_FORMS |= {
-    name: f"np.{name}({{0}}, {{1}})"
-    for name in ("arctan2", "hypot", "logaddexp", "logaddexp2", "copysign")
-}
+_FORMS |= {name: f"np.{name}({{0}})" for name in _ONE}
+_FORMS |= {name: f"np.{name}({{0}}, {{1}})" for name in _TWO}
 _FORMS |= {name: f"np.{name}({{0}})" for name in ("sqrt", "floor", "ceil", "trunc", "rint")}
 _FORMS |= {name: f"np.{name}({{0}})" for name in ("isfinite", "isinf", "signbit")}
 

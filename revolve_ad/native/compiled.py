@@ -13,7 +13,7 @@ from revolve_ad.ad.core import CONSTANT
 from revolve_ad.ad.tape import Tape
 from revolve_ad.native.emit import nest_functions
 from revolve_ad.native.fuse import Target, fuse
-from revolve_ad.native.load import Argument, has_numba, indexable, interpreted, loaded
+from revolve_ad.native.load import Argument, Module, has_numba, indexable, writable
 from revolve_ad.native.points import RefusedError
 from revolve_ad.native.simplify import simplified
 
@@ -74,7 +74,7 @@ class Compiled:
         """
         arrays = []
         for (_, dtype), value in zip(self._inputs, values, strict=True):
-            arrays.append(indexable(np.asarray(value, dtype, order="C")))
+            arrays.append(writable(indexable(np.asarray(value, dtype, order="C"))))
         outputs = [np.empty(shape or (1,), dtype) for shape, dtype in self._outputs]
         work = [np.empty(shape or (1,), dtype) for shape, dtype in self._work]
         self._function(*arrays, *self._constants, *outputs, *work)
@@ -131,22 +131,19 @@ def compile_tape(
     lines += [f"    {name}({', '.join(args)})" for name, args in calls] or ["    pass"]
     source = "\n\n".join([heading, *body, "\n".join(lines) + "\n"])
     work = list(fused.work.values())
-    if native:
-        arguments = [Argument(nodes[i].dtype, len(nodes[i].shape)) for i in buffers]
-        arguments += [
-            Argument(nodes[t.node].dtype, len(nodes[t.node].shape), True) for t in targets
-        ]
-        arguments += [Argument(dtype, len(shape), True) for shape, dtype in work]
-        run = loaded(source, {"run": arguments})["run"]
-    else:
-        run = interpreted(source)["run"]
+    arguments = [Argument(nodes[i].dtype, len(nodes[i].shape)) for i in buffers]
+    arguments += [Argument(nodes[t.node].dtype, len(nodes[t.node].shape)) for t in targets]
+    arguments += [Argument(dtype, len(shape)) for shape, dtype in work]
+    run = Module(source, native=native).function("run", source, arguments)
     return Compiled(
         source,
         time.perf_counter() - start,
         sum(int(np.prod(shape)) * dtype.itemsize for shape, dtype in work),
         run,
         tuple((len(nodes[i].shape), nodes[i].dtype) for i in tape.inputs),
-        tuple(indexable(np.ascontiguousarray(nodes[i].params[0].value)) for i in constants),
+        tuple(
+            writable(indexable(np.ascontiguousarray(nodes[i].params[0].value))) for i in constants
+        ),
         tuple((nodes[i].shape, nodes[i].dtype) for i in tape.outputs),
         tuple(work),
     )

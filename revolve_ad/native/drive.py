@@ -67,7 +67,7 @@ def reverse_source(
     rows: Sequence[int],
     row_cotangents: Sequence[int],
 ) -> str:
-    """Return ``reverse(start, stop, …)``: record the states of a stretch, then pull back through it.
+    """Return ``reverse(start, stop, …)``: record the states of a stretch, then pull back.
 
     `x{j}` is leaf j of state `start`, `kept{c}` takes the computed leaf c of the states after it;
     `g` are the cotangents and `h` what takes turns with them.

@@ -146,9 +146,9 @@ class Graph:
                 if self.exprs[b].kind == "op" and self.exprs[b].what == "negative":
                     return self.op("subtract", dtype, (a, self.exprs[b].args[0]))
         if name == "subtract" and dtype.kind == "f":
-            b = exprs[1]
-            if b.kind == "op" and b.what == "negative":
-                return self.op("add", dtype, (args[0], b.args[0]))
+            taken = exprs[1]
+            if taken.kind == "op" and taken.what == "negative":
+                return self.op("add", dtype, (args[0], taken.args[0]))
         if name == "subtract" and numbers[1] == 0 and _is_plus_zero(numbers[1]):
             return args[0]
         if self.exact:

@@ -145,9 +145,7 @@ class _Fusion:
         i, node = target.node, self.nodes[target.node]
         index = region.index
         if any(shift):
-            index = tuple(
-                p._replace(off=p.off - s) for p, s in zip(index, shift, strict=True)
-            )
+            index = tuple(p._replace(off=p.off - s) for p, s in zip(index, shift, strict=True))
         if self.defines(target) and node.op is SUM:
             axes, keepdims = node.params
             value = points.value(node.args[0], index, region.bounds)
@@ -198,7 +196,7 @@ class _Fusion:
         return found
 
     def groups(self) -> list[list[Target]]:
-        """Sort the targets so that what they read comes first, and put together what may share loops."""
+        """Sort the targets by what they read, and put together what may share loops."""
         writers = {t.buffer for t in self.targets}
         needs = {t.buffer: self.dependencies(t) for t in self.targets}
         level: dict[str, int] = {}

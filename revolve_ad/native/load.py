@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
 
-__all__ = ["Argument", "has_numba", "indexable", "interpreted", "loaded"]
+from revolve_ad.native.cache import entry_path, read_entry, write_entry
+
+__all__ = ["Argument", "Module", "has_numba", "indexable", "writable"]
 
 
 class Argument(NamedTuple):
@@ -16,7 +18,6 @@ class Argument(NamedTuple):
 
     dtype: np.dtype[Any]
     ndim: int | None
-    writable: bool = False
 
 
 @lru_cache(maxsize=1)
@@ -37,10 +38,11 @@ def kernel(*, apart: bool) -> Callable[[Any], Any]:
     import numba
     from numba.core.compiler import CompilerBase, DefaultPassBuilder
 
-    class WithoutAliases(CompilerBase):  # type: ignore[misc]
+    class WithoutAliases(CompilerBase):
         def define_pipelines(self) -> list[Any]:
             self.state.flags.noalias = True
-            return [DefaultPassBuilder.define_nopython_pipeline(self.state)]
+            builder: Any = DefaultPassBuilder
+            return [builder.define_nopython_pipeline(self.state)]
 
     options: dict[str, Any] = {"pipeline_class": WithoutAliases} if apart else {}
     found: Callable[[Any], Any] = numba.njit(error_model="numpy", nogil=True, **options)
@@ -55,7 +57,7 @@ def signature(arguments: Sequence[Argument]) -> Any:
     return tuple(
         from_dtype(a.dtype)
         if a.ndim is None
-        else types.Array(from_dtype(a.dtype), max(a.ndim, 1), "C", readonly=not a.writable)
+        else types.Array(from_dtype(a.dtype), max(a.ndim, 1), "C")
         for a in arguments
     )
 
@@ -65,31 +67,105 @@ def indexable(array: np.ndarray) -> np.ndarray:
     return array if array.ndim else array.reshape(1)
 
 
-def interpreted(source: str, filename: str = "<generated>") -> dict[str, Any]:
-    """Run generated source as plain Python."""
-    space: dict[str, Any] = {"np": np, "kernel": lambda f: f, "kernel_apart": lambda f: f}
-    exec(compile(source, filename, "exec"), space)
-    return space
+class _Memory:
+    """The memory of an array that mustn't be written, for a function that doesn't."""
+
+    __slots__ = ("__array_interface__", "base")
+
+    def __init__(self, array: np.ndarray) -> None:
+        self.base = array
+        interface = dict(array.__array_interface__)
+        interface["data"] = (interface["data"][0], False)
+        self.__array_interface__ = interface
 
 
-def loaded(
-    source: str, entries: Mapping[str, Sequence[Argument]], filename: str = "<generated>"
-) -> dict[str, Any]:
-    """Compile generated source with Numba; return its entries.
+def writable(array: np.ndarray) -> np.ndarray:
+    """Return an array as one type of argument, whether it may be written or not."""
+    if array.flags.writeable:
+        return array
+    return np.asarray(_Memory(array))
+
+
+class Module:
+    """Generated functions; each is compiled when it is asked for.
 
     Parameters
     ----------
     source : str
-        Functions decorated with ``@kernel``, in terms of ``np``.
-    entries : mapping of str to sequence of Argument
-        The functions to be called from Python, and the types of their parameters.
+        Functions decorated with ``@kernel`` or ``@kernel_apart``, in terms of ``np``.
+    native : bool
+        Compile with Numba; False runs plain Python, for tests.
     """
-    space: dict[str, Any] = {
-        "np": np,
-        "kernel": kernel(apart=False),
-        "kernel_apart": kernel(apart=True),
-    }
-    exec(compile(source, filename, "exec"), space)
-    for name, arguments in entries.items():
-        space[name].compile(signature(arguments))
-    return {name: space[name] for name in entries}
+
+    __slots__ = ("native", "space")
+
+    def __init__(self, source: str, *, native: bool) -> None:
+        self.native = native
+        # Numba looks up the module of cached functions by name.
+        self.space: dict[str, Any] = {"__name__": __name__, "np": np}
+        self.space["kernel"] = kernel(apart=False) if native else _unchanged
+        self.space["kernel_apart"] = kernel(apart=True) if native else _unchanged
+        exec(compile(source, "<generated>", "exec"), self.space)
+
+    def function(self, name: str, source: str, arguments: Sequence[Argument]) -> Any:
+        """Return a function, compiled for arguments of these types.
+
+        `source` is what its machine code depends on.
+        """
+        found = self.space[name]
+        if self.native and not found.overloads:
+            _compile(found, source, name, signature(arguments))
+            # Arguments of other types are a mistake of ours, not a reason to compile.
+            found.disable_compile()
+        return found
+
+
+def _unchanged(function: Any) -> Any:
+    return function
+
+
+def _made_for() -> str:
+    """Return what machine code depends on besides its source."""
+    import llvmlite.binding as binding  # type: ignore[import-untyped]
+    import numba
+    from llvmlite import __version__ as llvm
+
+    features = binding.get_host_cpu_features().flatten()
+    return "|".join((numba.__version__, llvm, binding.get_host_cpu_name(), features))
+
+
+def _compile(dispatcher: Any, source: str, name: str, types: Any) -> None:
+    """Compile a function, or take its machine code from the cache."""
+    from numba.core import serialize
+
+    dumps: Any = serialize.dumps
+    path = entry_path(source, name, repr(types), _made_for())
+    kept = read_entry(path) if path is not None else None
+    if kept is not None and _restored(dispatcher, kept):
+        return
+    dispatcher.compile(types)
+    if path is not None:
+        (result,) = dispatcher.overloads.values()
+        try:
+            payload = dumps(result._reduce())
+        except Exception:
+            # Code that can't be kept is compiled in each process.
+            return
+        write_entry(path, payload, source)
+
+
+def _restored(dispatcher: Any, kept: Any) -> bool:
+    """Give a function the machine code of an earlier process; whether that worked."""
+    from numba.core import compiler
+
+    made: Any = compiler.CompileResult
+
+    try:
+        context = dispatcher.targetctx
+        context.refresh()
+        result = made._rebuild(context, *kept)
+        context.insert_user_function(result.entry_point, result.fndesc, [result.library])
+        dispatcher.add_overload(result)
+    except Exception:
+        return False
+    return True

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from revolve_ad.ad.core import CONSTANT
-from revolve_ad.ad.program import Program
+from revolve_ad.ad.interpreter import Interpreter
 from revolve_ad.ad.tape import Node, Tape, live_nodes
 from revolve_ad.ad.transform import vjp
 from revolve_ad.native.accumulate import Assembly, assemble
@@ -26,7 +26,7 @@ from revolve_ad.native.drive import advance_source, reverse_source
 from revolve_ad.native.emit import nest_functions
 from revolve_ad.native.fuse import Target, fuse
 from revolve_ad.native.invariants import frontier, invariant_nodes
-from revolve_ad.native.load import Argument, Module, has_numba, indexable
+from revolve_ad.native.load import Argument, Module, has_numba, indexable, writable
 from revolve_ad.native.points import RefusedError
 from revolve_ad.native.simplify import simplified
 from revolve_ad.native.turns import Turns, turns_of
@@ -233,7 +233,8 @@ class Sweep:
         for j, i in enumerate(turns.source):
             if i is not None and not turns.constant(j) and places[j][0] == "x":
                 pools.setdefault(j, []).append(ys[j])
-        first, fresh = [], []
+        first: list[np.ndarray] = []
+        fresh: list[np.ndarray] = []
         for label in labels(turns):
             if label not in arrays:
                 kind = loop.state_types[label[1]]
@@ -338,25 +339,6 @@ class Sweep:
 
 def _arrays(types: Sequence[Type]) -> list[np.ndarray]:
     return [np.empty(shape or (1,), dtype) for shape, dtype in types]
-
-
-class _Memory:
-    """The memory of an array that mustn't be written, for a function that doesn't."""
-
-    __slots__ = ("__array_interface__", "base")
-
-    def __init__(self, array: np.ndarray) -> None:
-        self.base = array
-        interface = dict(array.__array_interface__)
-        interface["data"] = (interface["data"][0], False)
-        self.__array_interface__ = interface
-
-
-def writable(array: np.ndarray) -> np.ndarray:
-    """Return an array as one type of argument, whether it may be written or not."""
-    if array.flags.writeable:
-        return array
-    return np.asarray(_Memory(array))
 
 
 Label = tuple[str, int, int]
@@ -520,29 +502,26 @@ def _planned(
 
     # Types of everything that a generated function is given.
     for j, i in enumerate(state_in):
-        types[f"x{j}"] = _argument(nodes[i], writable=True)
+        types[f"x{j}"] = _argument(nodes[i])
         types[f"y{j}"] = types[f"x{j}"]
-        types[f"kept{j}"] = Argument(nodes[i].dtype, max(len(nodes[i].shape), 1) + 1, True)
+        types[f"kept{j}"] = Argument(nodes[i].dtype, max(len(nodes[i].shape), 1) + 1)
         for t in range(m + 2):
             types[f"s{j}_{t}"] = types[f"x{j}"]
     for k, j in enumerate(floats):
-        types[f"g{k}"] = types[f"h{k}"] = _argument(nodes[seeds[j]], writable=True)
+        types[f"g{k}"] = types[f"h{k}"] = _argument(nodes[seeds[j]])
     sum_types = [
         (nodes[i].shape, np.result_type(nodes[i].dtype, np.float64)) for i in assembly.sums
     ]
-    types |= {f"sum{k}": Argument(d, len(s), True) for k, (s, d) in enumerate(sum_types)}
+    types |= {f"sum{k}": Argument(d, len(s)) for k, (s, d) in enumerate(sum_types)}
     for k, j in enumerate(row_at):
         node = nodes[inputs[j]]
-        types[f"all_row{k}"] = Argument(node.dtype, len(node.shape) + 1, True)
+        types[f"all_row{k}"] = Argument(node.dtype, len(node.shape) + 1)
         types[f"all_rbar{k}"] = types[f"all_row{k}"]
     for name, (shape, dtype) in [*forward.work.items(), *reverse.work.items()]:
-        types[name] = Argument(dtype, len(shape), True)
-    types |= {q: _argument(nodes[i], writable=True) for i, q in prepared.items()}
+        types[name] = Argument(dtype, len(shape))
+    types |= {q: _argument(nodes[i]) for i, q in prepared.items()}
     number = Argument(np.dtype(np.int64), None)
     types |= {"start": number, "stop": number}
-    for p in list(types):
-        if p[0] in "pc":
-            types[p] = types[p]._replace(writable=True)
 
     ps = [f"p{k}" for k in range(len(param_at))]
     cs = [f"c{k}" for k in range(len(constants))]
@@ -631,8 +610,8 @@ def _planned(
     )
 
 
-def _argument(node: Node, *, writable: bool = False) -> Argument:
-    return Argument(node.dtype, len(node.shape), writable)
+def _argument(node: Node) -> Argument:
+    return Argument(node.dtype, len(node.shape))
 
 
 def _module(parts: Sequence[str]) -> str:

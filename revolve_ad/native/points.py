@@ -176,7 +176,7 @@ class Points:
         self.memo: dict[Key, int] = {}
 
     def value(self, node: int, index: Index, bounds: Bounds) -> int:
-        """Return the value of `node` at `index` as an expression; loads it if it lies in a buffer."""
+        """Return the value of `node` at `index`; a load if it lies in a buffer."""
         return self._run(self._of(node, index, bounds))
 
     def definition(self, node: int, index: Index, bounds: Bounds) -> int:
@@ -323,14 +323,15 @@ class Points:
             raise RefusedError(f"power of {dtype}")
         exponent = graph.exprs[args[1]]
         known = exponent.what if exponent.kind == "const" else None
-        name = {
+        names: dict[Any, str] = {
             1: "positive",
             2: "square",
             3: "cube",
             0.5: "sqrt",
             -1: "reciprocal",
             -1.5: "power_minus_1_5",
-        }.get(known)
+        }
+        name = names.get(known)
         if name is not None:
             return graph.op(name, dtype, (args[0],))
         return graph.op("power", dtype, tuple(args))

@@ -6,7 +6,17 @@ from typing import Any
 
 import numpy as np
 
-from revolve_ad.ad.core import CONSTANT, FULL, GATHER, INPUT, SCATTER, SCATTER_ADD, SUM, elementwise
+from revolve_ad.ad.core import (
+    CONSTANT,
+    COPY,
+    FULL,
+    GATHER,
+    INPUT,
+    SCATTER,
+    SCATTER_ADD,
+    SUM,
+    elementwise,
+)
 from revolve_ad.ad.functions.shapes import CONCATENATE
 from revolve_ad.ad.strided import box_map
 from revolve_ad.ad.tape import Node, Tape, live_nodes
@@ -61,7 +71,7 @@ class _Rewriter:
 
     def simpler(self, node: Node) -> int:
         """Return the position of a node kept that has the value of `node`."""
-        if node.op is GATHER and node.params[0].is_identity:
+        if node.op is COPY or (node.op is GATHER and node.params[0].is_identity):
             return node.args[0]
         if node.op is _ADD and not self.exact:
             # Σa + Σb = Σ(a + b): one sum, and none at all if it is taken over the steps first.

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from revolve_ad import trees
-from revolve_ad.ad.program import Program
+from revolve_ad.ad.interpreter import Interpreter
 from revolve_ad.ad.recorder import trace
 from revolve_ad.ad.tape import Tape
 from revolve_ad.ad.transform import vjp
@@ -89,7 +89,7 @@ def test_the_benchmark_problems_agree_with_interpreted_steps(name: str) -> None:
     case.check(compile_loop(case.tape, case.layout, native=False))
 
 
-@pytest.mark.parametrize("name", ["P1", "P5"])
+@pytest.mark.parametrize("name", ["P3", "P4"])
 def test_the_compiled_loop_agrees_too(name: str) -> None:
     pytest.importorskip("numba")
     case = problem(name, SIZES[name])
@@ -97,7 +97,7 @@ def test_the_compiled_loop_agrees_too(name: str) -> None:
 
 
 def leapfrog(state: Any, c: Any, k: Any) -> Any:
-    a, b, d = state
+    a, b, _ = state
     return 2.0 * a - b + c * k, a, b
 
 

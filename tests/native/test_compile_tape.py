@@ -10,7 +10,7 @@ import pytest
 from revolve_ad.ad import symbolic as s
 from revolve_ad.ad.builder import Builder, Symbol
 from revolve_ad.ad.core import SUM, elementwise
-from revolve_ad.ad.program import Program
+from revolve_ad.ad.interpreter import Interpreter
 from revolve_ad.ad.strided import box_map
 from revolve_ad.ad.tape import Tape
 from revolve_ad.ad.transform import jvp, vjp
@@ -64,7 +64,7 @@ def part(x: Symbol, *axes: tuple[int, int, int]) -> Symbol:
 
 
 def smoothing(n: int) -> Tape:
-    """Return the tape of ``u[1:-1] = 0.25·(u[:-2] + 2u[1:-1] + u[2:])``, then ``u[n // 2] += a``."""
+    """Return ``u[1:-1] = 0.25·(u[:-2] + 2u[1:-1] + u[2:])``, then ``u[n // 2] += a``."""
     b = Builder()
     u, a = Symbol(b, b.input((n,), FLOAT, "u")), Symbol(b, b.input((), FLOAT, "a"))
     inner = (1, 1, n - 2)

@@ -1,0 +1,94 @@
+"""Machine code kept on disk, so that a second process doesn't compile.
+
+An entry is one file.  Its name is a digest of the generated source (which holds shapes and
+constants), the types of the arguments, and the versions and the processor that the code was made
+for; its contents begin with their own digest.  An entry is written to a temporary name and renamed,
+so that processes don't meet half of one; what isn't as it was written is deleted and made again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import pickle
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+__all__ = ["cache_folder", "entry_path", "read_entry", "write_entry"]
+
+MAGIC = b"revolve_ad machine code 1\n"
+
+
+def cache_folder() -> Path | None:
+    """Return where compiled code is kept: ``REVOLVE_AD_CACHE``, or a folder of the user's cache.
+
+    An empty ``REVOLVE_AD_CACHE`` turns the cache off: then None.
+    """
+    chosen = os.environ.get("REVOLVE_AD_CACHE")
+    if chosen is not None:
+        return Path(chosen).expanduser() if chosen else None
+    if sys.platform == "win32":
+        base = Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local"))
+    elif sys.platform == "darwin":
+        base = Path.home() / "Library" / "Caches"
+    else:
+        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return base / "revolve_ad"
+
+
+def entry_path(source: str, name: str, types: str, made_for: str) -> Path | None:
+    """Return the file of an entry; None without a cache."""
+    folder = cache_folder()
+    if folder is None:
+        return None
+    digest = hashlib.sha256()
+    for part in (source, name, types, made_for, sys.version):
+        digest.update(part.encode())
+        digest.update(b"\0")
+    key = digest.hexdigest()
+    return folder / key[:2] / f"{key[2:]}.code"
+
+
+def read_entry(path: Path) -> Any:
+    """Return what an entry holds; None if there is none, or none that is sound."""
+    try:
+        data = path.read_bytes()
+    except OSError:
+        return None
+    head = len(MAGIC)
+    if (
+        data[:head] == MAGIC
+        and hashlib.sha256(data[head + 32 :]).digest() == data[head : head + 32]
+    ):
+        # What unpickles to something unforeseen comes from another version of Numba.
+        with contextlib.suppress(Exception):
+            return pickle.loads(data[head + 32 :])
+    with contextlib.suppress(OSError):
+        path.unlink()
+    return None
+
+
+def write_entry(path: Path, payload: bytes, source: str) -> None:
+    """Keep an entry, and beside it the source for whoever wants to read it.
+
+    A folder that can't be written only means that the next process compiles again.
+    """
+    with contextlib.suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _replace(path, MAGIC + hashlib.sha256(payload).digest() + payload)
+        _replace(path.with_suffix(".py"), source.encode())
+
+
+def _replace(path: Path, data: bytes) -> None:
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".new-")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        raise
