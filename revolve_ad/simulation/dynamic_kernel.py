@@ -41,6 +41,7 @@ class DynamicKernel:
         "_step",
         "_values",
         "advance",
+        "record",
     )
 
     def __init__(
@@ -57,7 +58,9 @@ class DynamicKernel:
         self._params = params
         self._inputs = inputs
         self._values = as_inputs(form.params, params)
-        self.advance = Stepper(step, form, params, inputs).advance
+        stepper = Stepper(step, form, params, inputs)
+        self.advance = stepper.advance
+        self.record = stepper.record
         self._gradients: Gradients | None = None
 
     def bind_gradients(self, gradients: Gradients) -> None:
@@ -73,14 +76,6 @@ class DynamicKernel:
     def workspace_bytes(self) -> int:
         """What the first tape needs; a later one may need more."""
         return self._first.reverse.bytes
-
-    def record(self, state: Leaves, start: int, stop: int, tapes: list[Leaves]) -> Leaves:
-        """See `Kernel.record`."""
-        advance = self.advance
-        for k in range(start, stop):
-            tapes.append([leaf.copy() for leaf in state])
-            state = advance(state, k, k + 1)
-        return state
 
     def reverse(self, tapes: list[Leaves], start: int, stop: int, cotangent: Leaves) -> Leaves:
         """See `Kernel.reverse`."""

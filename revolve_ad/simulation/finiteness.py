@@ -1,7 +1,7 @@
 """Tests arrays for NaN and Inf, at the cost of one pass over them."""
 
+from cmath import isfinite
 from collections.abc import Sequence
-from math import isfinite
 
 import numpy as np
 
@@ -10,17 +10,19 @@ from revolve_ad.simulation.layout import Array, Layout
 
 __all__ = ["first_bad", "require_finite"]
 
-_vdot = np.vdot
+_isfinite = np.isfinite
 
 
 def first_bad(leaves: Sequence[Array]) -> int | None:
     """Return the position of the first leaf with NaN or Inf; None if there is none."""
     for i, leaf in enumerate(leaves):
+        if leaf.dtype.kind not in "fc":
+            continue
         # The sum of squares is finite only if every element is; it may overflow when they are
         # finite, and only then is every one looked at.
-        if leaf.dtype.kind in "fc" and not isfinite(_vdot(leaf, leaf).real):
-            if not np.isfinite(leaf).all():
-                return i
+        flat = leaf if leaf.ndim == 1 else leaf.ravel()
+        if not isfinite(flat.dot(flat)) and not _isfinite(flat).all():
+            return i
     return None
 
 

@@ -213,10 +213,10 @@ class Gradient:
             schedule=self.plan.schedule,
         )
 
-    def _storages(self) -> dict[Level, Storage]:
+    def _storages(self) -> tuple[Storage, ...]:
         given = self._settings.storage
         storage: Storage = Ram() if given is None else Shelf(given)
-        return {Level.RAM: storage, Level.DISK: storage}
+        return (storage,) * len(Level)
 
     def _require_finite(self, k: int, state: Leaves) -> None:
         require_finite(state, self._model.form.state, f"state {k}")

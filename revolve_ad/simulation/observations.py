@@ -1,6 +1,6 @@
 """Collects what `observe` sees along the first sweep, and hands its cotangents back in reverse."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, final
 
 import numpy as np
@@ -87,11 +87,6 @@ class Observations:
         rows = sum(leaf.nbytes for row in self._rows for leaf in row)
         return rows + sum(leaf.nbytes for leaf in (*self.stacked, *self._given))
 
-    @property
-    def last(self) -> int:
-        """The last state that was observed; -1 if there is none."""
-        return self._indices[self.count - 1] if self.count else -1
-
     def see(self, k: int, state: Sequence[Any]) -> None:
         """Observe state `k`, the next one in order."""
         row = self.observer.observe(state, k)
@@ -115,14 +110,19 @@ class Observations:
             self._rows = []
         return self.stacked
 
-    def backwards(self, cotangents: Leaves) -> Iterator[int]:
-        """Take the cotangents of the stacked leaves; return the observed states, last first."""
+    def backwards(self, cotangents: Leaves) -> int:
+        """Take the cotangents of the stacked leaves; return the last observed state."""
         self._given = cotangents
         self.stacked = []  # the caller has them
-        return iter(self._indices[i] for i in range(self.count - 1, -1, -1))
+        return self.next
+
+    @property
+    def next(self) -> int:
+        """On the way back, the observed state that is next; -1 if none is left."""
+        return self._indices[self.count - 1] if self.count else -1
 
     def reverse(self, k: int, state: Sequence[Any]) -> Leaves:
-        """Return what the observation of state `k`, the last one left, adds to its cotangent."""
+        """Return what the observation of state `k`, the next one, adds to its cotangent."""
         self.count -= 1
         # Copies: the observer may use up what it is given.
         row = [np.array(leaf[self.count]) for leaf in self._given]

@@ -168,6 +168,7 @@ def make_plan(
     given: Any,
     *,
     bounded: bool = True,
+    max_steps: int | None = None,
 ) -> Plan:
     """Return the plan with the least recomputation that the budget allows.
 
@@ -183,6 +184,8 @@ def make_plan(
         The user's schedule, or a function ``n_steps -> schedule``; None to choose one.
     bounded : bool
         Whether a given schedule must keep to the budget.
+    max_steps : int or None
+        The most steps of a run whose number of steps isn't known.
 
     Raises
     ------
@@ -204,7 +207,10 @@ def make_plan(
     schedule: Any
     if n_steps is None:
         schedule = online(
-            state_bytes=max(1, sizes.state), tape_bytes=max(1, sizes.tape), budget=max(2, free)
+            state_bytes=max(1, sizes.state),
+            tape_bytes=max(1, sizes.tape),
+            budget=max(2, free),
+            max_steps=max_steps,
         )
         return Plan(n_steps=None, budget=budget, sizes=sizes, schedule=schedule, counts=None)
     schedule = _choose(n_steps, free, sizes)

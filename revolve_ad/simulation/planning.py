@@ -31,7 +31,14 @@ def plan_gradient(
     budget = budget_bytes(settings.memory, wanted)
     if settings.memory is None:
         budget = max(budget, sizes.smallest)
-    return make_plan(n_steps, budget, sizes, settings.schedule, bounded=settings.memory is not None)
+    return make_plan(
+        n_steps,
+        budget,
+        sizes,
+        settings.schedule,
+        bounded=settings.memory is not None,
+        max_steps=settings.max_steps,
+    )
 
 
 def sizes_of(settings: Settings, model: Model, kernel: Kernel, observer: Observer | None) -> Sizes:

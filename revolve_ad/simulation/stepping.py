@@ -42,6 +42,14 @@ class Stepper:
         What the arguments look like.
     params, inputs : list
         Their leaves.
+
+    Attributes
+    ----------
+    advance : callable
+        ``(state, start, stop) -> state``; see `Kernel.advance`.
+    record : callable
+        ``(state, start, stop, tapes) -> state``: the same, and a copy of each state before its step
+        is appended.
     """
 
     __slots__ = (
@@ -52,7 +60,9 @@ class Stepper:
         "_inputs",
         "_layout",
         "_leaves",
+        "advance",
         "params",
+        "record",
         "row",
     )
 
@@ -68,35 +78,44 @@ class Stepper:
         self._call: Callable[..., Any] = function
         self._function = function
         self._leaves = params
+        run = self._run_array if self._layout.is_array else self._run
+        self.advance: Callable[[Leaves, int, int], Leaves] = run
+        self.record: Callable[[Leaves, int, int, list[Leaves]], Leaves] = run
+        if self._advance is not None:
+            self.advance = self._advance_by_user
+            self.record = self._record_by_user
         self._inputs: Leaves = []
         if form.inputs is not None:
             self._inputs = form.inputs.read_only(inputs)
             row = self.row = row_reader(form.inputs, self._inputs)
             self._call = lambda state, params, k: function(state, params, k, row(k))
 
-    def advance(self, state: Leaves, start: int, stop: int) -> Leaves:
-        """Run steps ``start … stop - 1`` from `state`, which is used up; return state `stop`."""
-        if self._advance is not None:
-            return self._advance_by_user(state, start, stop)
-        if self._layout.is_array:
-            return self._advance_array(state, start, stop)
+    def _run(
+        self, state: Leaves, start: int, stop: int, tapes: list[Leaves] | None = None
+    ) -> Leaves:
         layout, call, params = self._layout, self._call, self.params
         k = start
         try:
             for k in range(start, stop):
+                if tapes is not None:
+                    tapes.append([leaf.copy() for leaf in state])
                 state = layout.adopt(call(hand_over(layout, state), params, k), f"step {k}")
         except Exception as error:
             blame(error, f"step {k}", lambda: self._written(k))
             raise
         return state
 
-    def _advance_array(self, state: Leaves, start: int, stop: int) -> Leaves:
+    def _run_array(
+        self, state: Leaves, start: int, stop: int, tapes: list[Leaves] | None = None
+    ) -> Leaves:
         call, params, layout, sole = self._call, self.params, self._layout, SOLE
         shape, dtype = layout.shapes[0], layout.dtypes[0]
         array: Any = state.pop()
         k = start
         try:
             for k in range(start, stop):
+                if tapes is not None:
+                    tapes.append([array.copy()])
                 new = call(array, params, k)
                 if (
                     type(new) is _ndarray
@@ -118,10 +137,6 @@ class Stepper:
         state.append(array)
         return state
 
-    def _written(self, k: int) -> list[str]:
-        row = None if self.row is None else [leaf[k] for leaf in self._inputs]
-        return written_leaves(self._function, self._form, self._leaves, row, k)
-
     def _advance_by_user(self, state: Leaves, start: int, stop: int) -> Leaves:
         if start == stop:
             return state
@@ -138,6 +153,16 @@ class Stepper:
         except Exception as error:
             blame(error, where)
             raise
+
+    def _record_by_user(self, state: Leaves, start: int, stop: int, tapes: list[Leaves]) -> Leaves:
+        for k in range(start, stop):
+            tapes.append([leaf.copy() for leaf in state])
+            state = self._advance_by_user(state, k, k + 1)
+        return state
+
+    def _written(self, k: int) -> list[str]:
+        row = None if self.row is None else [leaf[k] for leaf in self._inputs]
+        return written_leaves(self._function, self._form, self._leaves, row, k)
 
 
 def hand_over(layout: Layout, leaves: Leaves) -> Any:

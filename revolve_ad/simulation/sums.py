@@ -33,8 +33,8 @@ class Sums:
         """The bytes of the sums."""
         return sum(leaf.nbytes for leaf in self.leaves)
 
-    def add(self, value: Any, origin: str) -> None:
-        """Add a cotangent that a function of the user returned; None is zero."""
+    def add(self, value: Any, k: int) -> None:
+        """Add a cotangent that the user's vjp of step `k` returned; None is zero."""
         if value is None:
             return
         leaves = self.leaves
@@ -43,15 +43,15 @@ class Sums:
             if value.dtype is total.dtype and value.shape == total.shape:
                 np.add(total, value, total)
                 return
-        for total, part in zip(leaves, checked(value, self._layout, origin), strict=True):
+        for total, part in zip(leaves, checked(value, self._layout, k), strict=True):
             if part is not None:
                 np.add(total, part, out=total)
 
-    def add_row(self, k: int, value: Any, origin: str) -> None:
+    def add_row(self, k: int, value: Any) -> None:
         """Add a cotangent of row `k` of the inputs; None is zero."""
         if value is None:
             return
-        for total, part in zip(self.leaves, checked(value, self._layout.rows, origin), strict=True):
+        for total, part in zip(self.leaves, checked(value, self._layout.rows, k), strict=True):
             if part is not None:
                 total[k] += part
 
@@ -75,8 +75,9 @@ class Sums:
         ]
 
 
-def checked(value: Any, layout: Layout, origin: str) -> list[Any]:
+def checked(value: Any, layout: Layout, k: int) -> list[Any]:
     """Return the leaves of a cotangent given by the user, each with its right shape or None."""
+    origin = f"the vjp of step {k}"
     try:
         parts = _flatten_with_none(value, layout)
     except TypeError as error:

@@ -7,7 +7,7 @@
 This is where tape, schedule and storage meet; each of them knows nothing of the other two.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from time import perf_counter
 from typing import assert_never, final
@@ -82,8 +82,8 @@ class Sweep:
         Who works on it.
     actions : iterator of Action
         One pass over a schedule of as many steps as the run has, or an `OnlineDriver`.
-    storages : dict of Level to Storage
-        Where checkpoints are kept.
+    storages : sequence of Storage
+        Where checkpoints are kept, by level.
 
     Attributes
     ----------
@@ -101,17 +101,17 @@ class Sweep:
         "_storages",
         "_tape_bytes",
         "_tapes",
+        "_watched",
         "counters",
         "n_steps",
     )
 
-    def __init__(
-        self, crew: Crew, actions: Iterator[Action], storages: dict[Level, Storage]
-    ) -> None:
+    def __init__(self, crew: Crew, actions: Iterator[Action], storages: Sequence[Storage]) -> None:
         self._crew = crew
         self._actions = actions
-        self._storages = storages
+        self._storages: Sequence[Storage] = storages
         self._tapes: list[Leaves] = []
+        self._watched = -1  # the next observed state on the way back
         self._known_bytes = 0  # of checkpoints, when the ledger was last told
         self._tape_bytes = crew.kernel.tape_bytes
         self._final: Leaves = []
@@ -135,6 +135,7 @@ class Sweep:
         crew, counters = self._crew, self.counters
         kernel, lookout = crew.kernel, crew.lookout
         live, at, ended = state, 0, crew.ending.n_steps == 0
+        online = isinstance(self._actions, OnlineDriver)
         if lookout.next == 0:
             lookout.look(0, live)
         try:
@@ -154,12 +155,14 @@ class Sweep:
                     case Record():
                         at = action.start
                         while at < action.stop:
-                            pause = min(action.stop, lookout.next)
+                            pause = at + 1 if online else min(action.stop, lookout.next)
                             live = self._record(kernel, live, at, pause)
                             at = pause
                             if lookout.next == at:
                                 lookout.look(at, live)
-                        ended = at == crew.ending.n_steps
+                            ended = crew.ending.reached(live, at)
+                            if ended:
+                                break
                         counters.recorded += at - action.start
                         crew.progress.step(at - action.start)
                     case Save():
@@ -183,7 +186,7 @@ class Sweep:
         self.n_steps = at
         if isinstance(self._actions, OnlineDriver):
             self._actions.finish(at)
-        if crew.observations is not None and crew.observations.last == at:
+        if crew.observations is not None and crew.observations.next == at:
             self._final = [leaf.copy() for leaf in live]
         counters.forward_seconds = perf_counter() - began
         return live
@@ -207,10 +210,12 @@ class Sweep:
         """
         began = perf_counter()
         crew, counters, digests = self._crew, self.counters, self._crew.replays.digests
-        observations, careful = crew.observations, crew.careful
+        observations, storages = crew.observations, self._storages
+        advance, record_and_reverse = kernel.advance, kernel.record_and_reverse
+        advanced = restored = recorded = 0
         step = crew.progress.step if crew.progress.wanted else None
-        glances = iter(()) if observations is None else observations.backwards(observed)
-        observed_next = next(glances, -1)
+        if observations is not None:
+            self._watched = observations.backwards(observed)
         live: Leaves | None = None
         # The state of the step that was recorded last, if that step isn't run yet: in most
         # schedules it is reversed next, and nobody needs its result.
@@ -219,22 +224,22 @@ class Sweep:
         action: Action | None = None
         try:
             self._require_finite(cotangent, self.n_steps)
-            if observations is not None and observed_next == self.n_steps:
+            if observations is not None and self._watched == self.n_steps:
                 add(cotangent, observations.reverse(self.n_steps, self._final))
-                observed_next = next(glances, -1)
+                self._watched = observations.next
             self._final = []
             for action in self._actions:
                 if last is not None and type(action) is not Reverse and type(action) is not Discard:
                     live, last = self._record(kernel, last, last_k, last_k + 1), None
                 match action:
                     case Restore():
-                        live = self._storages[action.level].restore(action.state)
-                        counters.restored += 1
+                        live = storages[action.level].restore(action.state)
+                        restored += 1
                     case Advance():
                         assert live is not None
                         start, stop = action.start, action.stop
-                        live = kernel.advance(live, start, stop)
-                        counters.advanced += stop - start
+                        live = advance(live, start, stop)
+                        advanced += stop - start
                         if step is not None:
                             step(stop - start)
                     case Record():
@@ -247,35 +252,19 @@ class Sweep:
                             crew.replays.compare(k, live)
                             at = k
                         last_k = stop - 1
-                        last, live = self._record(kernel, live, at, last_k), None
-                        counters.recorded += stop - start
+                        last = live if at == last_k else self._record(kernel, live, at, last_k)
+                        live = None
+                        recorded += stop - start
                         if step is not None:
                             step(stop - start)
                     case Reverse():
                         stop = action.stop
-                        while stop > action.start:
-                            seen: Leaves | None = None
-                            low = action.start
-                            if last is not None or careful or stop - 1 == observed_next:
-                                low = stop - 1
-                            elif observed_next >= low:
-                                low = observed_next + 1
-                            if observations is not None and low == observed_next:
-                                # In this order under every schedule: first the observation of
-                                # state k adds to the gradient, then step k.
-                                tape = self._tapes[-1] if last is None else last
-                                seen = observations.reverse(low, tape)
-                                observed_next = next(glances, -1)
-                            if last is not None:
-                                cotangent = kernel.record_and_reverse(last, low, cotangent)
-                                last = None
-                            else:
-                                cotangent = self._reverse(kernel, low, stop, cotangent)
-                            if seen is not None:
-                                add(cotangent, seen)
-                            if careful:
-                                self._require_finite(cotangent, low)
-                            stop = low
+                        if last is not None and last_k != self._watched:
+                            cotangent = record_and_reverse(last, last_k, cotangent)
+                            last, stop = None, last_k
+                        if stop > action.start:
+                            cotangent = self._reverse(kernel, last, action.start, stop, cotangent)
+                            last = None
                         if first_bad(cotangent) is not None:
                             self._require_finite(cotangent, action.start)
                     case Save():
@@ -290,12 +279,15 @@ class Sweep:
             raise
         finally:
             crew.progress.close()
+        counters.advanced += advanced
+        counters.restored += restored
+        counters.recorded += recorded
         counters.reverse_seconds = perf_counter() - began
         return cotangent
 
     def abandon(self) -> None:
         """Let go of all checkpoints and tapes; it can't be reversed any more."""
-        self._storages = {}
+        self._storages = ()
         self._tapes = []
         self._final = []
 
@@ -310,9 +302,37 @@ class Sweep:
         ledger.add("tapes", needed)
         return kernel.record(live, start, stop, self._tapes)
 
-    def _reverse(self, kernel: Kernel, start: int, stop: int, cotangent: Leaves) -> Leaves:
-        cotangent = kernel.reverse(self._tapes, start, stop, cotangent)
-        self._crew.ledger.add("tapes", (start - stop) * self._tape_bytes)
+    def _reverse(
+        self, kernel: Kernel, last: Leaves | None, start: int, stop: int, cotangent: Leaves
+    ) -> Leaves:
+        """Reverse steps ``stop - 1 … start``, with a pause at each observed state.
+
+        `last` is the state of step ``stop - 1`` if that step isn't run yet; the others have tapes.
+        The order is the same under every schedule: first the observation of state k adds to the
+        gradient, then step k.
+        """
+        observations, careful = self._crew.observations, self._crew.careful
+        while stop > start:
+            low = start
+            if last is not None or careful or stop - 1 == self._watched:
+                low = stop - 1
+            elif self._watched >= start:
+                low = self._watched + 1
+            seen: Leaves | None = None
+            if observations is not None and low == self._watched:
+                seen = observations.reverse(low, self._tapes[-1] if last is None else last)
+                self._watched = observations.next
+            if last is not None:
+                cotangent = kernel.record_and_reverse(last, low, cotangent)
+                last = None
+            else:
+                cotangent = kernel.reverse(self._tapes, low, stop, cotangent)
+                self._crew.ledger.add("tapes", (low - stop) * self._tape_bytes)
+            if seen is not None:
+                add(cotangent, seen)
+            if careful:
+                self._require_finite(cotangent, low)
+            stop = low
         return cotangent
 
     def _save(self, action: Save, live: Leaves) -> None:
@@ -328,7 +348,7 @@ class Sweep:
             self._crew.ledger.set("checkpoints", self._storage_bytes())
 
     def _storage_bytes(self) -> int:
-        return sum({id(s): s.nbytes for s in self._storages.values()}.values())
+        return sum({id(s): s.nbytes for s in self._storages}.values())
 
     def _discard(self, action: Discard) -> None:
         self._storages[action.level].discard(action.state)

@@ -10,7 +10,7 @@ from revolve_ad.errors import StructureError
 from revolve_ad.simulation.blame import blame
 from revolve_ad.simulation.form import Form
 from revolve_ad.simulation.kernel import Gradients
-from revolve_ad.simulation.layout import Leaves
+from revolve_ad.simulation.layout import Layout, Leaves
 from revolve_ad.simulation.stepping import SOLE, Stepper, hand_over
 from revolve_ad.simulation.sums import checked
 from revolve_ad.simulation.user_step import Step
@@ -34,14 +34,25 @@ class UserKernel:
         Their leaves.
     """
 
-    __slots__ = ("_form", "_gradients", "_stepper", "_vjp", "advance")
+    __slots__ = (
+        "_form",
+        "_gradients",
+        "_stepper",
+        "_vjp",
+        "advance",
+        "record",
+        "record_and_reverse",
+    )
 
     def __init__(self, step: Step, form: Form, params: list[Any], inputs: list[Any]) -> None:
         assert step._vjp is not None
         self._vjp: Callable[..., Any] = step._vjp
         self._form = form
         self._stepper = Stepper(step, form, params, inputs)
+        # See `Kernel`.
+        self.record_and_reverse = self._reverse_array if form.state.is_array else self._reverse
         self.advance = self._stepper.advance
+        self.record = self._stepper.record
         self._gradients: Gradients | None = None
 
     def bind_gradients(self, gradients: Gradients) -> None:
@@ -59,49 +70,50 @@ class UserKernel:
         rows = 0 if self._form.inputs is None else self._form.inputs.rows.nbytes
         return self._form.params.nbytes + rows
 
-    def record(self, state: Leaves, start: int, stop: int, tapes: list[Leaves]) -> Leaves:
-        """See `Kernel.record`."""
-        advance = self.advance
-        for k in range(start, stop):
-            tapes.append([leaf.copy() for leaf in state])
-            state = advance(state, k, k + 1)
-        return state
-
     def reverse(self, tapes: list[Leaves], start: int, stop: int, cotangent: Leaves) -> Leaves:
         """See `Kernel.reverse`."""
+        reverse = self.record_and_reverse
         for k in range(stop - 1, start - 1, -1):
-            cotangent = self.record_and_reverse(tapes.pop(), k, cotangent)
+            cotangent = reverse(tapes.pop(), k, cotangent)
         return cotangent
 
-    def record_and_reverse(self, state: Leaves, k: int, cotangent: Leaves) -> Leaves:
-        """See `Kernel.record_and_reverse`."""
-        gradients, stepper, layout = self._gradients, self._stepper, self._form.state
+    def _reverse(self, state: Leaves, k: int, cotangent: Leaves) -> Leaves:
+        layout = self._form.state
+        given = layout.cotangents.build(cotangent)
+        return self._copied(self._pull(hand_over(layout, state), k, given), k)
+
+    def _reverse_array(self, state: Leaves, k: int, cotangent: Leaves) -> Leaves:
+        given = cotangent[0]
+        new = self._pull(state.pop(), k, given)
+        if (
+            type(new) is _ndarray
+            and new.dtype is given.dtype
+            and new.shape == given.shape
+            and (
+                new is given or (new.base is None and getrefcount(new) == SOLE and new.flags.carray)
+            )
+        ):
+            cotangent[0] = new
+            return cotangent
+        return self._copied(new, k)
+
+    def _pull(self, state: Any, k: int, given: Any) -> Any:
+        """Call the user's vjp of step `k`, add to the gradients, return the state's cotangent."""
+        gradients, stepper = self._gradients, self._stepper
         assert gradients is not None
-        single = layout.is_array
-        given = cotangent[0] if single else layout.cotangents.build(cotangent)
         try:
             if stepper.row is None:
-                result = self._vjp(hand_over(layout, state), stepper.params, k, given)
+                result = self._vjp(state, stepper.params, k, given)
             else:
-                row = stepper.row(k)
-                result = self._vjp(hand_over(layout, state), stepper.params, k, row, given)
+                result = self._vjp(state, stepper.params, k, stepper.row(k), given)
             if type(result) is not tuple or len(result) != (2 if stepper.row is None else 3):
                 raise _not_a_pair(result, stepper.row is not None)
             if result[1] is not None:
-                gradients.params.add(result[1], f"the vjp of step {k}")
-            if stepper.row is not None and result[2] is not None:
+                gradients.params.add(result[1], k)
+            if stepper.row is not None:
                 assert gradients.inputs is not None
-                gradients.inputs.add_row(k, result[2], f"the vjp of step {k}")
-            new = result[0]
-            del result
-            if single and type(new) is _ndarray and new.dtype is given.dtype:
-                if new.shape == given.shape and (
-                    new is given
-                    or (new.base is None and getrefcount(new) == SOLE and new.flags.carray)
-                ):
-                    cotangent[0] = new
-                    return cotangent
-            return self._copied(new, k)
+                gradients.inputs.add_row(k, result[2])
+            return result[0]
         except Exception as error:
             blame(error, f"the vjp of step {k}")
             raise
@@ -111,12 +123,20 @@ class UserKernel:
         return [
             np.zeros(shape, dtype) if part is None else np.array(part, dtype, order="C", copy=True)
             for part, shape, dtype in zip(
-                checked(value, layout, f"the vjp of step {k}"),
+                _checked(value, layout, k),
                 layout.shapes,
                 layout.dtypes,
                 strict=True,
             )
         ]
+
+
+def _checked(value: Any, layout: Layout, k: int) -> list[Any]:
+    try:
+        return checked(value, layout, k)
+    except Exception as error:
+        blame(error, f"the vjp of step {k}")
+        raise
 
 
 def _not_a_pair(result: Any, with_inputs: bool) -> StructureError:
