@@ -32,6 +32,7 @@ from revolve_ad.schedule.closed_form import beta, min_saves, repetitions, t
 from revolve_ad.schedule.drawing import draw
 from revolve_ad.schedule.exchange import to_checkpoint_schedules
 from revolve_ad.schedule.heterogeneous import heterogeneous
+from revolve_ad.schedule.heterogeneous_bytes import heterogeneous_bytes
 from revolve_ad.schedule.mixed import mixed, smallest_budget
 from revolve_ad.schedule.multilevel import disk_period, multilevel
 from revolve_ad.schedule.online import online
@@ -70,6 +71,7 @@ __all__ = [
     "disk_period",
     "draw",
     "heterogeneous",
+    "heterogeneous_bytes",
     "min_saves",
     "mixed",
     "multilevel",

@@ -62,40 +62,51 @@ class Adapter(CheckpointSchedule):  # type: ignore[misc]
     def _iterator(self) -> Iterator[Any]:
         saved: Save | None = None  # made part of the next Forward
         unwritten: set[tuple[int, Level]] = set()
+        held: set[int] = set()  # states in RAM, under whose index no tape can be kept
         moved = False
-        taped = 0, 0
+        in_work = 0, 0  # the tapes in working memory
         for action, following in pairwise(chain(self._schedule, (None,))):
             match action:
                 case Save(state, level):
-                    if not isinstance(following, Advance):
-                        # Harmless for a checkpoint that nobody restores, such as of one step.
-                        unwritten.add((state, level))
-                    else:
+                    if isinstance(following, Advance):
                         saved = action
+                    else:  # harmless for a checkpoint that nobody restores, such as of one step
+                        unwritten.add((state, level))
                 case Advance(start, stop):
                     self._n = stop
                     storage = StorageType.WORK if saved is None else _STORAGE[saved.level]
+                    if storage == StorageType.RAM:
+                        held.add(start)
                     yield Forward(start, stop, saved is not None, False, storage)
                     saved = None
                 case Record(start, stop):
-                    if not isinstance(following, Reverse):
-                        raise ScheduleError(
-                            f"{action!r} keeps tapes while others are made, which "
-                            "checkpoint_schedules can't express"
-                        )
-                    self._n = stop
-                    taped = start, stop
-                    yield Forward(start, stop, False, True, StorageType.WORK)
+                    # Another forward run or restore would clear the working memory.
+                    if isinstance(following, Reverse) and following.start <= start:
+                        in_work = start, stop
+                        self._n = stop
+                        yield Forward(start, stop, False, True, StorageType.WORK)
+                        continue
+                    for k in range(start, stop):
+                        if k in held:
+                            raise ScheduleError(
+                                f"{action!r} keeps the tape of step {k} beside the checkpoint of "
+                                f"state {k}, which checkpoint_schedules can't express"
+                            )
+                        self._n = k + 1
+                        yield Forward(k, k + 1, False, True, StorageType.RAM)
                 case Reverse(start, stop):
-                    if start < taped[0]:
-                        raise ScheduleError(
-                            f"{action!r} uses tapes of several runs, which checkpoint_schedules "
-                            "can't express"
-                        )
                     if self._r == 0:
                         yield EndForward()
-                    self._r = self._max_n - start
-                    yield ReverseTheirs(stop, start, start == taped[0])
+                    while stop > start:
+                        low = stop - 1
+                        if in_work[0] <= low < in_work[1]:
+                            low = max(start, in_work[0])
+                        else:
+                            self._n = stop
+                            yield Move(low, StorageType.RAM, StorageType.WORK)
+                        self._r = self._max_n - low
+                        yield ReverseTheirs(stop, low, True)
+                        stop = low
                 case Restore(state, level):
                     if (state, level) in unwritten:
                         raise ScheduleError(
@@ -111,6 +122,8 @@ class Adapter(CheckpointSchedule):  # type: ignore[misc]
                         unwritten.remove((state, level))
                     elif not moved:
                         yield Move(state, _STORAGE[level], StorageType.NONE)
+                    if level == Level.RAM:
+                        held.discard(state)
                     moved = False
         self._exhausted = True
         yield EndReverse()

@@ -42,13 +42,13 @@ def to_checkpoint_schedules(
         one need; so they can't be expressed.
     ScheduleError
         While it is played, if an action can't be expressed: that package saves a state only on
-        the way to an advance, and has no tapes that outlast another forward run.
+        the way to an advance, and keeps either a state or a tape under one index.
 
     Notes
     -----
     `Save` and the `Advance` after it become one ``Forward`` with restart data, `Record` a
-    ``Forward`` with adjoint dependencies in working memory, `Restore` followed by `Discard` a
-    ``Move``, `Restore` alone a ``Copy``.
+    ``Forward`` with adjoint dependencies, in working memory where the tapes are used at once and
+    otherwise in RAM, `Restore` followed by `Discard` a ``Move``, `Restore` alone a ``Copy``.
     """
     from revolve_ad.schedule.checkpoint_schedules_adapter import Adapter
 

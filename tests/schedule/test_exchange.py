@@ -1,5 +1,7 @@
 """Our schedules obey the rules of checkpoint_schedules and cost the same there."""
 
+import itertools
+import random
 import time
 from collections.abc import Iterable
 
@@ -20,9 +22,10 @@ from checkpoint_schedules import (
 from checkpoint_schedules import Reverse as ReverseTheirs
 
 from revolve_ad.errors import ParameterError, ScheduleError
-from revolve_ad.schedule.actions import Action, Discard, Level, Record, Restore, Reverse, Save
+from revolve_ad.schedule.actions import Advance, Level, Record, Restore, Reverse, Save
 from revolve_ad.schedule.binomial import binomial
 from revolve_ad.schedule.exchange import to_checkpoint_schedules
+from revolve_ad.schedule.heterogeneous_bytes import heterogeneous_bytes
 from revolve_ad.schedule.mixed import mixed
 from revolve_ad.schedule.multilevel import multilevel
 from revolve_ad.schedule.online import online
@@ -44,6 +47,7 @@ def play(schedule, n: int) -> tuple[int, int, int]:  # type: ignore[no-untyped-d
     restart: set[int] = set()
     tapes: set[int] = set()
     held: dict[StorageType, dict[int, set[int]]] = {StorageType.RAM: {}, StorageType.DISK: {}}
+    kept: dict[int, set[int]] = {}
     ended = False
     for action in schedule:
         match action:
@@ -53,13 +57,16 @@ def play(schedule, n: int) -> tuple[int, int, int]:  # type: ignore[no-untyped-d
                 steps = set(range(action.n0, action.n1))
                 restart.clear()
                 tapes.clear()
+                assert not (action.write_ics and action.write_adj_deps)
                 if action.write_ics:
-                    assert not action.write_adj_deps
                     assert action.n0 not in held[action.storage]
                     held[action.storage][action.n0] = steps
-                if action.write_adj_deps:
-                    assert action.storage == StorageType.WORK
+                if action.write_adj_deps and action.storage == StorageType.WORK:
                     tapes |= steps
+                elif action.write_adj_deps:
+                    assert action.n0 not in held[action.storage]
+                    kept[action.n0] = steps
+                if action.write_adj_deps:
                     taped += len(steps)
                 else:
                     plain += len(steps)
@@ -76,6 +83,11 @@ def play(schedule, n: int) -> tuple[int, int, int]:  # type: ignore[no-untyped-d
                 reversed_ += action.n1 - action.n0
                 if action.clear_adj_deps:
                     tapes.clear()
+            case Move() if action.n in kept:
+                assert not tapes
+                assert action.n < n - reversed_
+                tapes = kept.pop(action.n)
+                position = schedule.n  # no state is restored
             case Copy() | Move():
                 assert not tapes
                 assert action.to_storage == StorageType.WORK
@@ -89,6 +101,7 @@ def play(schedule, n: int) -> tuple[int, int, int]:  # type: ignore[no-untyped-d
                 assert reversed_ == n
                 assert schedule.is_exhausted
                 assert not any(held.values())
+                assert not kept
                 return plain, taped, most
         assert (schedule.n, schedule.r, schedule.max_n) == (position, reversed_, n)
         most = max(most, sum(map(len, held.values())))
@@ -119,6 +132,23 @@ def test_checkpoints_on_disk_are_expressed_too() -> None:
         assert (plain, taped, most) == (counts.advanced, n, counts.peak_checkpoints)
         uses_disk = to_checkpoint_schedules(ours).uses_storage_type(StorageType.DISK)
         assert uses_disk or counts.disk_saved == 0
+
+
+def test_tapes_that_wait_while_others_are_made_are_expressed_too() -> None:
+    rng, waiting = random.Random(3), 0
+    for _ in range(60):
+        n = rng.randrange(2, 25)
+        costs = [rng.choice([1, 2, 5]) for _ in range(n)]
+        states, tapes = ([rng.randrange(1, 6) for _ in range(m)] for m in (n + 1, n))
+        ours = heterogeneous_bytes(costs, rng.randrange(11, 40), states, tapes)
+        counts = ours.counts()
+        plain, taped, _ = play(to_checkpoint_schedules(ours), n)
+        assert (plain, taped) == (counts.advanced, n)
+        waiting += any(
+            isinstance(action, Record) and not isinstance(following, Reverse)
+            for action, following in itertools.pairwise(ours)
+        )
+    assert waiting > 10
 
 
 def test_ours_runs_as_many_steps_as_their_revolve() -> None:
@@ -153,16 +183,11 @@ def test_it_says_which_storage_it_uses() -> None:
 def test_what_cannot_be_expressed_is_refused() -> None:
     with pytest.raises(ParameterError, match="online schedule can't be expressed"):
         to_checkpoint_schedules(online(3))  # type: ignore[arg-type]
-    ram = Level.RAM
-    kept: list[Action] = [
-        Save(0, ram),
-        Record(0, 1),
-        Record(1, 2),
-        Reverse(0, 2),
-        Restore(0, ram),
-        Discard(0, ram),
-    ]
+    both = [Save(0, Level.RAM), Record(0, 1), Record(1, 2), Restore(0, Level.RAM), Reverse(0, 2)]
     with pytest.raises(ParameterError, match="n_steps is missing"):
-        to_checkpoint_schedules(kept)
-    with pytest.raises(ScheduleError, match="keeps tapes"):
-        list(to_checkpoint_schedules(kept, 2))
+        to_checkpoint_schedules(both)
+    with pytest.raises(ScheduleError, match="saved and taped from at once"):
+        list(to_checkpoint_schedules(both, 2))
+    both[1:2] = [Advance(0, 1), Restore(0, Level.RAM), Record(0, 1)]
+    with pytest.raises(ScheduleError, match="keeps the tape of step 0 beside the checkpoint"):
+        list(to_checkpoint_schedules(both, 2))
