@@ -1,6 +1,16 @@
 """A recorded step, fused and compiled to loops, forward and in reverse."""
 
 from revolve_ad.native.compiled import Compiled, Refusal, compile_tape
-from revolve_ad.native.loop import Layout, Loop, Sweep, compile_loop
+from revolve_ad.native.loop import Layout, Loop, compile_loop
+from revolve_ad.native.sweep import Block, Sweep
 
-__all__ = ["Compiled", "Layout", "Loop", "Refusal", "Sweep", "compile_loop", "compile_tape"]
+__all__ = [
+    "Block",
+    "Compiled",
+    "Layout",
+    "Loop",
+    "Refusal",
+    "Sweep",
+    "compile_loop",
+    "compile_tape",
+]

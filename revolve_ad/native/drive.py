@@ -1,4 +1,4 @@
-"""Source of the loops over steps: advance a stretch, or record and reverse it, in one call."""
+"""Source of the loops over steps: advance a stretch, record it, pull back through it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from revolve_ad.native.turns import Turns
 
-__all__ = ["advance_source", "reverse_source", "rows_source"]
+__all__ = ["advance_source", "pull_source", "record_source"]
 
 Call = tuple[str, list[str]]
 
@@ -58,47 +58,55 @@ def advance_source(
     return _function("advance", ["start", "stop", *parameters], body + _indented(inner or ["pass"]))
 
 
-def reverse_source(
+def _state_at(turns: Turns, step: str) -> list[str]:
+    """Return lines that name the arrays of the state so many steps after the first."""
+    lines = []
+    for j in range(len(turns.source)):
+        if turns.constant(j):
+            lines.append(f"u{j} = x{j}")
+            continue
+        age = turns.age(j)
+        for t in range(age + 1):
+            lines.append(f"{'if' if t == 0 else 'elif'} {step} == {t}:")
+            lines.append(f"    u{j} = x{turns.root(j, t)}")
+        lines += ["else:", f"    u{j} = kept{turns.root(j, age)}[{step} - {age + 1}]"]
+    return lines
+
+
+def record_source(
+    turns: Turns, calls: Sequence[Call], parameters: Sequence[str], rows: Sequence[int]
+) -> str:
+    """Return ``record(start, stop, …)``: advance and keep each state.
+
+    `x{j}` is leaf j of state `start`; row t of `kept{c}` takes the computed leaf c of the state
+    t + 1 steps later.
+    """
+    inner = _state_at(turns, "t") + [f"y{c} = kept{c}[t]" for c in turns.computed]
+    inner += ["k = start + t", *rows_source(rows, "row", "k"), *_calls(calls)]
+    body = ["for t in range(stop - start):", *_indented(inner)]
+    return _function("record", ["start", "stop", *parameters], body)
+
+
+def pull_source(
     turns: Turns,
     backward: Turns,
-    forward_calls: Sequence[Call],
-    reverse_calls: Sequence[Call],
+    calls: Sequence[Call],
     parameters: Sequence[str],
     rows: Sequence[int],
     row_cotangents: Sequence[int],
 ) -> str:
-    """Return ``reverse(start, stop, …)``: record the states of a stretch, then pull back.
+    """Return ``pull(origin, start, stop, …)``: pull back through recorded steps.
 
-    `x{j}` is leaf j of state `start`, `kept{c}` takes the computed leaf c of the states after it;
-    `g` are the cotangents and `h` what takes turns with them.
+    `x` and `kept` are as `record` left them, counted from `origin`; `g` are the cotangents and `h`
+    what takes turns with them.
     """
-
-    def at(step: str) -> list[str]:
-        """Name the arrays of the state so many steps after the first."""
-        lines = []
-        for j in range(len(turns.source)):
-            if turns.constant(j):
-                lines.append(f"u{j} = x{j}")
-                continue
-            age = turns.age(j)
-            for t in range(age + 1):
-                first = turns.root(j, t)
-                lines.append(f"{'if' if t == 0 else 'elif'} {step} == {t}:")
-                lines.append(f"    u{j} = x{first}")
-            root = turns.root(j, age)
-            lines += ["else:", f"    u{j} = kept{root}[{step} - {age + 1}]"]
-        return lines
-
-    body = ["n = stop - start", "for t in range(n - 1):"]
-    inner = at("t") + [f"y{c} = kept{c}[t]" for c in turns.computed]
-    inner += ["k = start + t", *rows_source(rows, "row", "k"), *_calls(forward_calls)]
-    body += _indented(inner)
-    body.append("for t in range(n - 1, -1, -1):")
-    inner = [*at("t"), "k = start + t", *rows_source(rows, "row", "k")]
+    body = ["for t in range(stop - origin - 1, start - origin - 1, -1):"]
+    inner = [*_state_at(turns, "t"), "k = origin + t", *rows_source(rows, "row", "k")]
     for j, ndim in enumerate(row_cotangents):
         if ndim >= 0:
-            inner.append(f"rbar{j} = all_rbar{j}[k]" if ndim else f"rbar{j} = all_rbar{j}[k:k + 1]")
-    inner += _calls(reverse_calls)
+            row = f"all_rbar{j}[k]" if ndim else f"all_rbar{j}[k:k + 1]"
+            inner.append(f"rbar{j} = {row}")
+    inner += _calls(calls)
     free = [f"free{c} = g{i}" for c, i in backward.freed.items()]
     moved = [f"g{j}" for j, i in enumerate(backward.source) if i != j]
     new = [f"h{j}" if i is None else f"g{i}" for j, i in enumerate(backward.source) if i != j]
@@ -106,4 +114,4 @@ def reverse_source(
         inner += [*free, f"{', '.join(moved)} = {', '.join(new)}"]
         inner += [f"h{c} = free{c}" for c in backward.freed]
     body += _indented(inner)
-    return _function("reverse", ["start", "stop", *parameters], body)
+    return _function("pull", ["origin", "start", "stop", *parameters], body)

@@ -22,18 +22,17 @@ from revolve_ad.ad.tape import Node, Tape, live_nodes
 from revolve_ad.ad.transform import vjp
 from revolve_ad.native.accumulate import Assembly, assemble
 from revolve_ad.native.compiled import Refusal
-from revolve_ad.native.drive import advance_source, reverse_source
+from revolve_ad.native.drive import advance_source, pull_source, record_source
 from revolve_ad.native.emit import nest_functions
 from revolve_ad.native.fuse import Target, fuse
 from revolve_ad.native.invariants import frontier, invariant_nodes
 from revolve_ad.native.load import Argument, Module, has_numba, indexable, writable
 from revolve_ad.native.points import RefusedError
 from revolve_ad.native.simplify import simplified
-from revolve_ad.native.turns import Turns, turns_of
+from revolve_ad.native.sweep import Sweep, Type
+from revolve_ad.native.turns import Turns, labels, spares, turns_of
 
-__all__ = ["Layout", "Loop", "Sweep", "compile_loop"]
-
-Type = tuple[tuple[int, ...], np.dtype[Any]]
+__all__ = ["Layout", "Loop", "compile_loop"]
 
 
 class Layout(NamedTuple):
@@ -81,13 +80,13 @@ class Loop:
     prepared_bytes : int
         Arrays that are computed from params once a sweep.
     forward_bytes : int
-        Working arrays of `Sweep.advance`, the state given to it and taken from it not counted.
+        Working arrays of `Sweep.advance` and `Sweep.record`, without the states.
     sum_bytes : int
         Sums over the steps for the cotangents of params.
     reverse_bytes : int
-        Working arrays of `Sweep.reverse`, without recorded states.
+        Further working arrays of `Sweep.pull`.
     recorded_bytes : int
-        What each further step of a stretch that is reversed in one call keeps.
+        A row of a block: what `Sweep.record` keeps of a state.
     """
 
     source: str
@@ -145,242 +144,6 @@ class Loop:
             The leaves of the inputs, with a leading axis of steps.
         """
         return Sweep(self, params, inputs)
-
-
-class Sweep:
-    """Advances and reverses with params that stay the same; its arrays serve one thread.
-
-    Attributes
-    ----------
-    sums : list of ndarray
-        Sums over the steps that were reversed.
-    input_cotangents : list of (ndarray or None)
-        For each leaf of the inputs its cotangent, filled row by row; None for integers.
-    """
-
-    __slots__ = (
-        "_forward",
-        "_kept",
-        "_params",
-        "_prepared",
-        "_reverse",
-        "_rows",
-        "_spare",
-        "_turning",
-        "input_cotangents",
-        "loop",
-        "sums",
-    )
-
-    def __init__(
-        self, loop: Loop, params: Sequence[Any], inputs: Sequence[np.ndarray] = ()
-    ) -> None:
-        self.loop = loop
-        self._params = [
-            writable(indexable(np.asarray(p, dtype, order="C")))
-            for p, (_, dtype) in zip(params, loop.param_types, strict=True)
-        ]
-        self._rows = [
-            writable(np.asarray(r, dtype, order="C"))
-            for r, (_, dtype) in zip(inputs, loop.row_types, strict=True)
-        ]
-        # Once a sweep: not worth compiling.
-        self._prepared = [
-            writable(indexable(np.asarray(q, order="C")))
-            for q in loop.prepare.run(self._param_values())
-        ]
-        self._spare: list[list[np.ndarray]] | None = None
-        self._forward: list[np.ndarray] | None = None
-        self._reverse: list[np.ndarray] | None = None
-        self._turning: list[np.ndarray] | None = None
-        self._kept: list[np.ndarray] = []
-        self.sums: list[np.ndarray] = []
-        self.input_cotangents: list[np.ndarray | None] = []
-
-    def advance(
-        self, source: Sequence[np.ndarray], target: Sequence[np.ndarray], start: int, stop: int
-    ) -> None:
-        """Run the steps `start` … `stop` - 1.
-
-        Parameters
-        ----------
-        source : sequence of ndarray
-            The leaves of state `start`, in C order; they don't change.
-        target : sequence of ndarray
-            Where the leaves of state `stop` go; no memory of `source`.
-        """
-        loop = self.loop
-        xs = [writable(indexable(x)) for x in source]
-        ys = [indexable(y) for y in target]
-        turns, n = loop.turns, stop - start
-        if n == 0:
-            for x, y in zip(xs, ys, strict=True):
-                y[...] = x
-            return
-        if self._spare is None:
-            self._spare = [_arrays([loop.state_types[j]] * m) for j, m in spares(turns)]
-        if self._forward is None:
-            self._forward = _arrays(loop.forward_work)
-        pools = {j: list(self._spare[k]) for k, (j, _) in enumerate(spares(turns))}
-        places = landing(turns, n)
-        arrays: dict[Any, np.ndarray] = {}
-        copied = []
-        for j, label in enumerate(places):
-            if label[0] == "x":
-                copied.append((j, label[1]))
-            else:
-                arrays[label] = ys[j]
-        for j, i in enumerate(turns.source):
-            if i is not None and not turns.constant(j) and places[j][0] == "x":
-                pools.setdefault(j, []).append(ys[j])
-        first: list[np.ndarray] = []
-        fresh: list[np.ndarray] = []
-        for label in labels(turns):
-            if label not in arrays:
-                kind = loop.state_types[label[1]]
-                owner = next(j for j in pools if pools[j] and loop.state_types[j] == kind)
-                arrays[label] = pools[owner].pop()
-            (first if label[0] == "y" else fresh).append(arrays[label])
-        loop.function("advance")(
-            start,
-            stop,
-            *xs,
-            *first,
-            *fresh,
-            *self._params,
-            *self._rows,
-            *loop.constants,
-            *self._prepared,
-            *self._forward,
-        )
-        for j, i in copied:
-            ys[j][...] = xs[i]
-
-    def reverse(
-        self, source: Sequence[np.ndarray], cotangents: list[np.ndarray], start: int, stop: int
-    ) -> None:
-        """Pull cotangents back through the steps `stop` - 1 … `start`.
-
-        Parameters
-        ----------
-        source : sequence of ndarray
-            The leaves of state `start`; they don't change.
-        cotangents : list of ndarray
-            For each float leaf the cotangent of state `stop`; afterwards of state `start`.  The
-            arrays are used, and the list may hold others afterwards.
-        """
-        loop = self.loop
-        self._begin_reverse(stop - start)
-        assert self._turning is not None
-        assert self._reverse is not None
-        assert self._forward is not None
-        shapes = [loop.state_types[j][0] for j in loop.float_leaves]
-        held = [indexable(g) for g in cotangents]
-        loop.function("reverse")(
-            start,
-            stop,
-            *[writable(indexable(x)) for x in source],
-            *self._kept,
-            *held,
-            *self._turning,
-            *self.sums,
-            *[r for r in self.input_cotangents if r is not None],
-            *self._params,
-            *self._rows,
-            *loop.constants,
-            *self._prepared,
-            *self._forward,
-            *self._reverse,
-        )
-        spare = dict(zip(loop.backward.computed, self._turning, strict=True))
-        for _ in range((stop - start) % period(loop.backward)):
-            held, spare = loop.backward.after(held, spare)
-        self._turning = [spare[c] for c in loop.backward.computed]
-        cotangents[:] = [g.reshape(shape) for g, shape in zip(held, shapes, strict=True)]
-
-    def _begin_reverse(self, n: int) -> None:
-        loop = self.loop
-        if self._forward is None:
-            self._forward = _arrays(loop.forward_work)
-        if self._reverse is None:
-            self._reverse = _arrays(loop.reverse_work)
-            self._turning = _arrays(
-                [loop.state_types[loop.float_leaves[c]] for c in loop.backward.computed]
-            )
-            self.sums = [np.zeros(shape or (1,), dtype) for shape, dtype in loop.sum_types]
-            self.input_cotangents = [
-                np.zeros(r.shape, dtype) if ndim >= 0 else None
-                for r, (_, dtype), ndim in zip(
-                    self._rows, loop.row_types, loop.row_cotangents, strict=True
-                )
-            ]
-        if not self._kept or len(self._kept[0]) < n - 1:
-            self._kept = [
-                np.empty((max(n - 1, 1), *(loop.state_types[c][0] or (1,))), loop.state_types[c][1])
-                for c in loop.turns.computed
-            ]
-
-    def param_cotangents(self) -> list[Any]:
-        """Return the cotangents of the float leaves of params and hidden params, in float64."""
-        loop = self.loop
-        if self._reverse is None:
-            self._begin_reverse(1)
-        sums = [
-            s.reshape(shape)[()] for s, (shape, _) in zip(self.sums, loop.sum_types, strict=True)
-        ]
-        return loop.assemble.run([*sums, *self._param_values()])
-
-    def _param_values(self) -> list[Any]:
-        return [
-            p.reshape(shape)[()]
-            for p, (shape, _) in zip(self._params, self.loop.param_types, strict=True)
-        ]
-
-
-def _arrays(types: Sequence[Type]) -> list[np.ndarray]:
-    return [np.empty(shape or (1,), dtype) for shape, dtype in types]
-
-
-Label = tuple[str, int, int]
-
-
-def spares(turns: Turns) -> list[tuple[int, int]]:
-    """Return how many arrays `advance` needs beside the target: (leaf, number)."""
-    return [(c, turns.age(i) + 1) for c, i in turns.freed.items()]
-
-
-def labels(turns: Turns) -> list[Label]:
-    """Return the arrays that `advance` is given, in order: first results, then replacements."""
-    first: list[Label] = [("y", c, 0) for c in turns.computed]
-    return first + [("s", c, t) for c, i in turns.freed.items() for t in range(turns.age(i) + 1)]
-
-
-def period(turns: Turns) -> int:
-    """Return after how many steps all arrays are back in turn."""
-    held: list[Any] = [("g", j) for j in range(len(turns.source))]
-    spare: dict[int, Any] = {c: ("h", c) for c in turns.computed}
-    now, free = turns.after(held, spare)
-    n = 1
-    while (now, free) != (held, spare):
-        now, free = turns.after(now, free)
-        n += 1
-    return n
-
-
-def landing(turns: Turns, n: int) -> list[Label]:
-    """Return which array holds each leaf after `n` steps of `advance`."""
-    settled = max((turns.age(i) for i in turns.freed.values()), default=0) + 1
-    held: list[Label] = [("x", j, 0) for j in range(len(turns.source))]
-    spare: dict[int, Label] = {c: ("y", c, 0) for c in turns.computed}
-    cycle = period(turns)
-    if n > settled + cycle:
-        n = settled + (n - settled) % cycle
-    for step in range(n):
-        held, spare = turns.after(held, spare)
-        for c, i in turns.freed.items():
-            if step <= turns.age(i):
-                spare[c] = ("s", c, step)
-    return held
 
 
 def _size(types: Sequence[Type]) -> int:
@@ -521,7 +284,7 @@ def _planned(
         types[name] = Argument(dtype, len(shape))
     types |= {q: _argument(nodes[i]) for i, q in prepared.items()}
     number = Argument(np.dtype(np.int64), None)
-    types |= {"start": number, "stop": number}
+    types |= dict.fromkeys(("origin", "start", "stop"), number)
 
     ps = [f"p{k}" for k in range(len(param_at))]
     cs = [f"c{k}" for k in range(len(constants))]
@@ -543,11 +306,19 @@ def _planned(
     advance = _Entry("advance", _module([*forward_body, source]), ("start", "stop", *given), types)
     whole_source = [*forward_body, source]
 
-    reverse_body, reverse_calls = nest_functions(reverse, "pull")
     rename = {x: f"u{x[1:]}" for x in xs}
+    kept = [f"kept{c}" for c in turns.computed]
+    given = [*xs, *kept, *ps, *rows, *cs, *prepared.values(), *forward.work]
+    calls = _renamed(forward_calls, rename)
+    record_text = record_source(turns, calls, given, row_ndims)
+    record = _Entry(
+        "record", _module([*forward_body, record_text]), ("start", "stop", *given), types
+    )
+
+    reverse_body, reverse_calls = nest_functions(reverse, "pull")
     given = [
         *xs,
-        *[f"kept{c}" for c in turns.computed],
+        *kept,
         *[f"g{k}" for k in range(len(floats))],
         *[f"h{c}" for c in backward.computed],
         *[f"sum{k}" for k in range(len(sum_types))],
@@ -556,22 +327,14 @@ def _planned(
         *rows,
         *cs,
         *prepared.values(),
-        *forward.work,
         *reverse.work,
     ]
-    source = reverse_source(
-        turns,
-        backward,
-        _renamed(forward_calls, rename),
-        _renamed(reverse_calls, rename),
-        given,
-        row_ndims,
-        row_cotangents,
-    )
+    calls = _renamed(reverse_calls, rename)
+    source = pull_source(turns, backward, calls, given, row_ndims, row_cotangents)
     back = _Entry(
-        "reverse", _module([*forward_body, *reverse_body, source]), ("start", "stop", *given), types
+        "pull", _module([*reverse_body, source]), ("origin", "start", "stop", *given), types
     )
-    text = _module([*whole_source, *reverse_body, source])
+    text = _module([*whole_source, record_text, *reverse_body, source])
     state_types = [type_of(i) for i in state_in]
     forward_work = list(forward.work.values())
     reverse_work = list(reverse.work.values())
@@ -584,7 +347,7 @@ def _planned(
         forward_bytes=_size(forward_work)
         + _size([state_types[j] for j, n in spares(turns) for _ in range(n)]),
         sum_bytes=_size(sum_types),
-        reverse_bytes=_size(reverse_work) + _size(turning) + _size(forward_work),
+        reverse_bytes=_size(reverse_work) + _size(turning),
         recorded_bytes=_size([state_types[c] for c in turns.computed]),
         native=native,
         layout=layout,
@@ -604,7 +367,7 @@ def _planned(
         assemble=Interpreter(assembly.tape),
         sum_types=sum_types,
         cotangent_params=[k for k, j in enumerate(param_at) if j in cotangent],
-        entries={"advance": advance, "reverse": back},
+        entries={"advance": advance, "record": record, "pull": back},
         prepare=prepare,
         module=Module(text, native=native),
     )

@@ -11,7 +11,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Turns", "turns_of"]
+__all__ = ["Label", "Turns", "labels", "landing", "period", "spares", "turns_of"]
+
+Label = tuple[str, int, int]
+"""An array that `advance` is given: ("x", leaf, 0) of the caller, ("y", leaf, 0) for the first
+result of a computed leaf, ("s", leaf, t) for what replaces the caller's array after step t."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,3 +104,42 @@ def turns_of(
             free.remove(match)
             freed[j] = match
     return Turns(tuple(source), freed)
+
+
+def spares(turns: Turns) -> list[tuple[int, int]]:
+    """Return how many arrays `advance` needs beside the target: (leaf, number)."""
+    return [(c, turns.age(i) + 1) for c, i in turns.freed.items()]
+
+
+def labels(turns: Turns) -> list[Label]:
+    """Return the arrays that `advance` is given, in order: first results, then replacements."""
+    first: list[Label] = [("y", c, 0) for c in turns.computed]
+    return first + [("s", c, t) for c, i in turns.freed.items() for t in range(turns.age(i) + 1)]
+
+
+def period(turns: Turns) -> int:
+    """Return after how many steps all arrays are back in turn."""
+    held: list[Any] = [("g", j) for j in range(len(turns.source))]
+    spare: dict[int, Any] = {c: ("h", c) for c in turns.computed}
+    now, free = turns.after(held, spare)
+    n = 1
+    while (now, free) != (held, spare):
+        now, free = turns.after(now, free)
+        n += 1
+    return n
+
+
+def landing(turns: Turns, n: int) -> list[Label]:
+    """Return which array holds each leaf after `n` steps of `advance`."""
+    settled = max((turns.age(i) for i in turns.freed.values()), default=0) + 1
+    held: list[Label] = [("x", j, 0) for j in range(len(turns.source))]
+    spare: dict[int, Label] = {c: ("y", c, 0) for c in turns.computed}
+    cycle = period(turns)
+    if n > settled + cycle:
+        n = settled + (n - settled) % cycle
+    for step in range(n):
+        held, spare = turns.after(held, spare)
+        for c, i in turns.freed.items():
+            if step <= turns.age(i):
+                spare[c] = ("s", c, step)
+    return held

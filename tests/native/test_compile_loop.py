@@ -145,3 +145,27 @@ def test_what_depends_on_params_alone_is_computed_once_a_sweep() -> None:
     assert isinstance(loop, Loop)
     assert loop.prepared_bytes == 2 * 8 * 9 * 8
     assert "0.5 *" not in loop.entries["advance"].source
+
+
+@pytest.mark.parametrize("step", [leapfrog, kept, None])
+def test_recorded_states_can_be_read_and_pulled_back_through_in_parts(step: Any) -> None:
+    if step is None:
+        case = problem("P5", 24)
+    else:
+        rng = np.random.default_rng(3)
+        m = 3 if step is leapfrog else 2
+        case = Case(step, tuple(rng.standard_normal(6) for _ in range(m)), 0.7)
+    loop = compile_loop(case.tape, case.layout, native=False)
+    assert isinstance(loop, Loop)
+    sweep = loop.sweep(case.params, case.inputs)
+    block = sweep.block(STEPS)
+    sweep.record(case.states[0], block, 0, STEPS)
+    for t, expected in enumerate(case.states):
+        for a, b in zip(sweep.state(case.states[0], block, t), expected, strict=True):
+            np.testing.assert_array_equal(a, b)
+    assert sum(b.nbytes for b in block) == STEPS * loop.recorded_bytes
+    held = [g.copy() for g in case.seeds]
+    sweep.pull(case.states[0], block, held, 3, STEPS, origin=0)
+    sweep.pull(case.states[0], block, held, 0, 3, origin=0)
+    for a, b in zip(held, case.cotangents, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-13, atol=1e-13)

@@ -1,0 +1,266 @@
+"""The calculations with one set of params: the arrays that compiled steps work on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from revolve_ad.native.load import indexable, writable
+from revolve_ad.native.turns import labels, landing, period, spares
+
+if TYPE_CHECKING:
+    from revolve_ad.native.loop import Loop
+
+__all__ = ["Block", "Sweep", "Type"]
+
+Type = tuple[tuple[int, ...], np.dtype[Any]]
+"""Shape and dtype of an array."""
+
+Block = list[np.ndarray]
+"""Recorded states: for each leaf that steps compute an array with a row a state."""
+
+
+class Sweep:
+    """Advances and reverses with params that stay the same; its arrays serve one thread.
+
+    Attributes
+    ----------
+    sums : list of ndarray
+        Sums over the steps that were reversed.
+    input_cotangents : list of (ndarray or None)
+        For each leaf of the inputs its cotangent, filled row by row; None for integers.
+    """
+
+    __slots__ = (
+        "_forward",
+        "_given",
+        "_kept",
+        "_params",
+        "_reverse",
+        "_rows",
+        "_spare",
+        "_turning",
+        "input_cotangents",
+        "loop",
+        "sums",
+    )
+
+    def __init__(
+        self, loop: Loop, params: Sequence[Any], inputs: Sequence[np.ndarray] = ()
+    ) -> None:
+        self.loop = loop
+        self._params = [
+            writable(indexable(np.asarray(p, dtype, order="C")))
+            for p, (_, dtype) in zip(params, loop.param_types, strict=True)
+        ]
+        self._rows = [
+            writable(np.asarray(r, dtype, order="C"))
+            for r, (_, dtype) in zip(inputs, loop.row_types, strict=True)
+        ]
+        # Once a sweep: not worth compiling.
+        prepared = [
+            writable(indexable(np.asarray(q, order="C")))
+            for q in loop.prepare.run(self._param_values())
+        ]
+        self._given = [*self._params, *self._rows, *loop.constants, *prepared]
+        self._spare: list[list[np.ndarray]] | None = None
+        self._forward: list[np.ndarray] | None = None
+        self._reverse: list[np.ndarray] = []
+        self._turning: list[np.ndarray] | None = None
+        self._kept: Block | None = None
+        self.sums: list[np.ndarray] = []
+        self.input_cotangents: list[np.ndarray | None] = []
+
+    def advance(
+        self, source: Sequence[np.ndarray], target: Sequence[np.ndarray], start: int, stop: int
+    ) -> None:
+        """Run the steps `start` … `stop` - 1.
+
+        Parameters
+        ----------
+        source : sequence of ndarray
+            The leaves of state `start`, in C order; they don't change.
+        target : sequence of ndarray
+            Where the leaves of state `stop` go; no memory of `source`.
+        """
+        loop = self.loop
+        xs = _sources(source)
+        ys = [indexable(y) for y in target]
+        turns, n = loop.turns, stop - start
+        if n == 0:
+            for x, y in zip(xs, ys, strict=True):
+                y[...] = x
+            return
+        if self._spare is None:
+            self._spare = [_arrays([loop.state_types[j]] * m) for j, m in spares(turns)]
+        pools = {j: list(self._spare[k]) for k, (j, _) in enumerate(spares(turns))}
+        places = landing(turns, n)
+        arrays: dict[Any, np.ndarray] = {}
+        copied = []
+        for j, label in enumerate(places):
+            if label[0] == "x":
+                copied.append((j, label[1]))
+            else:
+                arrays[label] = ys[j]
+        for j, i in enumerate(turns.source):
+            if i is not None and not turns.constant(j) and places[j][0] == "x":
+                pools.setdefault(j, []).append(ys[j])
+        first: list[np.ndarray] = []
+        fresh: list[np.ndarray] = []
+        for label in labels(turns):
+            if label not in arrays:
+                kind = loop.state_types[label[1]]
+                owner = next(j for j in pools if pools[j] and loop.state_types[j] == kind)
+                arrays[label] = pools[owner].pop()
+            (first if label[0] == "y" else fresh).append(arrays[label])
+        loop.function("advance")(
+            start,
+            stop,
+            *xs,
+            *first,
+            *fresh,
+            *self._given,
+            *self._forward_work(),
+        )
+        for j, i in copied:
+            ys[j][...] = xs[i]
+
+    def block(self, rows: int) -> Block:
+        """Return room for so many states, of `Loop.recorded_bytes` each."""
+        types = self.loop.state_types
+        return [
+            np.empty((rows, *(types[c][0] or (1,))), types[c][1]) for c in self.loop.turns.computed
+        ]
+
+    def record(self, source: Sequence[np.ndarray], block: Block, start: int, stop: int) -> None:
+        """Run the steps `start` … `stop` - 1 and keep the states.
+
+        Parameters
+        ----------
+        source : sequence of ndarray
+            The leaves of state `start`; they don't change.
+        block : list of ndarray
+            Row t takes state `start` + 1 + t.
+        """
+        self.loop.function("record")(
+            start, stop, *_sources(source), *block, *self._given, *self._forward_work()
+        )
+
+    def state(self, source: Sequence[np.ndarray], block: Block, steps: int) -> list[np.ndarray]:
+        """Return views of the state so many steps after `source` in a recorded block."""
+        turns = self.loop.turns
+        rows = dict(zip(turns.computed, block, strict=True))
+        found = []
+        for j, (shape, _) in enumerate(self.loop.state_types):
+            age = turns.age(j)
+            if turns.constant(j) or steps <= age:
+                found.append(source[j if turns.constant(j) else turns.root(j, steps)])
+            else:
+                found.append(rows[turns.root(j, age)][steps - age - 1].reshape(shape))
+        return found
+
+    def pull(
+        self,
+        source: Sequence[np.ndarray],
+        block: Block,
+        cotangents: list[np.ndarray],
+        start: int,
+        stop: int,
+        *,
+        origin: int | None = None,
+    ) -> None:
+        """Pull cotangents back through the recorded steps `stop` - 1 … `start`.
+
+        Parameters
+        ----------
+        source : sequence of ndarray
+            The leaves of state `origin`; they don't change.
+        block : list of ndarray
+            The states after it, up to `stop` - 1 at least.
+        cotangents : list of ndarray
+            For each float leaf the cotangent of state `stop`; afterwards of state `start`.  The
+            arrays are used, and the list may hold others afterwards.
+        origin : int, optional
+            By default `start`.
+        """
+        loop = self.loop
+        if self._turning is None:
+            self._begin_reverse()
+        assert self._turning is not None
+        held = [indexable(g) for g in cotangents]
+        loop.function("pull")(
+            start if origin is None else origin,
+            start,
+            stop,
+            *_sources(source),
+            *block,
+            *held,
+            *self._turning,
+            *self.sums,
+            *[r for r in self.input_cotangents if r is not None],
+            *self._given,
+            *self._reverse,
+        )
+        spare = dict(zip(loop.backward.computed, self._turning, strict=True))
+        for _ in range((stop - start) % period(loop.backward)):
+            held, spare = loop.backward.after(held, spare)
+        self._turning = [spare[c] for c in loop.backward.computed]
+        cotangents[:] = [
+            g.reshape(loop.state_types[j][0]) for g, j in zip(held, loop.float_leaves, strict=True)
+        ]
+
+    def reverse(
+        self, source: Sequence[np.ndarray], cotangents: list[np.ndarray], start: int, stop: int
+    ) -> None:
+        """Record the steps `start` … `stop` - 1 and pull back through them; see `pull`."""
+        n = stop - start - 1
+        if self._kept is None or (self._kept and len(self._kept[0]) < n):
+            self._kept = self.block(max(n, 1))
+        if n:
+            self.record(source, self._kept, start, stop - 1)
+        self.pull(source, self._kept, cotangents, start, stop)
+
+    def _forward_work(self) -> list[np.ndarray]:
+        if self._forward is None:
+            self._forward = _arrays(self.loop.forward_work)
+        return self._forward
+
+    def _begin_reverse(self) -> None:
+        loop = self.loop
+        self._reverse = _arrays(loop.reverse_work)
+        self._turning = _arrays(
+            [loop.state_types[loop.float_leaves[c]] for c in loop.backward.computed]
+        )
+        self.sums = [np.zeros(shape or (1,), dtype) for shape, dtype in loop.sum_types]
+        self.input_cotangents = [
+            np.zeros(r.shape, dtype) if ndim >= 0 else None
+            for r, (_, dtype), ndim in zip(
+                self._rows, loop.row_types, loop.row_cotangents, strict=True
+            )
+        ]
+
+    def param_cotangents(self) -> list[Any]:
+        """Return the cotangents of the float leaves of params and hidden params, in float64."""
+        loop = self.loop
+        if self._turning is None:
+            self._begin_reverse()
+        sums = [
+            s.reshape(shape)[()] for s, (shape, _) in zip(self.sums, loop.sum_types, strict=True)
+        ]
+        return loop.assemble.run([*sums, *self._param_values()])
+
+    def _param_values(self) -> list[Any]:
+        return [
+            p.reshape(shape)[()]
+            for p, (shape, _) in zip(self._params, self.loop.param_types, strict=True)
+        ]
+
+
+def _sources(leaves: Sequence[np.ndarray]) -> list[np.ndarray]:
+    return [writable(indexable(x)) for x in leaves]
+
+
+def _arrays(types: Sequence[Type]) -> list[np.ndarray]:
+    return [np.empty(shape or (1,), dtype) for shape, dtype in types]
