@@ -9,7 +9,8 @@ from revolve_ad.errors import TracedValueError
 from revolve_ad.simulation.form import Form
 from revolve_ad.simulation.kernel import Gradients
 from revolve_ad.simulation.layout import Leaves
-from revolve_ad.simulation.recording import RoleTape, record_step
+from revolve_ad.simulation.recording import record_step
+from revolve_ad.simulation.step_by_step import StepByStep
 from revolve_ad.simulation.stepping import Stepper
 from revolve_ad.simulation.tape_kernel import Pullback, as_inputs
 
@@ -17,15 +18,13 @@ __all__ = ["DynamicKernel"]
 
 
 @final
-class DynamicKernel:
+class DynamicKernel(StepByStep):
     """Steps by the user's function, reversed by a tape of just that step; see `Kernel`.
 
     Parameters
     ----------
     step : callable
         The user's step.
-    first : RoleTape
-        A tape of it, whose sizes stand for all of them in the plan.
     form : Form
         What the arguments look like.
     params, inputs : list
@@ -33,7 +32,6 @@ class DynamicKernel:
     """
 
     __slots__ = (
-        "_first",
         "_form",
         "_gradients",
         "_inputs",
@@ -47,13 +45,11 @@ class DynamicKernel:
     def __init__(
         self,
         step: Callable[..., Any],
-        first: RoleTape,
         form: Form,
         params: list[Any],
         inputs: list[Any],
     ) -> None:
         self._step = step
-        self._first = first
         self._form = form
         self._params = params
         self._inputs = inputs
@@ -67,24 +63,8 @@ class DynamicKernel:
         """See `Kernel.bind_gradients`."""
         self._gradients = gradients
 
-    @property
-    def tape_bytes(self) -> int:
-        """The bytes of a state: the step is recorded again from it."""
-        return self._form.state.nbytes
-
-    @property
-    def workspace_bytes(self) -> int:
-        """What the first tape needs; a later one may need more."""
-        return self._first.reverse.bytes
-
-    def reverse(self, tapes: list[Leaves], start: int, stop: int, cotangent: Leaves) -> Leaves:
-        """See `Kernel.reverse`."""
-        for k in range(stop - 1, start - 1, -1):
-            cotangent = self.record_and_reverse(tapes.pop(), k, cotangent)
-        return cotangent
-
-    def record_and_reverse(self, state: Leaves, k: int, cotangent: Leaves) -> Leaves:
-        """See `Kernel.record_and_reverse`."""
+    def pull(self, state: Leaves, k: int, cotangent: Leaves) -> Leaves:
+        """Reverse step `k` from state `k`."""
         assert self._gradients is not None
         form = self._form
         tape, _, hidden = record_step(self._step, form, state, self._params, self._inputs, k)

@@ -1,6 +1,6 @@
 """One gradient of one run: forward now, in reverse when the cotangents come."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, final
 
 from revolve_ad.schedule import Level
@@ -88,7 +88,7 @@ class Gradient:
         kernel = model.kernel(arguments.params, arguments.inputs, arguments.hidden)
         observer = model.observer(arguments.params, arguments.hidden)
         n_steps = settings.steps
-        self.plan: Plan = plan_gradient(settings, model, kernel, observer)
+        self.plan: Plan = plan_gradient(settings, model)
         self._ledger = Ledger(None if settings.schedule is not None else self.plan.budget)
         for holder, size in self.plan.sizes.fixed.items():
             self._ledger.set(holder, size)
@@ -124,6 +124,7 @@ class Gradient:
                 replays=self._replays,
                 ledger=self._ledger,
                 progress=Progress(settings.progress, _executed(self.plan)),
+                tape_bytes=model.tape_bytes,
                 careful=careful,
             ),
             iter(self.plan.schedule),
@@ -179,12 +180,19 @@ class Gradient:
         # Bound afresh: the recorder may have lent the arrays of the first sweep to others since.
         kernel = self._model.kernel(arguments.params, arguments.inputs, arguments.hidden)
         kernel.bind_gradients(gradients)
+        seen: Gradients | None = None
         if self._observations is not None:
             observer = self._model.observer(arguments.params, arguments.hidden)
             assert observer is not None
-            observer.bind_gradients(gradients)
+            # Sums of their own: under every schedule they are then added in the same order.
+            seen = Gradients(replace(form, inputs=None))
+            observer.bind_gradients(seen)
             self._observations.observer = observer
         cotangent = self._sweep.reverse(kernel, final, observed)
+        kernel.finish()
+        if seen is not None:
+            gradients.params.add_leaves(seen.params.leaves)
+            gradients.hidden.add_leaves(seen.hidden.leaves)
         return Pulled(
             cotangent,
             gradients.params.result(),

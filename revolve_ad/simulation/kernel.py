@@ -7,7 +7,7 @@ from revolve_ad.simulation.form import Form
 from revolve_ad.simulation.layout import Leaves
 from revolve_ad.simulation.sums import Sums
 
-__all__ = ["Gradients", "Kernel", "Observer"]
+__all__ = ["Gradients", "Kernel", "Observer", "Tape"]
 
 
 class Gradients:
@@ -37,39 +37,44 @@ class Gradients:
         return self.params.nbytes + inputs + self.hidden.nbytes
 
 
+Tape = list[Leaves]
+"""What reverses a stretch of steps: the states before its steps, at least the first one."""
+
+
 class Kernel(Protocol):
     """The steps of one run, bound to its params, inputs and hidden params.
 
     States and cotangents are lists of arrays that belong to the sweep.  Each method may use up the
     lists and overwrite the arrays that it is given, and returns arrays that nobody else holds.
-    A tape is a list of arrays that begins with the leaves of its step's state.
     """
 
     def advance(self, state: Leaves, start: int, stop: int) -> Leaves:
         """Run steps ``start … stop - 1`` from state `start`; return state `stop`."""
 
-    def record(self, state: Leaves, start: int, stop: int, tapes: list[Leaves]) -> Leaves:
-        """Run steps ``start … stop - 1`` and append the tape of each; return state `stop`."""
+    def record(self, state: Leaves, start: int, stop: int) -> tuple[Tape, Leaves]:
+        """Do the same; return the tape of the stretch too."""
 
-    def reverse(self, tapes: list[Leaves], start: int, stop: int, cotangent: Leaves) -> Leaves:
-        """Use up the tapes of steps ``stop - 1 … start``, the last ones of the list.
+    def reverse(self, tape: Tape, start: int, stop: int, cotangent: Leaves) -> Leaves:
+        """Return the cotangent of state `start` from that of state `stop`; add to the sums."""
 
-        Return the cotangent of state `start` from that of state `stop`, and add to the gradients.
-        """
+    def record_and_reverse(self, state: Leaves, start: int, stop: int, cotangent: Leaves) -> Leaves:
+        """Record a stretch from its first state and reverse it; nobody needs its last state."""
 
-    def record_and_reverse(self, state: Leaves, k: int, cotangent: Leaves) -> Leaves:
-        """Do both at once for one step whose result nobody needs."""
+    def split(self, tape: Tape, start: int, middle: int) -> tuple[Tape, Tape]:
+        """Return the tapes of the steps before state `middle` and from it on."""
+
+    def give_back(self) -> None:
+        """Free working memory that isn't in use; it is taken again when it is needed."""
+
+    @property
+    def idle_bytes(self) -> int:
+        """The bytes of working memory that `give_back` would free."""
 
     def bind_gradients(self, gradients: Gradients) -> None:
         """Let `reverse` add to these sums from now on."""
 
-    @property
-    def tape_bytes(self) -> int:
-        """The bytes of one tape."""
-
-    @property
-    def workspace_bytes(self) -> int:
-        """The bytes of arrays, beside states and cotangents, that one call holds at its peak."""
+    def finish(self) -> None:
+        """Add to the gradients what is summed up elsewhere; called once, at the end."""
 
 
 class Observer(Protocol):

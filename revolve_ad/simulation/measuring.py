@@ -30,8 +30,7 @@ def measure(
         The plain leaves of the arguments.
     """
     kernel = model.kernel(params, inputs, [])
-    observer = model.observer(params, [])
-    plan = plan_gradient(settings, model, kernel, observer)
+    plan = plan_gradient(settings, model)
     plan = replace(plan, remarks=model.remarks)
     if settings.max_steps == 0:
         return plan
@@ -45,7 +44,7 @@ def measure(
         plain_seconds.append(perf_counter() - began)
         live, cotangent = layout.copy_in(state), layout.cotangents.zeros()
         began = perf_counter()
-        kernel.record_and_reverse(live, 0, cotangent)
+        kernel.record_and_reverse(live, 0, 1, cotangent)
         both_seconds.append(perf_counter() - began)
     return replace(
         plan,

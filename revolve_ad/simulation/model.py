@@ -44,6 +44,14 @@ class Model(Protocol):
         """Return the user's step to compare a tape with; None where there is nothing to compare."""
 
     @property
+    def tape_bytes(self) -> int:
+        """The bytes that each step of a recorded stretch takes."""
+
+    @property
+    def workspace_bytes(self) -> int:
+        """The bytes of arrays, beside states and cotangents, that one call holds at its peak."""
+
+    @property
     def is_compared(self) -> bool:
         """Whether there is a user's step to compare a tape with."""
 
@@ -98,7 +106,7 @@ class TapeModel:
                     f"({self.step.tape.depends_on_values}) isn't available; write the branch with "
                     "np.where, or take differences of the gradient."
                 )
-            return DynamicKernel(self.function, self.step, self.form, params, inputs)
+            return DynamicKernel(self.function, self.form, params, inputs)
         return TapeKernel(self.step, self.form, params, inputs, hidden)
 
     def observer(self, params: list[Any], hidden: list[Any]) -> Observer | None:
@@ -118,6 +126,17 @@ class TapeModel:
             return None
         assert self.function is not None
         return Stepper(self.function, self.form, params, inputs)
+
+    @property
+    def tape_bytes(self) -> int:
+        """A state: the step's intermediates are computed again from it."""
+        return self.form.state.nbytes
+
+    @property
+    def workspace_bytes(self) -> int:
+        """What the interpreter holds; where tapes depend on values, a later one may need more."""
+        tapes = [self.step] if self.seen is None else [self.step, self.seen]
+        return max(max(tape.forward.bytes, tape.reverse.bytes) for tape in tapes)
 
     @property
     def is_compared(self) -> bool:
@@ -173,6 +192,20 @@ class UserModel:
     def original(self, params: list[Any], inputs: list[Any]) -> Stepper | None:
         """See `Model.original`."""
         return None
+
+    @property
+    def tape_bytes(self) -> int:
+        """A state: the user's vjp starts from it."""
+        return self.form.state.nbytes
+
+    @property
+    def workspace_bytes(self) -> int:
+        """The cotangents of params and of a row of inputs, which the user's vjp returns."""
+        rows = 0 if self.form.inputs is None else self.form.inputs.rows.nbytes
+        seen = 0
+        if self.seen is not None:
+            seen = max(self.seen.forward.bytes, self.seen.reverse.bytes)
+        return max(self.form.params.nbytes + rows, seen)
 
     @property
     def is_compared(self) -> bool:

@@ -1,5 +1,6 @@
 """Collects what `observe` sees along the first sweep, and hands its cotangents back in reverse."""
 
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from typing import Any, final
 
@@ -120,6 +121,11 @@ class Observations:
     def next(self) -> int:
         """On the way back, the observed state that is next; -1 if none is left."""
         return self._indices[self.count - 1] if self.count else -1
+
+    def between(self, start: int, stop: int) -> Sequence[int]:
+        """Return the observed states from `start` on, below `stop`."""
+        low = bisect_left(self._indices, start, 0, self.count)
+        return self._indices[low : bisect_left(self._indices, stop, low, self.count)]
 
     def reverse(self, k: int, state: Sequence[Any]) -> Leaves:
         """Return what the observation of state `k`, the next one, adds to its cotangent."""

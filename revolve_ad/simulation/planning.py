@@ -2,7 +2,6 @@
 
 from math import prod
 
-from revolve_ad.simulation.kernel import Kernel, Observer
 from revolve_ad.simulation.layout import Layout
 from revolve_ad.simulation.memory import budget_bytes
 from revolve_ad.simulation.model import Model
@@ -13,9 +12,7 @@ from revolve_ad.storage import Ram
 __all__ = ["plan_gradient", "sizes_of"]
 
 
-def plan_gradient(
-    settings: Settings, model: Model, kernel: Kernel, observer: Observer | None
-) -> Plan:
+def plan_gradient(settings: Settings, model: Model) -> Plan:
     """Return the plan of a gradient.
 
     Raises
@@ -25,7 +22,7 @@ def plan_gradient(
     ScheduleError
         If the user's schedule doesn't fit the run.
     """
-    sizes = sizes_of(settings, model, kernel, observer)
+    sizes = sizes_of(settings, model)
     n_steps = settings.steps
     wanted = sum(sizes.fixed.values()) + settings.max_steps * max(sizes.tape, sizes.state)
     budget = budget_bytes(settings.memory, wanted)
@@ -41,7 +38,7 @@ def plan_gradient(
     )
 
 
-def sizes_of(settings: Settings, model: Model, kernel: Kernel, observer: Observer | None) -> Sizes:
+def sizes_of(settings: Settings, model: Model) -> Sizes:
     """Return the bytes of what a gradient holds."""
     form = model.form
     state, cotangent = form.state.nbytes, form.state.cotangents.nbytes
@@ -50,7 +47,7 @@ def sizes_of(settings: Settings, model: Model, kernel: Kernel, observer: Observe
     compared = settings.replay_check != "off" and model.is_compared
     fixed = {
         "working copies": 2 * state + max(2 * cotangent, 3 * state if compared else 0),
-        "operations": kernel.workspace_bytes,
+        "operations": model.workspace_bytes,
         "final state, cotangent": state + cotangent,
         "gradient": sum(
             _sums(layout)
@@ -58,14 +55,14 @@ def sizes_of(settings: Settings, model: Model, kernel: Kernel, observer: Observe
             if layout is not None
         ),
     }
-    if observer is not None:
-        row = model.observation
-        assert row is not None
+    row = model.observation
+    if row is not None:
+        fixed["gradient"] *= 2  # of the steps and of the observations apart
         fixed["observations"] = len(seen) * (row.nbytes + row.cotangents.nbytes)
         if seen and seen[-1] == settings.max_steps:
             fixed["final state, cotangent"] += state
     in_memory = settings.storage is None or isinstance(settings.storage, Ram)
-    return Sizes(state=state if in_memory else 0, tape=kernel.tape_bytes, fixed=fixed)
+    return Sizes(state=state if in_memory else 0, tape=model.tape_bytes, fixed=fixed)
 
 
 def _sums(layout: Layout) -> int:

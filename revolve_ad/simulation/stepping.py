@@ -12,6 +12,7 @@ import numpy as np
 
 from revolve_ad.simulation.blame import blame
 from revolve_ad.simulation.form import Form
+from revolve_ad.simulation.kernel import Tape
 from revolve_ad.simulation.layout import Layout, Leaves
 from revolve_ad.simulation.user_step import Step
 from revolve_ad.simulation.writes import written_leaves
@@ -47,9 +48,6 @@ class Stepper:
     ----------
     advance : callable
         ``(state, start, stop) -> state``; see `Kernel.advance`.
-    record : callable
-        ``(state, start, stop, tapes) -> state``: the same, and a copy of each state before its step
-        is appended.
     """
 
     __slots__ = (
@@ -60,9 +58,9 @@ class Stepper:
         "_inputs",
         "_layout",
         "_leaves",
+        "_run_for",
         "advance",
         "params",
-        "record",
         "row",
     )
 
@@ -79,43 +77,36 @@ class Stepper:
         self._function = function
         self._leaves = params
         run = self._run_array if self._layout.is_array else self._run
-        self.advance: Callable[[Leaves, int, int], Leaves] = run
-        self.record: Callable[[Leaves, int, int, list[Leaves]], Leaves] = run
-        if self._advance is not None:
-            self.advance = self._advance_by_user
-            self.record = self._record_by_user
+        self._run_for: Callable[..., Leaves] = self._advance_by_user if self._advance else run
+        self.advance: Callable[[Leaves, int, int], Leaves] = self._run_for
         self._inputs: Leaves = []
         if form.inputs is not None:
             self._inputs = form.inputs.read_only(inputs)
             row = self.row = row_reader(form.inputs, self._inputs)
             self._call = lambda state, params, k: function(state, params, k, row(k))
 
-    def _run(
-        self, state: Leaves, start: int, stop: int, tapes: list[Leaves] | None = None
-    ) -> Leaves:
+    def _run(self, state: Leaves, start: int, stop: int, tape: Tape | None = None) -> Leaves:
         layout, call, params = self._layout, self._call, self.params
         k = start
         try:
             for k in range(start, stop):
-                if tapes is not None:
-                    tapes.append([leaf.copy() for leaf in state])
+                if tape is not None:
+                    tape.append([leaf.copy() for leaf in state])
                 state = layout.adopt(call(hand_over(layout, state), params, k), f"step {k}")
         except Exception as error:
             blame(error, f"step {k}", lambda: self._written(k))
             raise
         return state
 
-    def _run_array(
-        self, state: Leaves, start: int, stop: int, tapes: list[Leaves] | None = None
-    ) -> Leaves:
+    def _run_array(self, state: Leaves, start: int, stop: int, tape: Tape | None = None) -> Leaves:
         call, params, layout, sole = self._call, self.params, self._layout, SOLE
         shape, dtype = layout.shapes[0], layout.dtypes[0]
         array: Any = state.pop()
         k = start
         try:
             for k in range(start, stop):
-                if tapes is not None:
-                    tapes.append([array.copy()])
+                if tape is not None:
+                    tape.append([array.copy()])
                 new = call(array, params, k)
                 if (
                     type(new) is _ndarray
@@ -137,9 +128,17 @@ class Stepper:
         state.append(array)
         return state
 
-    def _advance_by_user(self, state: Leaves, start: int, stop: int) -> Leaves:
+    def _advance_by_user(
+        self, state: Leaves, start: int, stop: int, tape: Tape | None = None
+    ) -> Leaves:
+        if tape is not None and stop > start + 1:
+            for k in range(start, stop):
+                state = self._advance_by_user(state, k, k + 1, tape)
+            return state
         if start == stop:
             return state
+        if tape is not None:
+            tape.append([leaf.copy() for leaf in state])
         assert self._advance is not None
         layout, inputs = self._layout, self._form.inputs
         where = f"advance from state {start} to {stop}"
@@ -154,11 +153,10 @@ class Stepper:
             blame(error, where)
             raise
 
-    def _record_by_user(self, state: Leaves, start: int, stop: int, tapes: list[Leaves]) -> Leaves:
-        for k in range(start, stop):
-            tapes.append([leaf.copy() for leaf in state])
-            state = self._advance_by_user(state, k, k + 1)
-        return state
+    def record(self, state: Leaves, start: int, stop: int) -> tuple[Tape, Leaves]:
+        """See `Kernel.record`: the tape is a copy of the state before each step."""
+        tape: Tape = []
+        return tape, self._run_for(state, start, stop, tape)
 
     def _written(self, k: int) -> list[str]:
         row = None if self.row is None else [leaf[k] for leaf in self._inputs]

@@ -28,7 +28,7 @@ from revolve_ad.schedule.actions import (
 from revolve_ad.schedule.protocol import OnlineDriver
 from revolve_ad.simulation.ending import Ending
 from revolve_ad.simulation.finiteness import first_bad, require_finite
-from revolve_ad.simulation.kernel import Kernel
+from revolve_ad.simulation.kernel import Kernel, Tape
 from revolve_ad.simulation.layout import Layout, Leaves
 from revolve_ad.simulation.ledger import Ledger
 from revolve_ad.simulation.lookout import Lookout
@@ -68,6 +68,7 @@ class Crew:
     replays: Replays
     ledger: Ledger
     progress: Progress
+    tape_bytes: int
     careful: bool = False
     """Test every state and cotangent for NaN and Inf, to find the first."""
 
@@ -110,10 +111,10 @@ class Sweep:
         self._crew = crew
         self._actions = actions
         self._storages: Sequence[Storage] = storages
-        self._tapes: list[Leaves] = []
+        self._tapes: list[tuple[int, int, Tape]] = []  # start, stop, tape of each stretch
         self._watched = -1  # the next observed state on the way back
         self._known_bytes = 0  # of checkpoints, when the ledger was last told
-        self._tape_bytes = crew.kernel.tape_bytes
+        self._tape_bytes = crew.tape_bytes
         self._final: Leaves = []
         self.n_steps = crew.ending.n_steps or 0
         self.counters = Counters()
@@ -135,7 +136,7 @@ class Sweep:
         crew, counters = self._crew, self.counters
         kernel, lookout = crew.kernel, crew.lookout
         live, at, ended = state, 0, crew.ending.n_steps == 0
-        online = isinstance(self._actions, OnlineDriver)
+        online, careful = isinstance(self._actions, OnlineDriver), crew.careful
         if lookout.next == 0:
             lookout.look(0, live)
         try:
@@ -154,15 +155,14 @@ class Sweep:
                         counters.advanced += at - action.start
                     case Record():
                         at = action.start
-                        while at < action.stop:
-                            pause = at + 1 if online else min(action.stop, lookout.next)
+                        while at < action.stop and not ended:
+                            pause = at + 1 if online or careful else action.stop
+                            pause = min(pause, lookout.next)
                             live = self._record(kernel, live, at, pause)
                             at = pause
                             if lookout.next == at:
                                 lookout.look(at, live)
                             ended = crew.ending.reached(live, at)
-                            if ended:
-                                break
                         counters.recorded += at - action.start
                         crew.progress.step(at - action.start)
                     case Save():
@@ -216,11 +216,12 @@ class Sweep:
         step = crew.progress.step if crew.progress.wanted else None
         if observations is not None:
             self._watched = observations.backwards(observed)
+        whole = observations is None and not digests and not crew.careful
         live: Leaves | None = None
-        # The state of the step that was recorded last, if that step isn't run yet: in most
-        # schedules it is reversed next, and nobody needs its result.
+        # The first state of the stretch that was recorded last, if it isn't run yet: in most
+        # schedules it is reversed next, and nobody needs its last state.
         last: Leaves | None = None
-        last_k = -1
+        first = after = -1
         action: Action | None = None
         try:
             self._require_finite(cotangent, self.n_steps)
@@ -230,7 +231,7 @@ class Sweep:
             self._final = []
             for action in self._actions:
                 if last is not None and type(action) is not Reverse and type(action) is not Discard:
-                    live, last = self._record(kernel, last, last_k, last_k + 1), None
+                    live, last = self._record(kernel, last, first, after), None
                 match action:
                     case Restore():
                         live = storages[action.level].restore(action.state)
@@ -244,27 +245,25 @@ class Sweep:
                             step(stop - start)
                     case Record():
                         assert live is not None
-                        start, stop = action.start, action.stop
-                        marks = [k for k in range(start, stop) if k in digests] if digests else ()
-                        at = start
-                        for k in marks:
-                            live = self._record(kernel, live, at, k)
-                            crew.replays.compare(k, live)
-                            at = k
-                        last_k = stop - 1
-                        last = live if at == last_k else self._record(kernel, live, at, last_k)
-                        live = None
-                        recorded += stop - start
+                        first, after = action.start, action.stop
+                        recorded += after - first
                         if step is not None:
-                            step(stop - start)
+                            step(after - first)
+                        if not whole:
+                            live, first = self._record_parts(kernel, live, first, after)
+                        if after - first > 1:
+                            self._reserve(after - first - 1)
+                        last, live = live, None
                     case Reverse():
-                        stop = action.stop
-                        if last is not None and last_k != self._watched:
-                            cotangent = record_and_reverse(last, last_k, cotangent)
-                            last, stop = None, last_k
-                        if stop > action.start:
-                            cotangent = self._reverse(kernel, last, action.start, stop, cotangent)
-                            last = None
+                        if last is not None and first == action.start and first != self._watched:
+                            cotangent = record_and_reverse(last, first, after, cotangent)
+                            if after - first > 1:
+                                self._release(after - first - 1)
+                        else:
+                            cotangent = self._reverse(
+                                kernel, last, first, action.start, action.stop, cotangent
+                            )
+                        last = None
                         if first_bad(cotangent) is not None:
                             self._require_finite(cotangent, action.start)
                     case Save():
@@ -292,48 +291,85 @@ class Sweep:
         self._final = []
 
     def _record(self, kernel: Kernel, live: Leaves, start: int, stop: int) -> Leaves:
+        """Record a stretch and keep its tape; return its last state."""
         if start == stop:
             return live
-        ledger, needed = self._crew.ledger, (stop - start) * self._tape_bytes
+        self._reserve(stop - start)
+        tape, live = kernel.record(live, start, stop)
+        self._tapes.append((start, stop, tape))
+        return live
+
+    def _record_parts(
+        self, kernel: Kernel, live: Leaves, start: int, stop: int
+    ) -> tuple[Leaves, int]:
+        """Record a stretch up to the last state in it that somebody wants to see.
+
+        A stretch begins at each observed state, since a tape shows its first state, and at each
+        state that is to be compared.  Return the first state of what is left, and its index.
+        """
+        replays, observations = self._crew.replays, self._crew.observations
+        marks = {k for k in range(start, stop) if k in replays.digests}
+        if observations is not None:
+            marks.update(observations.between(start + 1, stop))
+        if self._crew.careful:
+            marks.update(range(start + 1, stop))
+        for k in sorted(marks):
+            live = self._record(kernel, live, start, k)
+            if k in replays.digests:
+                replays.compare(k, live)
+            start = k
+        return live, start
+
+    def _reverse(
+        self,
+        kernel: Kernel,
+        last: Leaves | None,
+        first: int,
+        start: int,
+        stop: int,
+        cotangent: Leaves,
+    ) -> Leaves:
+        """Reverse steps ``stop - 1 … start``; the last stretch isn't run yet if `last` is given."""
+        observations = self._crew.observations
+        while stop > start:
+            tape: Tape | None = None
+            if last is not None:
+                low, state = first, last
+            else:
+                low, _, tape = self._tapes.pop()
+                if low < start:  # it was recorded together with earlier steps
+                    head, tape = kernel.split(tape, low, start)
+                    self._tapes.append((low, start, head))
+                    low = start
+                state = tape[0]
+            seen: Leaves | None = None
+            if observations is not None and low == self._watched:
+                seen = observations.reverse(low, state)
+                self._watched = observations.next
+            if tape is None:
+                cotangent = kernel.record_and_reverse(state, low, stop, cotangent)
+                self._release(stop - low - 1)
+            else:
+                cotangent = kernel.reverse(tape, low, stop, cotangent)
+                self._release(stop - low)
+            if seen is not None:
+                add(cotangent, seen)
+            if self._crew.careful:
+                self._require_finite(cotangent, low)
+            last, stop = None, low
+        return cotangent
+
+    def _reserve(self, n: int) -> None:
+        """Take the memory of the tapes of `n` steps, from idle buffers if need be."""
+        ledger, needed = self._crew.ledger, n * self._tape_bytes
         if ledger.limit is not None and ledger.nbytes + needed > ledger.limit:
             free_idle_buffers(self._storages[Level.RAM])
             self._known_bytes = self._storage_bytes()
             ledger.set("checkpoints", self._known_bytes)
         ledger.add("tapes", needed)
-        return kernel.record(live, start, stop, self._tapes)
 
-    def _reverse(
-        self, kernel: Kernel, last: Leaves | None, start: int, stop: int, cotangent: Leaves
-    ) -> Leaves:
-        """Reverse steps ``stop - 1 … start``, with a pause at each observed state.
-
-        `last` is the state of step ``stop - 1`` if that step isn't run yet; the others have tapes.
-        The order is the same under every schedule: first the observation of state k adds to the
-        gradient, then step k.
-        """
-        observations, careful = self._crew.observations, self._crew.careful
-        while stop > start:
-            low = start
-            if last is not None or careful or stop - 1 == self._watched:
-                low = stop - 1
-            elif self._watched >= start:
-                low = self._watched + 1
-            seen: Leaves | None = None
-            if observations is not None and low == self._watched:
-                seen = observations.reverse(low, self._tapes[-1] if last is None else last)
-                self._watched = observations.next
-            if last is not None:
-                cotangent = kernel.record_and_reverse(last, low, cotangent)
-                last = None
-            else:
-                cotangent = kernel.reverse(self._tapes, low, stop, cotangent)
-                self._crew.ledger.add("tapes", (low - stop) * self._tape_bytes)
-            if seen is not None:
-                add(cotangent, seen)
-            if careful:
-                self._require_finite(cotangent, low)
-            stop = low
-        return cotangent
+    def _release(self, n: int) -> None:
+        self._crew.ledger.add("tapes", -n * self._tape_bytes)
 
     def _save(self, action: Save, live: Leaves) -> None:
         if first_bad(live) is not None:

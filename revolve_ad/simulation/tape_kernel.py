@@ -10,9 +10,10 @@ from typing import Any, final
 import numpy as np
 
 from revolve_ad.simulation.form import Form
-from revolve_ad.simulation.kernel import Gradients
+from revolve_ad.simulation.kernel import Gradients, Tape
 from revolve_ad.simulation.layout import Layout, Leaves
 from revolve_ad.simulation.recording import RoleTape
+from revolve_ad.simulation.step_by_step import StepByStep
 
 __all__ = ["Pullback", "TapeKernel", "TapeObserver"]
 
@@ -68,7 +69,7 @@ class Pullback:
 
 
 @final
-class TapeKernel:
+class TapeKernel(StepByStep):
     """Steps by an interpreted tape; see `Kernel`.
 
     Parameters
@@ -103,16 +104,6 @@ class TapeKernel:
         """See `Kernel.bind_gradients`."""
         self._gradients = gradients
 
-    @property
-    def tape_bytes(self) -> int:
-        """The bytes of a state."""
-        return self._form.state.nbytes
-
-    @property
-    def workspace_bytes(self) -> int:
-        """What the interpreter holds at its peak, beside a state and its cotangent."""
-        return max(self._tape.forward.bytes, self._tape.reverse.bytes)
-
     def advance(self, state: Leaves, start: int, stop: int) -> Leaves:
         """See `Kernel.advance`."""
         run, layout = self._tape.forward.run, self._form.state
@@ -122,22 +113,16 @@ class TapeKernel:
             state = layout.arrays(run([*layout.numpy(state), *params, np.int64(k), *row, *hidden]))
         return state
 
-    def record(self, state: Leaves, start: int, stop: int, tapes: list[Leaves]) -> Leaves:
+    def record(self, state: Leaves, start: int, stop: int) -> tuple[Tape, Leaves]:
         """See `Kernel.record`."""
-        advance = self.advance
+        tape = []
         for k in range(start, stop):
-            tapes.append(state)  # no copy: a program never writes into its inputs
-            state = advance(state, k, k + 1)
-        return state
+            tape.append(state)  # no copy: a program never writes into its inputs
+            state = self.advance(state, k, k + 1)
+        return tape, state
 
-    def reverse(self, tapes: list[Leaves], start: int, stop: int, cotangent: Leaves) -> Leaves:
-        """See `Kernel.reverse`."""
-        for k in range(stop - 1, start - 1, -1):
-            cotangent = self.record_and_reverse(tapes.pop(), k, cotangent)
-        return cotangent
-
-    def record_and_reverse(self, state: Leaves, k: int, cotangent: Leaves) -> Leaves:
-        """See `Kernel.record_and_reverse`."""
+    def pull(self, state: Leaves, k: int, cotangent: Leaves) -> Leaves:
+        """Reverse step `k` from state `k`."""
         assert self._gradients is not None
         row = [leaf[k] for leaf in self._inputs]
         values = [

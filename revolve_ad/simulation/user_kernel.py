@@ -11,6 +11,7 @@ from revolve_ad.simulation.blame import blame
 from revolve_ad.simulation.form import Form
 from revolve_ad.simulation.kernel import Gradients
 from revolve_ad.simulation.layout import Layout, Leaves
+from revolve_ad.simulation.step_by_step import StepByStep
 from revolve_ad.simulation.stepping import SOLE, Stepper, hand_over
 from revolve_ad.simulation.sums import checked
 from revolve_ad.simulation.user_step import Step
@@ -21,7 +22,7 @@ _ndarray = np.ndarray
 
 
 @final
-class UserKernel:
+class UserKernel(StepByStep):
     """Steps with a vjp of the user's; see `Kernel`.
 
     Parameters
@@ -40,8 +41,8 @@ class UserKernel:
         "_stepper",
         "_vjp",
         "advance",
+        "pull",
         "record",
-        "record_and_reverse",
     )
 
     def __init__(self, step: Step, form: Form, params: list[Any], inputs: list[Any]) -> None:
@@ -49,8 +50,7 @@ class UserKernel:
         self._vjp: Callable[..., Any] = step._vjp
         self._form = form
         self._stepper = Stepper(step, form, params, inputs)
-        # See `Kernel`.
-        self.record_and_reverse = self._reverse_array if form.state.is_array else self._reverse
+        self.pull = self._pull_array if form.state.is_array else self._pull_any
         self.advance = self._stepper.advance
         self.record = self._stepper.record
         self._gradients: Gradients | None = None
@@ -59,32 +59,14 @@ class UserKernel:
         """See `Kernel.bind_gradients`."""
         self._gradients = gradients
 
-    @property
-    def tape_bytes(self) -> int:
-        """The bytes of a state: the user's vjp starts from it."""
-        return self._form.state.nbytes
-
-    @property
-    def workspace_bytes(self) -> int:
-        """The cotangents of params and of a row of inputs, which the user's vjp returns."""
-        rows = 0 if self._form.inputs is None else self._form.inputs.rows.nbytes
-        return self._form.params.nbytes + rows
-
-    def reverse(self, tapes: list[Leaves], start: int, stop: int, cotangent: Leaves) -> Leaves:
-        """See `Kernel.reverse`."""
-        reverse = self.record_and_reverse
-        for k in range(stop - 1, start - 1, -1):
-            cotangent = reverse(tapes.pop(), k, cotangent)
-        return cotangent
-
-    def _reverse(self, state: Leaves, k: int, cotangent: Leaves) -> Leaves:
+    def _pull_any(self, state: Leaves, k: int, cotangent: Leaves) -> Leaves:
         layout = self._form.state
         given = layout.cotangents.build(cotangent)
-        return self._copied(self._pull(hand_over(layout, state), k, given), k)
+        return self._copied(self._call(hand_over(layout, state), k, given), k)
 
-    def _reverse_array(self, state: Leaves, k: int, cotangent: Leaves) -> Leaves:
+    def _pull_array(self, state: Leaves, k: int, cotangent: Leaves) -> Leaves:
         given = cotangent[0]
-        new = self._pull(state.pop(), k, given)
+        new = self._call(state.pop(), k, given)
         if (
             type(new) is _ndarray
             and new.dtype is given.dtype
@@ -97,7 +79,7 @@ class UserKernel:
             return cotangent
         return self._copied(new, k)
 
-    def _pull(self, state: Any, k: int, given: Any) -> Any:
+    def _call(self, state: Any, k: int, given: Any) -> Any:
         """Call the user's vjp of step `k`, add to the gradients, return the state's cotangent."""
         gradients, stepper = self._gradients, self._stepper
         assert gradients is not None

@@ -9,9 +9,10 @@ import numpy as np
 from revolve_ad.errors import NotDifferentiableError, ShapeError
 from revolve_ad.simulation.blame import blame
 from revolve_ad.simulation.form import Form
-from revolve_ad.simulation.kernel import Gradients, Kernel, Observer
+from revolve_ad.simulation.kernel import Gradients, Kernel, Observer, Tape
 from revolve_ad.simulation.layout import Layout, Leaves
 from revolve_ad.simulation.recording import RoleTape
+from revolve_ad.simulation.step_by_step import StepByStep
 from revolve_ad.simulation.stepping import Stepper, row_reader
 from revolve_ad.simulation.tape_kernel import TapeObserver
 from revolve_ad.simulation.user_step import Step
@@ -64,6 +65,16 @@ class UserTangentModel:
         return None
 
     @property
+    def tape_bytes(self) -> int:
+        """See `Model.tape_bytes`."""
+        return self.form.state.nbytes
+
+    @property
+    def workspace_bytes(self) -> int:
+        """See `Model.workspace_bytes`."""
+        return 0
+
+    @property
     def is_compared(self) -> bool:
         """See `Model.is_compared`."""
         return False
@@ -74,7 +85,7 @@ class UserTangentModel:
 
 
 @final
-class UserTangentKernel:
+class UserTangentKernel(StepByStep):
     """Steps of pairs; they go forward only.  See `Kernel`."""
 
     __slots__ = ("_form", "_jvp", "_params", "_primal", "_step", "_stepper", "_tangent_row")
@@ -102,16 +113,6 @@ class UserTangentKernel:
             )
         self._stepper = Stepper(step, primal, values, input_values)
         self._params = primal.params.cotangents.build_read_only(tangents)
-
-    @property
-    def tape_bytes(self) -> int:
-        """The bytes of a pair."""
-        return self._form.state.nbytes
-
-    @property
-    def workspace_bytes(self) -> int:
-        """None."""
-        return 0
 
     def bind_gradients(self, gradients: Gradients) -> None:
         """Raise: it goes forward only."""
@@ -145,15 +146,11 @@ class UserTangentKernel:
             state = [*stepper.advance(values, k, k + 1), *pushed]
         return state
 
-    def record(self, state: Leaves, start: int, stop: int, tapes: list[Leaves]) -> Leaves:
+    def record(self, state: Leaves, start: int, stop: int) -> tuple[Tape, Leaves]:
         """Raise: it goes forward only."""
         raise _refuse(self._step)
 
-    def reverse(self, tapes: list[Leaves], start: int, stop: int, cotangent: Leaves) -> Leaves:
-        """Raise: it goes forward only."""
-        raise _refuse(self._step)
-
-    def record_and_reverse(self, state: Leaves, k: int, cotangent: Leaves) -> Leaves:
+    def pull(self, state: Leaves, k: int, cotangent: Leaves) -> Leaves:
         """Raise: it goes forward only."""
         raise _refuse(self._step)
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import revolve_ad as ra
-from revolve_ad.schedule import binomial, online, store_all, t
+from revolve_ad.schedule import binomial, mixed, online, store_all, t
 from tests.simulation.systems import PARAMS, START, lotka_volterra, rk4
 
 
@@ -129,3 +129,62 @@ def test_a_schedule_for_another_number_of_steps_is_refused() -> None:
 def test_a_schedule_that_breaks_a_rule_is_refused_before_the_run() -> None:
     with pytest.raises(ra.RevolveError):
         gradient(rk4, 3, schedule=[ra.schedule.Record(0, 2), ra.schedule.Reverse(0, 2)])
+
+
+@pytest.mark.parametrize("step", [lotka_volterra, rk4], ids=["user", "recorded"])
+@pytest.mark.parametrize("check", ["off", "all"])
+def test_observed_runs_have_one_gradient_under_every_schedule(step: Any, check: Any) -> None:
+    def observe(y: Any, p: Any, k: Any) -> Any:
+        return y * p[:2] + p[2]
+
+    def found(schedule: Any, at: Any) -> list[bytes]:
+        simulation = ra.Simulation(
+            step,
+            steps=14,
+            schedule=schedule,
+            observe=observe,
+            observe_at=at,
+            replay_check=check,
+        )
+
+        def objective(y: Any, p: Any) -> Any:
+            run = simulation(y, p)
+            return np.sum(run.state**2) + np.sum(np.sin(run.observed))
+
+        return bits(ra.grad(objective, argnums=(0, 1))(START, PARAMS))
+
+    schedules = [binomial(14, s) for s in range(1, 15)]
+    schedules += [mixed(14, b, 2, 3) for b in (6, 11, 17, 26)]
+    for at in ([0, 3, 4, 5, 13, 14], None, [6]):
+        expected = found(store_all, at)
+        for schedule in schedules:
+            assert found(schedule, at) == expected
+
+
+def test_a_stretch_may_be_reversed_in_parts() -> None:
+    schedule = [
+        ra.schedule.Record(0, 4),
+        ra.schedule.Record(4, 10),
+        ra.schedule.Reverse(7, 10),
+        ra.schedule.Reverse(2, 7),
+        ra.schedule.Reverse(0, 2),
+    ]
+    ra.schedule.check(schedule)
+    expected = bits(gradient(rk4, 10, schedule=store_all)[0])
+    for step in (rk4, lotka_volterra):
+        expected = bits(gradient(step, 10, schedule=store_all)[0])
+        assert bits(gradient(step, 10, schedule=schedule)[0]) == expected
+
+
+@pytest.mark.parametrize("step", [lotka_volterra, rk4], ids=["user", "recorded"])
+def test_mixed_schedules_cost_what_they_say(step: Any) -> None:
+    expected = bits(gradient(step, 30, schedule=store_all)[0])
+    for budget in (5, 8, 13, 29, 80):
+        schedule = mixed(30, budget, 2, 3)
+        found, simulation = gradient(step, 30, schedule=schedule)
+        assert bits(found) == expected
+        counts, report = schedule.counts(), simulation.report
+        assert report.advanced == counts.advanced
+        assert report.recorded == counts.recorded
+        assert (report.saved, report.restored) == (counts.saved, counts.restored)
+        assert report.peak_checkpoints == counts.peak_checkpoints
