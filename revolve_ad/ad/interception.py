@@ -111,6 +111,8 @@ def _prepare_foreign(module_name: str) -> None:
         owner_name, dot, method_name = name.rpartition(".")
         if dot:
             owner = getattr(module, owner_name)
+            if method_name not in vars(owner):
+                continue
             original = vars(owner)[method_name]
             known = functools.partial(_knowing, recorded, original)
             method = _replacement(original, known, trusting=False)
@@ -134,9 +136,7 @@ _foreign_originals: list[Any] = []
 _foreign_names: list[tuple[dict[str, Any], str, int]] = []
 
 
-def _replacement(
-    original: Any, recorded: Callable[..., Any], *, trusting: bool = True
-) -> Any:
+def _replacement(original: Any, recorded: Callable[..., Any], *, trusting: bool = True) -> Any:
     from revolve_ad.ad.recorder import active
 
     def call(*args: Any, **kwargs: Any) -> Any:

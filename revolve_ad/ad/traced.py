@@ -100,8 +100,8 @@ class Traced:
     # -- what it is ----------------------------------------------------------------------------
 
     @property
-    def __class__(self) -> type:  # type: ignore[override]
-        """Say ndarray, so that ``isinstance`` checks of user code pass; ``type()`` tells the truth."""
+    def __class__(self) -> type:  # type: ignore[misc]
+        """Say ndarray, so that ``isinstance`` checks of users pass; ``type()`` tells the truth."""
         return np.ndarray if isinstance(self.v, np.ndarray) else type(self.v)
 
     @property
@@ -242,7 +242,8 @@ class Traced:
         return handler(recorder_of((*inputs, *(kwargs.get("out") or ()))), ufunc, *inputs, **kwargs)
 
     def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
-        handler = FUNCTIONS.get(func)
+        # With ``like=`` NumPy hands over the stand-in that interception put on its module.
+        handler = FUNCTIONS.get(func) or FUNCTIONS.get(getattr(func, "__wrapped__", None))
         if handler is None:
             name = f"{getattr(func, '__module__', 'numpy')}.{getattr(func, '__name__', func)}"
             raise unsupported(name)
@@ -308,10 +309,10 @@ class Traced:
     def __format__(self, spec: str) -> str:
         return format(self.v, spec)
 
-    def __copy__(self) -> Traced:
+    def __copy__(self) -> Any:
         return self.copy()
 
-    def __deepcopy__(self, memo: Any) -> Traced:
+    def __deepcopy__(self, memo: Any) -> Any:
         return self.copy()
 
     def __reduce__(self) -> Any:
@@ -343,7 +344,7 @@ class Traced:
                     return _view(self, v[index])
         return getitem(self, index)
 
-    def _element(self, index: Any, v: np.ndarray) -> Traced:
+    def _element(self, index: Any, v: np.ndarray) -> Any:
         rec = self.rec
         if rec.child is not None:
             rec = live(rec)
@@ -429,7 +430,7 @@ class Traced:
         return other // self, other % self
 
     def __round__(self, digits: int | None = None) -> Any:
-        return int(self) if digits is None else np.round(self, digits)  # type: ignore[call-overload]
+        return int(self) if digits is None else np.round(self, digits)
 
     # -- attributes and methods ----------------------------------------------------------------
 
@@ -473,12 +474,12 @@ class Traced:
         """Return the elements in another shape; a view where NumPy gives one."""
         if len(shape) == 1:
             shape = shape[0] if not isinstance(shape[0], int) else shape
-        return np.reshape(self, shape, order)  # type: ignore[arg-type]
+        return FUNCTIONS[np.reshape](recorder_of((self,)), self, shape, order)
 
     def transpose(self, *axes: Any) -> Any:
         """Return the array with its axes permuted."""
         if len(axes) == 1 and (axes[0] is None or isinstance(axes[0], tuple | list)):
-            axes = axes[0]
+            return np.transpose(self, axes[0])
         return np.transpose(self, axes or None)
 
     def item(self, *index: Any) -> Any:
@@ -540,7 +541,7 @@ def recorder_of(operands: Any) -> Recorder:
     return rec
 
 
-def rec_gather_element(rec: Recorder, x: Traced, index: Any, v: np.ndarray) -> Traced:
+def rec_gather_element(rec: Recorder, x: Traced, index: Any, v: np.ndarray) -> Any:
     """Return an element of an array of an outer recording."""
     lifted = Traced.wrap(rec, rec.lift(x), v)
     return lifted[index]
@@ -671,7 +672,7 @@ def record_value(
         )
         for v in value
     )
-    whole = rec.append(op, args, params, *types[0], value)
+    whole = rec.append(op, args, params, types[0].shape, types[0].dtype, value)
     rec.nodes[whole] = rec.nodes[whole]._replace(results=types)
     return tuple(
         result(rec, ITEM, (whole,), (k,), v)
@@ -722,25 +723,32 @@ def _operands(rec: Recorder, inputs: Any, ufunc: np.ufunc) -> tuple[int, ...]:
     strong = [
         x.dtype for x in inputs if type(x) not in _PYTHON and not (type(x) is Traced and x.weak)
     ]
+    weak = [x for x in inputs if type(x) in _PYTHON or (type(x) is Traced and x.weak)]
+    if strong and weak:
+        dtypes = _loop_dtypes(ufunc, tuple(map(_weak_or_dtype, inputs)))
     args = []
-    common = None
-    for x in inputs:
+    for k, x in enumerate(inputs):
         if type(x) is Traced:
             node = x.read() if x.rec is rec else rec.lift(x)
-            if strong and x.weak:
-                common = common or (strong[0] if len(strong) == 1 else np.result_type(*strong))
-                node = rec.cast(node, weak_dtype(common, type(x.v)))
-            args.append(node)
+            args.append(rec.cast(node, dtypes[k]) if strong and x.weak else node)
         elif type(x) in _PYTHON:
-            if strong:
-                common = common or (strong[0] if len(strong) == 1 else np.result_type(*strong))
-                dtype = weak_dtype(common, type(x))
-            else:
-                dtype = _PYTHON_DTYPE[type(x)]
-            args.append(rec.literal(x, dtype))
+            args.append(rec.literal(x, dtypes[k] if strong else _PYTHON_DTYPE[type(x)]))
         else:
             args.append(rec.constant(x))
     return tuple(args)
+
+
+def _weak_or_dtype(x: Any) -> Any:
+    """Return the type of a Python number, the dtype of anything else."""
+    value = x.v if type(x) is Traced else x
+    return type(value) if type(value) in _PYTHON else value.dtype
+
+
+@lru_cache(maxsize=4096)
+def _loop_dtypes(ufunc: np.ufunc, kinds: tuple[Any, ...]) -> tuple[np.dtype[Any], ...]:
+    """Return the dtypes in which a ufunc takes its operands, Python numbers among them."""
+    known = [np.dtype(bool) if kind is bool else kind for kind in kinds]
+    return tuple(ufunc.resolve_dtypes((*known, *(None,) * ufunc.nout)))
 
 
 def _call_ufunc_with(ufunc: np.ufunc, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -844,7 +852,11 @@ def _binary(function: Callable[[Any, Any], Any], ufunc: np.ufunc) -> tuple[Any, 
             v = function(other, x)
             weak = type(x) in _PYTHON
             dtype = _PYTHON_DTYPE[kind] if weak else weak_dtype(x.dtype, kind)
-            node = self.saved() if op.reads_operands and ufunc is not np.multiply and rec.keep else self.read()
+            node = (
+                self.saved()
+                if op.reads_operands and ufunc is not np.multiply and rec.keep
+                else self.read()
+            )
             return result(rec, op, (rec.literal(other, dtype), node), (), v)
         return _general(function, ufunc, other, self)
 
@@ -982,7 +994,7 @@ for _name, _function, _ufunc in (
     setattr(Traced, f"__r{_name}__", _r)
     setattr(Traced, f"__i{_name}__", _i)
 
-for _name, _function, _ufunc in (
+for _name, _compare, _ufunc in (
     ("lt", operator.lt, np.less),
     ("le", operator.le, np.less_equal),
     ("gt", operator.gt, np.greater),
@@ -990,4 +1002,4 @@ for _name, _function, _ufunc in (
     ("eq", operator.eq, np.equal),
     ("ne", operator.ne, np.not_equal),
 ):
-    setattr(Traced, f"__{_name}__", _binary(_function, _ufunc)[0])
+    setattr(Traced, f"__{_name}__", _binary(_compare, _ufunc)[0])

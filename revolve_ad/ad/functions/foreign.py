@@ -92,6 +92,9 @@ def bound(
     found = _signature(original).bind(*args, **kwargs)
     found.apply_defaults()
     given = dict(found.arguments)
+    for name, parameter in _signature(original).parameters.items():
+        if parameter.kind is inspect.Parameter.VAR_KEYWORD:
+            given.update(given.pop(name))
     arrays = []
     for name in operands:
         x = given.pop(name)
@@ -123,7 +126,7 @@ def opaque(
     Parameters
     ----------
     operands : sequence of str
-        The arguments that may be traced.
+        The arguments that may be traced; the first ones.
     equal : callable
         Called with the operands in that order and all other arguments by keyword.
     without : sequence of str
@@ -133,7 +136,7 @@ def opaque(
     def evaluate(*given: Any) -> Any:
         *xs, keywords = given
         function = scipy_function(module, name)
-        found = function(**dict(zip(operands, xs, strict=True)), **keywords.values)
+        found = function(*xs, **keywords.values)
         return np.array(found)[()] if np.ndim(found) else found
 
     op = Primitive(name, evaluate, params=("keywords",))

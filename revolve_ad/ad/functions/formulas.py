@@ -98,8 +98,12 @@ def define_by_equal(op: Primitive, equal: Formula) -> None:
 
     def vjp(g: Any, y: Symbol, xs: Sequence[Symbol], params: tuple[Any, ...]) -> Any:
         tape = transformed(xs, params, transform.vjp).pruned()
-        found = _play(tape, y.builder, [*xs, *_all_results(g, y)])
-        return [f if x.dtype.kind in "fc" else None for f, x in zip(found, xs, strict=True)]
+        seeds = [
+            match_type(c, kind)
+            for c, kind in zip(_all_results(g, y), _seed_types(tape, len(xs)), strict=True)
+        ]
+        found = _play(tape, y.builder, [*xs, *seeds])
+        return [match(f, x) if x.dtype.kind in "fc" else None for f, x in zip(found, xs, strict=True)]
 
     def jvp(ts: Any, y: Symbol, xs: Sequence[Symbol], params: tuple[Any, ...]) -> Any:
         tape = transformed(xs, params, transform.jvp)
@@ -107,7 +111,14 @@ def define_by_equal(op: Primitive, equal: Formula) -> None:
         tape = Tape(tape.nodes, tape.inputs, tape.outputs[n:]).pruned()
         filled = [zeros(x, x.shape) if t is None else t for t, x in zip(ts, xs, strict=True)]
         found = _play(tape, y.builder, [*xs, *filled])
-        return found[0] if y.node.results is None else dict(enumerate(found))
+        if y.node.results is None:
+            return match(found[0], y)
+        results = _results(y)
+        return {
+            k: match(t, r)
+            for k, (t, r) in enumerate(zip(found, results, strict=True))
+            if r.dtype.kind in "fc"
+        }
 
     define_rules(op, vjp=vjp, jvp=jvp)
 

@@ -104,10 +104,10 @@ opaque(_MODULE, "convolve1d", ("input", "weights"), _convolve1d)
 # -- filters whose weights follow from their parameters -----------------------------------------
 
 
-def _weights(name: str, radius: int, **keywords: Any) -> Any:
+def _weights(name: str, reach: int, **keywords: Any) -> Any:
     """Return the weights of a filter along one axis: what it makes of a single one, turned round."""
-    spike = np.zeros(2 * radius + 1)
-    spike[radius] = 1
+    spike = np.zeros(2 * reach + 1)
+    spike[reach] = 1
     return scipy_function(_MODULE, name)(spike, mode="constant", **keywords)[::-1]
 
 
@@ -224,16 +224,7 @@ def _edges(smooth: Sequence[float]) -> Callable[..., Any]:
 opaque(_MODULE, "gaussian_filter", ("input",), _gaussian)
 opaque(_MODULE, "uniform_filter", ("input",), _uniform)
 opaque(_MODULE, "laplace", ("input",), _laplace)
-def _flat_keywords(equal: Callable[..., Any]) -> Callable[..., Any]:
-    """Return `equal` with the call's further keywords among the others."""
-
-    def call(x: Any, **keywords: Any) -> Any:
-        further = keywords.pop("kwargs", {})
-        return equal(x, **keywords, **further)
-
-    return call
-
-
+opaque(_MODULE, "gaussian_laplace", ("input",), _gaussian_laplace)
+opaque(_MODULE, "gaussian_gradient_magnitude", ("input",), _gradient_magnitude)
 opaque(_MODULE, "sobel", ("input",), _edges([1.0, 2.0, 1.0]))
 opaque(_MODULE, "prewitt", ("input",), _edges([1.0, 1.0, 1.0]))
-_ = (_gaussian_laplace, _gradient_magnitude, _flat_keywords)

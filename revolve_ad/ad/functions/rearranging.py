@@ -9,7 +9,7 @@ from numpy.lib.array_utils import normalize_axis_index
 
 from revolve_ad.ad.dispatch import implements
 from revolve_ad.ad.functions.creation import concrete
-from revolve_ad.ad.functions.source import from_source, source_of
+from revolve_ad.ad.functions.source import from_source
 from revolve_ad.ad.recorder import Recorder
 from revolve_ad.ad.rules.table import no_derivative
 from revolve_ad.ad.tape import Kind, Primitive
@@ -172,4 +172,3 @@ METHODS.update(
 )
 
 from_source(np.extract)
-_ = source_of

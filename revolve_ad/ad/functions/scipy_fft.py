@@ -11,6 +11,7 @@ from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 from revolve_ad.ad.functions.foreign import bound, foreign, opaque, scipy_function
 from revolve_ad.ad.functions.formulas import define_by_formulas
 from revolve_ad.ad.functions.fourier import resized
+from revolve_ad.ad.interception import FOREIGN
 from revolve_ad.ad.recorder import Recorder
 from revolve_ad.ad.tape import Primitive
 from revolve_ad.ad.traced import apply
@@ -114,11 +115,9 @@ def _equal_n(name: str) -> Callable[..., Any]:
 
 
 def _enter(name: str, equal: Callable[..., Any]) -> None:
-    op = opaque(
+    opaque(
         _MODULE, name, ("x",), equal, without=("overwrite_x", "workers", "orthogonalize")
     )
-    from revolve_ad.ad.interception import FOREIGN
-
     plain_call = FOREIGN[_MODULE][name]
 
     @foreign(_MODULE, name)
@@ -129,8 +128,6 @@ def _enter(name: str, equal: Callable[..., Any]) -> None:
                 f"scipy.fft.{name} with orthogonalize= has no rule for traced arrays"
             )
         return plain_call(rec, original, *args, **kwargs)
-
-    _ = op
 
 
 for _name in ("dct", "idct", "dst", "idst"):

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
 from revolve_ad.ad.functions.foreign import Keywords, bound, foreign, opaque, scipy_function
-from revolve_ad.ad.functions.formulas import define_by_equal, define_by_formulas
+from revolve_ad.ad.functions.formulas import define_by_formulas
 from revolve_ad.ad.recorder import Recorder
 from revolve_ad.ad.tape import ArrayType, Primitive
-from revolve_ad.ad.traced import Traced, apply
+from revolve_ad.ad.traced import apply
 from revolve_ad.errors import UnsupportedOperationError
 
 _MODULE = "scipy.signal"
@@ -173,5 +173,3 @@ def lfilter(rec: Recorder, original: Any, *args: Any, **kwargs: Any) -> Any:
     rest["b"], rest["a"] = (np.atleast_1d(np.asarray(rest[k])) for k in ("b", "a"))
     return apply(LFILTER, (x,), (Keywords(rest),))
 
-
-_ = (define_by_equal, Traced)

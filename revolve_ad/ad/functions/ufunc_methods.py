@@ -1,4 +1,4 @@
-"""The methods of ufuncs: reduce, accumulate, reduceat, outer, at; and numbers that they widen."""
+"""The methods of ufuncs: reduce, accumulate, reduceat, outer, at."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
 from revolve_ad.ad.core import elementwise, reduced_shape
-from revolve_ad.ad.dispatch import FUNCTIONS, implements
+from revolve_ad.ad.dispatch import implements
 from revolve_ad.ad.functions.formulas import define_by_equal, define_by_formulas
 from revolve_ad.ad.functions.indexing import ufunc_at as add_at
 from revolve_ad.ad.functions.reductions import CUMSUM
@@ -17,56 +17,15 @@ from revolve_ad.ad.recorder import Recorder
 from revolve_ad.ad.rules.table import FREE, no_derivative
 from revolve_ad.ad.tape import ArrayType, Kind, Primitive
 from revolve_ad.ad.traced import (
-    _PYTHON,
     Traced,
     _as_array,
     _astype,
     apply,
-    call_ufunc,
     captured_write,
 )
 from revolve_ad.errors import UnsupportedOperationError
 
-__all__ = ["RECURRENCE", "accumulated", "reduced", "take_python_numbers"]
-
-
-# -- numbers -----------------------------------------------------------------------------------
-
-
-def take_python_numbers(*ufuncs: np.ufunc) -> None:
-    """Let ufuncs whose loops have their own dtypes take Python numbers in those."""
-    for ufunc in ufuncs:
-        FUNCTIONS[ufunc] = _typed(ufunc)
-
-
-def _typed(ufunc: np.ufunc) -> Any:
-    def call(rec: Recorder, *inputs: Any) -> Any:
-        kinds = [_kind_of(rec, x) for x in inputs]
-        if any(isinstance(kind, type) for kind in kinds):
-            dtypes = ufunc.resolve_dtypes((*kinds, *(None,) * ufunc.nout))
-            inputs = tuple(
-                _astype(rec, x, dtype) if isinstance(kind, type) else x
-                for x, kind, dtype in zip(inputs, kinds, dtypes, strict=False)
-            )
-        del FUNCTIONS[ufunc]
-        try:
-            return call_ufunc(ufunc, inputs)
-        finally:
-            FUNCTIONS[ufunc] = call
-
-    return call
-
-
-def _kind_of(rec: Recorder, x: Any) -> Any:
-    if type(x) in (list, tuple):
-        return _as_array(rec, x).dtype
-    value = x.v if type(x) is Traced else x
-    if type(value) in _PYTHON:
-        return np.dtype(bool) if type(value) is bool else type(value)
-    return value.dtype
-
-
-take_python_numbers(np.float_power, np.ldexp)
+__all__ = ["RECURRENCE", "accumulated", "reduced"]
 
 
 # -- reduce ------------------------------------------------------------------------------------

@@ -1,6 +1,6 @@
 """The derivative rules, by kind of operation; importing this package fills the tables."""
 
-from revolve_ad.ad.rules import elementwise, structure
+from revolve_ad.ad.rules import elementwise, special, structure
 from revolve_ad.ad.rules.table import (
     ACCUMULATE,
     FREE,
@@ -22,5 +22,6 @@ __all__ = [
     "define_rules",
     "elementwise",
     "no_derivative",
+    "special",
     "structure",
 ]

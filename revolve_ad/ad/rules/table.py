@@ -14,12 +14,15 @@ from typing import Any
 from revolve_ad.ad.builder import Symbol
 from revolve_ad.ad.symbolic import conj, match
 from revolve_ad.ad.tape import Kind, Node, Primitive
+from revolve_ad.errors import UnsupportedOperationError
 
 __all__ = [
     "ACCUMULATE",
     "FREE",
     "JVP",
+    "LATE",
     "VJP",
+    "Missing",
     "define_elementwise",
     "define_linear",
     "define_rules",
@@ -29,8 +32,24 @@ __all__ = [
 VjpRule = Callable[[Any, Symbol, Sequence[Symbol], tuple[Any, ...]], Sequence[Symbol | None]]
 JvpRule = Callable[[Sequence[Symbol | None], Symbol, Sequence[Symbol], tuple[Any, ...]], Any]
 
-VJP: dict[Primitive, VjpRule] = {}
-JVP: dict[Primitive, JvpRule] = {}
+LATE: list[Callable[[Primitive], bool]] = []
+"""Asked for a primitive that has no rules yet; each may enter them and say so.  They stand for
+packages that aren't imported before the user does."""
+
+
+class _Rules(dict[Primitive, Any]):
+    """A table of rules that asks `LATE` for what it doesn't have."""
+
+    def get(self, op: Primitive, default: Any = None) -> Any:
+        """Return the rule of a primitive."""
+        found = super().get(op)
+        if found is None and any(enter(op) for enter in LATE):
+            found = super().get(op)
+        return default if found is None else found
+
+
+VJP: dict[Primitive, VjpRule] = _Rules()
+JVP: dict[Primitive, JvpRule] = _Rules()
 
 ACCUMULATE: dict[Primitive, Callable[[Symbol, Symbol, int, Node], Symbol]] = {}
 """For primitives that read a part of their first operand: ``(so_far, g, position, node)`` adds the
@@ -39,6 +58,21 @@ array that is zero elsewhere.  Such an operation moves no other operand's deriva
 
 FREE: set[Primitive] = set()
 """Primitives whose value doesn't change with small changes of the operands."""
+
+
+class Missing:
+    """Stands for a derivative that nobody knows; raises when it is used."""
+
+    def __init__(self, message: str) -> None:
+        self.__dict__["message"] = message
+
+    def __getattr__(self, name: str) -> Any:
+        raise UnsupportedOperationError(self.__dict__["message"])
+
+    def __radd__(self, other: Any) -> Any:
+        raise UnsupportedOperationError(self.__dict__["message"])
+
+    __add__ = __radd__
 
 
 def define_rules(op: Primitive, *, vjp: VjpRule, jvp: JvpRule) -> None:
@@ -71,6 +105,9 @@ def define_elementwise(op: Primitive, *partials: Callable[..., Any] | None) -> N
                 out.append(None)
                 continue
             d = partial(y, *xs, *params)
+            if isinstance(d, Missing):
+                out.append(d)  # type: ignore[arg-type]
+                continue
             out.append(match(g * (conj(d) if isinstance(d, Symbol) else d), x))
         return out
 
@@ -81,7 +118,8 @@ def define_elementwise(op: Primitive, *partials: Callable[..., Any] | None) -> N
         for t, partial in zip(ts, partials, strict=True):
             if t is None or partial is None:
                 continue
-            term = t * partial(y, *xs, *params)
+            d = partial(y, *xs, *params)
+            term = d.factor if isinstance(d, Missing) else t * d
             total = term if total is None else total + term
         return None if total is None else match(total, y)
 

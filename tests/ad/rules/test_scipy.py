@@ -1,0 +1,255 @@
+"""SciPy's functions, each held against every oracle by one line."""
+
+import numpy as np
+import pytest
+import scipy.fft
+import scipy.linalg
+import scipy.ndimage
+import scipy.signal
+import scipy.sparse
+import scipy.special
+from scipy.linalg import solve_banded
+from tests.ad.rules.harness import Draw, around, check, one, positive, unit
+
+C = {"complex": True}
+sp, nd, sg, la, ft = scipy.special, scipy.ndimage, scipy.signal, scipy.linalg, scipy.fft
+
+
+def larger(*shape):
+    return positive(*shape, low=2.0)
+
+
+def matrix(n):
+    return Draw((n, n), lambda x: 0.3 * x + np.diag(2.0 + np.arange(n)))
+
+
+def bands(rows, n):
+    return Draw((rows, n), lambda x: 0.3 * x + 3.0 * (np.arange(rows) == 1)[:, None])
+
+
+def _thomas(d, b):
+    """A tridiagonal solve as it is written in codes: fill the bands, solve."""
+    ab = np.zeros((3, 4))
+    ab[0, 1:] = -1
+    ab[1] = 2 + d
+    ab[2, :-1] = -1
+    return solve_banded((1, 1), ab, b)
+
+
+# name: where the operands live; a number stands for itself
+SPECIAL = {
+    **dict.fromkeys(("erf", "erfc", "erfcx", "erfi", "dawsn", "ndtr", "log_ndtr"), [one]),
+    **dict.fromkeys(("expit", "log_expit", "expm1", "exp2", "exp10", "cosm1", "exprel"), [one]),
+    **dict.fromkeys(("erfinv", "j0", "j1", "i0", "i1"), [around]),
+    **dict.fromkeys(("y0", "y1", "k0", "k1", "k0e", "k1e", "i0e", "i1e", "cbrt", "log1p"), [positive]),
+    **dict.fromkeys(("gamma", "gammaln", "loggamma", "rgamma", "psi", "digamma"), [positive]),
+    **dict.fromkeys(("expi", "exp1", "spence", "entr"), [positive]),
+    **dict.fromkeys(("erfcinv", "ndtri", "logit", "ellipk", "ellipe"), [unit]),
+    **dict.fromkeys(("beta", "betaln", "xlogy", "xlog1py", "rel_entr", "kl_div"), [positive] * 2),
+    **dict.fromkeys(("jv", "yv", "iv", "kv", "hankel1"), [1.5, positive]),
+    **dict.fromkeys(("yn", "kn"), [2, positive]),
+    "expn": [3, positive],
+    **dict.fromkeys(("gammainc", "gammaincc"), [1.7, positive]),
+    "betainc": [1.7, 2.2, unit],
+    "huber": [0.7, one],
+    "pseudo_huber": [0.7, one],
+    "boxcox": [positive, 0.3],
+    "hyp0f1": [1.5, unit],
+    "hyp1f1": [1.5, 2.5, unit],
+    "hyp2f1": [1.5, 0.5, 2.5, around],
+    **dict.fromkeys(("eval_legendre", "eval_chebyt", "eval_hermite", "eval_laguerre"), [3, unit]),
+    "eval_hermitenorm": [3, unit],
+}
+HOLOMORPHIC = {"erf", "erfc", "wofz", "dawsn", "expm1", "expit"}
+
+
+@pytest.mark.parametrize("name", SPECIAL)
+def test_special_functions(name):
+    ufunc = getattr(sp, name)
+    numbers = [(k, d) for k, d in enumerate(SPECIAL[name]) if not callable(d)]
+
+    def f(*xs):
+        xs = list(xs)
+        for k, number in numbers:
+            xs.insert(k, number)
+        return ufunc(*xs)
+
+    draws = [d for d in SPECIAL[name] if callable(d)]
+    options = {"rtol": 2e-6, "complex": name in HOLOMORPHIC - {"expit"}}
+    second = name not in ("erfcx",) or True
+    check(f, *(d(2, 3) for d in draws), second=second, **options)
+    check(f, *(d() for d in draws), layouts=False, rtol=2e-6)
+
+
+OTHERS = {
+    "logsumexp": (lambda x: sp.logsumexp(x), [one(2, 3)], {}),
+    "logsumexp axis": (lambda x: sp.logsumexp(x, axis=1, keepdims=True), [one(2, 3)], {}),
+    "softmax": (lambda x: sp.softmax(x, axis=0), [one(2, 3)], {}),
+    "log_softmax": (lambda x: sp.log_softmax(x, axis=-1), [one(2, 3)], {}),
+    "polygamma": (lambda x: sp.polygamma(1, x), [positive(3)], {"single": False}),
+    "zeta": (lambda q: sp.zeta(2.5, q), [positive(3)], {"single": False}),
+    "np.i0": (lambda x: np.i0(x), [positive(3)], {"single": False}),
+    # -- ndimage
+    "convolve": (lambda x, w: nd.convolve(x, w), [one(5, 4), one(3, 3)], {}),
+    "convolve even": (lambda x, w: nd.convolve(x, w, mode="nearest"), [one(5, 4), one(2, 4)], {}),
+    "convolve origin": (
+        lambda x, w: nd.convolve(x, w, mode="constant", cval=0.5, origin=(1, -1)),
+        [one(5, 6), one(3, 3)],
+        {},
+    ),
+    "correlate": (lambda x, w: nd.correlate(x, w, mode="wrap"), [one(5, 4), one(3, 2)], {}),
+    "correlate mirror": (lambda x, w: nd.correlate(x, w, mode="mirror"), [one(5), one(3)], {}),
+    "correlate1d": (lambda x, w: nd.correlate1d(x, w, axis=0, origin=-1), [one(5, 2), one(3)], {}),
+    "convolve1d": (lambda x, w: nd.convolve1d(x, w, mode="reflect"), [one(2, 5), one(4)], {}),
+    "convolve constant": (lambda x: nd.convolve(x, np.ones((3, 3)) / 9), [one(4, 4)], {}),
+    "gaussian_filter": (lambda x: nd.gaussian_filter(x, 0.8), [one(5, 6)], {}),
+    "gaussian_filter modes": (
+        lambda x: nd.gaussian_filter(x, (0.5, 0.7), order=(0, 1), mode=["wrap", "constant"]),
+        [one(5, 6)],
+        {},
+    ),
+    "gaussian_filter1d": (lambda x: nd.gaussian_filter1d(x, 0.6, axis=0, order=1), [one(6, 2)], {}),
+    "uniform_filter": (lambda x: nd.uniform_filter(x, 3), [one(5, 4)], {}),
+    "uniform_filter1d": (lambda x: nd.uniform_filter1d(x, 4, axis=0), [one(6, 2)], {}),
+    "laplace": (lambda x: nd.laplace(x, mode="wrap"), [one(5, 4)], {}),
+    "sobel prewitt": (lambda x: nd.sobel(x, 0) + nd.prewitt(x), [one(5, 4)], {}),
+    "gaussian_laplace": (lambda x: nd.gaussian_laplace(x, 0.6, truncate=3.0), [one(5, 4)], {}),
+    "gaussian_gradient_magnitude": (
+        lambda x: nd.gaussian_gradient_magnitude(x, 0.6),
+        [one(5, 4)],
+        {},
+    ),
+    # -- signal
+    "signal convolve": (lambda x, h: sg.convolve(x, h), [one(6), one(3)], C),
+    "signal convolve same": (lambda x, h: sg.convolve(x, h, mode="same"), [one(5, 4), one(2, 3)], C),
+    "signal convolve valid": (
+        lambda x, h: sg.convolve(x, h, "valid", method="direct"),
+        [one(3), one(6)],
+        C,
+    ),
+    "signal correlate": (lambda x, h: sg.correlate(x, h), [one(5), one(3)], C),
+    "signal correlate same": (lambda x, h: sg.correlate(x, h, "same"), [one(5, 4), one(3, 2)], C),
+    "signal correlate valid": (lambda x, h: sg.correlate(x, h, "valid"), [one(3), one(6)], C),
+    "fftconvolve": (lambda x, h: sg.fftconvolve(x, h, mode="same"), [one(5, 4), one(3, 3)], C),
+    "fftconvolve axes": (lambda x, h: sg.fftconvolve(x, h, axes=1), [one(2, 5), one(1, 3)], {}),
+    "oaconvolve": (lambda x, h: sg.oaconvolve(x, h), [one(9), one(3)], {}),
+    "convolve2d": (lambda x, h: sg.convolve2d(x, h), [one(4, 5), one(2, 3)], C),
+    "convolve2d same": (
+        lambda x, h: sg.convolve2d(x, h, mode="same", boundary="wrap"),
+        [one(4, 5), one(3, 3)],
+        {},
+    ),
+    "convolve2d symm": (
+        lambda x, h: sg.convolve2d(x, h, mode="same", boundary="symm"),
+        [one(4, 5), one(2, 3)],
+        {},
+    ),
+    "convolve2d fill": (
+        lambda x, h: sg.convolve2d(x, h, fillvalue=0.5),
+        [one(4, 5), one(2, 2)],
+        {"single": False},
+    ),
+    "correlate2d": (lambda x, h: sg.correlate2d(x, h, mode="same"), [one(4, 5), one(2, 3)], C),
+    "correlate2d valid": (lambda x, h: sg.correlate2d(x, h, "valid"), [one(4, 5), one(2, 3)], C),
+    "lfilter": (lambda x: sg.lfilter([0.5, 0.2], [1.0, -0.4, 0.1], x, axis=0), [one(6, 2)], C),
+    # -- linalg
+    "solve": (lambda a, b: la.solve(a, b), [matrix(3), one(3)], C),
+    "solve pos": (lambda a, b: la.solve(a @ a.T, b, assume_a="pos"), [matrix(3), one(3, 2)], {}),
+    "solve sym": (
+        lambda a, b: la.solve(a, b, assume_a="sym", lower=True),
+        [matrix(3), one(3)],
+        {"single": False},
+    ),
+    "solve transposed": (lambda a, b: la.solve(a, b, transposed=True), [matrix(3), one(3)], {}),
+    "inv det": (lambda a: (la.inv(a), la.det(a)), [matrix(3)], C),
+    "cholesky": (lambda a: la.cholesky(a @ np.conj(a).T), [matrix(3)], C),
+    "cholesky lower": (lambda a: la.cholesky(a @ a.T, lower=True), [matrix(3)], {}),
+    "solve_triangular": (lambda a, b: la.solve_triangular(a, b), [matrix(3), one(3)], C),
+    "solve_triangular lower": (
+        lambda a, b: la.solve_triangular(a, b, lower=True, trans="T"),
+        [matrix(3), one(3, 2)],
+        C,
+    ),
+    "solve_triangular unit": (
+        lambda a, b: la.solve_triangular(a, b, trans=2, unit_diagonal=True),
+        [matrix(3), one(3)],
+        C,
+    ),
+    "cho_factor": (lambda a: la.cho_factor(a @ a.T)[0], [matrix(3)], {}),
+    "cho_solve": (
+        lambda a, b: la.cho_solve(la.cho_factor(a @ np.conj(a).T, lower=True), b),
+        [matrix(3), one(3)],
+        C,
+    ),
+    "cho_solve upper": (
+        lambda a, b: la.cho_solve(la.cho_factor(a @ a.T), b),
+        [matrix(3), one(3, 2)],
+        {},
+    ),
+    "solve_banded": (lambda ab, b: solve_banded((1, 1), ab, b), [bands(3, 5), one(5)], C),
+    "solve_banded many": (
+        lambda ab, b: la.solve_banded((2, 1), ab, b),
+        [bands(4, 5), one(5, 2)],
+        C,
+    ),
+    "solve_banded filled": (lambda d, b: _thomas(d, b), [positive(4), one(4)], {}),
+    "solveh_banded": (
+        lambda ab, b: la.solveh_banded(ab, b, lower=True),
+        [Draw((2, 4), lambda x: 0.2 * x + np.array([[3.0], [0.5]])), one(4)],
+        {},
+    ),
+    "expm": (lambda a: la.expm(0.3 * a), [one(3, 3)], {"complex": True, "single": False}),
+    "norm": (lambda a: la.norm(a), [one(3)], {}),
+    # -- fft
+    "fft": (lambda x: ft.fft(x, 7), [one(2, 5)], C),
+    "rfft irfft": (lambda x: ft.irfft(ft.rfft(x, axis=0) * 2, n=5, axis=0), [one(5, 2)], {}),
+    "ifft2": (lambda x: ft.ifft2(x, norm="ortho"), [one(3, 4)], C),
+    "rfftn": (lambda x: ft.rfftn(x), [one(2, 3, 4)], {}),
+    "irfftn": (lambda x: ft.irfftn(x, s=(3, 5)), [one(3, 3)], C),
+    "hfft ihfft": (lambda x: ft.ihfft(ft.hfft(x)), [one(4)], C),
+    "fftshift": (lambda x: ft.fftshift(x) + ft.ifftshift(x, axes=0), [one(4)], {}),
+    **{
+        f"{name} {kind} {norm}": (
+            lambda x, name=name, kind=kind, norm=norm: getattr(ft, name)(x, kind, norm=norm),
+            [one(5)],
+            {},
+        )
+        for name in ("dct", "idct", "dst", "idst")
+        for kind in (1, 2, 3, 4)
+        for norm in (None, "ortho", "forward")
+    },
+    "dct axis": (lambda x: ft.dct(x, axis=0, n=6), [one(5, 2)], C),
+    "dctn": (lambda x: ft.dctn(x, norm="ortho"), [one(3, 4)], {}),
+    "idstn": (lambda x: ft.idstn(x, 3, axes=[0], s=[5]), [one(3, 4)], {}),
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_functions_of_scipy(name):
+    f, operands, options = OTHERS[name]
+    check(f, *operands, rtol=1e-6, dot=1e-11, **options)
+
+
+FORMATS = ("csr", "csc", "coo", "bsr", "dia", "dok", "lil")
+
+
+@pytest.mark.parametrize("make", [scipy.sparse.csr_array, scipy.sparse.csr_matrix])
+@pytest.mark.parametrize("form", FORMATS)
+def test_sparse_matrices_multiply_from_both_sides(form, make):
+    rng = np.random.default_rng(0)
+    dense = rng.normal(size=(4, 3)) * (rng.random((4, 3)) < 0.6)
+    matrix = make(dense).asformat(form)
+    check(lambda x: matrix @ x, one(3), **C)
+    check(lambda x: matrix @ x, one(3, 2), **C)
+    check(lambda x: matrix.dot(x), one(3), layouts=False)
+    check(lambda x: x @ matrix, one(4), **C)
+    check(lambda x: x @ matrix, one(2, 4), **C)
+    check(lambda x: (1j * matrix) @ x, one(3), single=False)
+    if make is scipy.sparse.csr_matrix:
+        check(lambda x: (matrix * x, x * matrix.T), one(3), layouts=False)
+
+
+def test_a_sparse_matrix_is_left_alone_outside_of_a_recording():
+    before = scipy.sparse._base._spbase._matmul_dispatch
+    check(lambda x: scipy.sparse.eye_array(3) @ x, one(3))
+    assert scipy.sparse._base._spbase._matmul_dispatch is before
