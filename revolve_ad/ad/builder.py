@@ -198,17 +198,17 @@ class Symbol:
             and (alike := self._alike(other, _ADD)) is not None
         ):
             return alike
-        other = self.lift(other)
-        if _absorbs(self, other, 0):
+        that = self.lift(other)
+        if _absorbs(self, that, 0):
             return self
-        if _absorbs(other, self, 0):
-            return other
+        if _absorbs(that, self, 0):
+            return that
         # x + (−y) and x − y are the same number, bit for bit.
-        if other.node.op is _NEGATIVE and other.dtype == self.dtype:
-            return self - Symbol(self.builder, other.node.args[0])
-        if self.node.op is _NEGATIVE and other.dtype == self.dtype:
-            return other - Symbol(self.builder, self.node.args[0])
-        return self.apply(_ADD, other)
+        if that.node.op is _NEGATIVE and that.dtype == self.dtype:
+            return self - Symbol(self.builder, that.node.args[0])
+        if self.node.op is _NEGATIVE and that.dtype == self.dtype:
+            return that - Symbol(self.builder, self.node.args[0])
+        return self.apply(_ADD, that)
 
     def __radd__(self, other: Any) -> Symbol:
         return self.lift(other) + self
@@ -227,16 +227,16 @@ class Symbol:
     def __mul__(self, other: Any) -> Symbol:
         if (alike := self._alike(other, _MULTIPLY)) is not None:
             return alike
-        other = self.lift(other)
-        if _absorbs(self, other, 1):
+        that = self.lift(other)
+        if _absorbs(self, that, 1):
             return self
-        if _absorbs(other, self, 1):
-            return other
-        if _absorbs(self, other, -1):
+        if _absorbs(that, self, 1):
+            return that
+        if _absorbs(self, that, -1):
             return -self
-        if _absorbs(other, self, -1):
-            return -other
-        return self.apply(_MULTIPLY, other)
+        if _absorbs(that, self, -1):
+            return -that
+        return self.apply(_MULTIPLY, that)
 
     def __rmul__(self, other: Any) -> Symbol:
         return self.lift(other) * self

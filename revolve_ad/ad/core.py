@@ -134,9 +134,14 @@ SCALAR_POWER = Primitive(
     kind=Kind.ELEMENTWISE,
 )
 
+
+def _number_or_array(x: Any) -> Any:
+    return x if x.ndim else x[()]
+
+
 WHERE = Primitive(
     "where",
-    lambda c, a, b: np.where(c, a, b)[()],
+    lambda c, a, b: _number_or_array(np.where(c, a, b)),
     infer=lambda c, a, b: ArrayType(
         common_shape((c.shape, a.shape, b.shape)), np.promote_types(a.dtype, b.dtype)
     ),

@@ -464,7 +464,9 @@ def _transformed(kind: str, recording: Recording, wrt: tuple[int, ...]) -> Tape:
     return _tapes.get(key, make)  # type: ignore[no-any-return]
 
 
-def _prepared(tape: Tape, known: dict[int, Any]) -> Callable[[list[Any], dict[int, Any]], list[Any]]:
+def _prepared(
+    tape: Tape, known: dict[int, Any]
+) -> Callable[[list[Any], dict[int, Any]], list[Any]]:
     """Return what runs a tape of which some values are known, prepared better at its second use."""
     entry = tape.__dict__.get("_prepared")
     pattern = known.keys()

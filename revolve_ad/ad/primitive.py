@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from revolve_ad import trees
+from revolve_ad.ad import transform
 from revolve_ad.ad.builder import Symbol
 from revolve_ad.ad.core import CONSTANT, FULL, INPUT
 from revolve_ad.ad.recorder import trace
@@ -16,7 +17,6 @@ from revolve_ad.ad.rules.table import JVP, VJP, no_derivative
 from revolve_ad.ad.tape import ArrayType, Tape
 from revolve_ad.ad.tape import Primitive as Operation
 from revolve_ad.ad.traced import apply, is_traced
-from revolve_ad.ad import transform
 from revolve_ad.errors import ShapeError, UnsupportedOperationError
 
 __all__ = ["Primitive", "custom_vjp", "primitive", "stop_gradient"]

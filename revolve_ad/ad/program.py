@@ -32,6 +32,7 @@ from revolve_ad.ad.core import (
     scatter_add_into,
     scatter_into,
 )
+from revolve_ad.ad.interpreter import Interpreter
 from revolve_ad.ad.strided import StridedMap
 from revolve_ad.ad.tape import Node, Tape, live_nodes
 
@@ -128,7 +129,7 @@ class _Plan:
             "ndarray": _ndarray,
             "empty": np.empty,
             "copyto": np.copyto,
-            "contiguous": np.ascontiguousarray,
+            "otherwise": self._interpret,
             "scatter_into": scatter_into,
             "scatter_add_into": scatter_add_into,
         }
@@ -184,7 +185,10 @@ class _Plan:
                     and users.get(base) == i
                     and self.ordered[base]
                     and origin[node.args[1]] != base
-                    and (i not in self.subtracted or origin[nodes[self.subtracted[i]].args[0]] != base)
+                    and (
+                        i not in self.subtracted
+                        or origin[nodes[self.subtracted[i]].args[0]] != base
+                    )
                 ):
                     self.storage[i] = self.storage[base]
                     self.in_place.add(i)
@@ -352,7 +356,8 @@ class _Plan:
             self.names[i] = name = f"x{i}"
             arguments.append(name)
             if nodes[i].shape != ():
-                body.append(f"if not {name}.flags.c_contiguous: {name} = contiguous({name})")
+                # Sums depend on the order in which elements lie: the plan is for C order.
+                body.append(f"if not {name}.flags.c_contiguous: return otherwise([{{arguments}}])")
         # A value that the code makes is forgotten after its last use.
         forget: dict[int, list[str]] = {}
         for i in self.order:
@@ -387,8 +392,9 @@ class _Plan:
             )
             counts[name] = 1
             returned.append(name if node.shape == () or owned else f"{name}.copy()")
-        self.lines += [f"def run({', '.join(arguments)}):"]
-        self.lines += [f"    {line}" for line in body]
+        listed = ", ".join(arguments)
+        self.lines += [f"def run({listed}):"]
+        self.lines += [f"    {line.replace('{arguments}', listed)}" for line in body]
         self.lines += [f"    return [{', '.join(returned)}]"]
 
     def _constant(self, i: int, node: Node) -> str:
@@ -469,7 +475,11 @@ class _Plan:
             j = self.direct[i]
             target = self._target(j, self.nodes[j], self.names[self.nodes[j].args[0]], body)
             self.names[j] = target
-            view = self._view(target, j if j not in self.in_place else self.nodes[j].args[0], self.nodes[j].params[0])
+            view = self._view(
+                target,
+                j if j not in self.in_place else self.nodes[j].args[0],
+                self.nodes[j].params[0],
+            )
             self.names[i] = view
             body.append(f"{self._value(op.name, op.ufunc)}({', '.join([*names, view])})")
             return False
@@ -569,12 +579,17 @@ class _Plan:
                 )
             else:
                 subtracted = i in self.subtracted
-                add = self._value("subtract" if subtracted else "add", np.subtract if subtracted else np.add)
+                add = self._value(
+                    "subtract" if subtracted else "add", np.subtract if subtracted else np.add
+                )
                 if not (view[0] == "w" and view[1:].isdigit()):
                     body.append(f"t = {view}")
                     view = "t"
                 body.append(f"{add}({view}, {names[1]}, {view})")
         return target.startswith("v") and i not in self.in_place
+
+    def _interpret(self, values: list[Any]) -> list[Any]:
+        return Interpreter(self.tape).run(values)
 
     def namespace(self) -> dict[str, Any]:
         """Return what the code refers to, with new buffers."""

@@ -87,7 +87,7 @@ def _interned(
 
 
 @lru_cache(maxsize=4096)
-def weak_dtype(strong: np.dtype[Any], kind: type) -> np.dtype[Any]:
+def weak_dtype(strong: np.dtype[Any], kind: Any) -> np.dtype[Any]:
     """Return the dtype that a Python number of type `kind` takes beside an array of dtype `strong`."""
     return np.result_type(strong, kind(1))
 
@@ -166,7 +166,7 @@ class Recorder:
 
     def literal(self, value: Any, dtype: np.dtype[Any], shape: tuple[int, ...] = ()) -> int:
         """Return the node of a number of a given dtype, everywhere in `shape`."""
-        key = (value, type(value), dtype, shape)
+        key: Any = (value, type(value), dtype, shape)
         i = self.known.get(key)
         if i is None or value == 0:  # 0.0 equals -0.0
             number = dtype.type(value)
@@ -185,7 +185,7 @@ class Recorder:
         if array.ndim == 0:
             return self.literal(array.item(), array.dtype)
         if array.size <= 64:
-            key = (array.tobytes(), array.dtype, array.shape, array.strides)
+            key = (array.tobytes(), array.dtype, array.shape, np.asarray(array).strides)
             i = self.known.get(key)
             if i is None:
                 i = self.known[key] = self.frozen(array)
