@@ -93,9 +93,11 @@ class Gradient:
         for holder, size in self.plan.sizes.fixed.items():
             self._ledger.set(holder, size)
         self._replays = Replays(form.state)
-        self._check = StepCheck(
-            model.original(arguments.params, arguments.inputs), kernel, form.state, fresh=fresh
-        )
+        original = model.original(arguments.params, arguments.inputs)
+        interpreter = kernel
+        if original is not None:
+            interpreter = model.interpreter(arguments.params, arguments.inputs, arguments.hidden)
+        self._check = StepCheck(original, interpreter, form.state, fresh=fresh)
         self._observations: Observations | None = None
         lookers: list[tuple[Any, Look]] = []
         if careful:

@@ -5,10 +5,13 @@ from dataclasses import dataclass
 from typing import Any, Protocol, final
 
 from revolve_ad.errors import NotDifferentiableError
+from revolve_ad.native import Loop
 from revolve_ad.simulation.dynamic_kernel import DynamicKernel, refuse_hidden
 from revolve_ad.simulation.form import Form
 from revolve_ad.simulation.kernel import Kernel, Observer
 from revolve_ad.simulation.layout import Layout, Leaves
+from revolve_ad.simulation.loop_kernel import LoopKernel
+from revolve_ad.simulation.native_kernel import NativeKernel, native_loop
 from revolve_ad.simulation.recording import RoleTape, record_observe, record_step
 from revolve_ad.simulation.stepping import Stepper
 from revolve_ad.simulation.tape_kernel import TapeKernel, TapeObserver
@@ -40,8 +43,15 @@ class Model(Protocol):
     def observer(self, params: list[Any], hidden: list[Any]) -> Observer | None:
         """Return the observation, bound to these leaves; None without `observe`."""
 
+    def interpreter(self, params: list[Any], inputs: list[Any], hidden: list[Any]) -> Kernel:
+        """Return the steps by the tape itself, which `original` is compared with."""
+
     def original(self, params: list[Any], inputs: list[Any]) -> Stepper | None:
         """Return the user's step to compare a tape with; None where there is nothing to compare."""
+
+    @property
+    def is_native(self) -> bool:
+        """Whether its kernels run native code."""
 
     @property
     def tape_bytes(self) -> int:
@@ -74,12 +84,18 @@ class TapeModel:
         The tape of an observation.
     function : callable or None
         The step itself; None for a derived model, which has no Python function.
+    loop : Loop or None
+        The step as native code.
+    why_not : str
+        Why there is none.
     """
 
     form: Form
     step: RoleTape
     seen: RoleTape | None
     function: Callable[..., Any] | None
+    loop: Loop | None = None
+    why_not: str = ""
 
     @property
     def observation(self) -> Layout | None:
@@ -91,7 +107,9 @@ class TapeModel:
         """See `Model.remarks`."""
         where = self.step.tape.depends_on_values
         if where is None:
-            return ()
+            if self.loop is not None:
+                return ("the step runs as native code.",)
+            return (f"the step is interpreted by NumPy: {self.why_not}.",)
         return (
             f"the step depends on values ({where}), so it is recorded afresh each time it is "
             "reversed. If that line indexes an array by k, pass the array as inputs=.",
@@ -107,6 +125,17 @@ class TapeModel:
                     "np.where, or take differences of the gradient."
                 )
             return DynamicKernel(self.function, self.form, params, inputs)
+        if self.loop is not None:
+            return NativeKernel(self.loop, self.form, params, inputs, self._of_step(hidden))
+        if self.step.loop is not None:
+            return LoopKernel(self.step, self.step.loop, self.form, params, inputs, hidden)
+        return TapeKernel(self.step, self.form, params, inputs, hidden)
+
+    def _of_step(self, hidden: list[Any]) -> list[Any]:
+        return hidden[: len(self.step.groups[3].shapes)]
+
+    def interpreter(self, params: list[Any], inputs: list[Any], hidden: list[Any]) -> Kernel:
+        """See `Model.interpreter`."""
         return TapeKernel(self.step, self.form, params, inputs, hidden)
 
     def observer(self, params: list[Any], hidden: list[Any]) -> Observer | None:
@@ -128,6 +157,11 @@ class TapeModel:
         return Stepper(self.function, self.form, params, inputs)
 
     @property
+    def is_native(self) -> bool:
+        """See `Model.is_native`."""
+        return self.loop is not None
+
+    @property
     def tape_bytes(self) -> int:
         """A state: the step's intermediates are computed again from it."""
         return self.form.state.nbytes
@@ -135,8 +169,15 @@ class TapeModel:
     @property
     def workspace_bytes(self) -> int:
         """What the interpreter holds; where tapes depend on values, a later one may need more."""
-        tapes = [self.step] if self.seen is None else [self.step, self.seen]
-        return max(max(tape.forward.bytes, tape.reverse.bytes) for tape in tapes)
+        sizes = [0]
+        if self.seen is not None:
+            sizes += [self.seen.forward.bytes, self.seen.reverse.bytes]
+        if self.loop is None:
+            sizes += [self.step.workspace_bytes, self.step.forward.bytes]
+            return max(sizes)
+        loop = self.loop
+        native = loop.prepared_bytes + loop.forward_bytes + loop.sum_bytes + loop.reverse_bytes
+        return native + max(*sizes, self.step.forward.bytes)
 
     @property
     def is_compared(self) -> bool:
@@ -185,6 +226,10 @@ class UserModel:
         """See `Model.kernel`."""
         return UserKernel(self.step, self.form, params, inputs)
 
+    def interpreter(self, params: list[Any], inputs: list[Any], hidden: list[Any]) -> Kernel:
+        """See `Model.interpreter`."""
+        return self.kernel(params, inputs, hidden)
+
     def observer(self, params: list[Any], hidden: list[Any]) -> Observer | None:
         """See `Model.observer`."""
         return None if self.seen is None else TapeObserver(self.seen, self.form, params, hidden)
@@ -192,6 +237,11 @@ class UserModel:
     def original(self, params: list[Any], inputs: list[Any]) -> Stepper | None:
         """See `Model.original`."""
         return None
+
+    @property
+    def is_native(self) -> bool:
+        """See `Model.is_native`."""
+        return False
 
     @property
     def tape_bytes(self) -> int:
@@ -225,8 +275,11 @@ def record_model(
     state: Leaves,
     params: list[Any],
     inputs: list[Any],
+    *,
+    n_steps: int = 1,
+    native: str | bool = False,
 ) -> tuple[Model, tuple[Any, ...]]:
-    """Record a step and an observation at state 0.
+    """Record a step and an observation at state 0; compile the step if that is worth it.
 
     Returns
     -------
@@ -250,4 +303,5 @@ def record_model(
     if recorded is None:
         assert isinstance(step, Step)
         return UserModel(form, step, seen), hidden
-    return TapeModel(form, recorded, seen, step), hidden
+    loop, why_not = native_loop(recorded, n_steps, native)
+    return TapeModel(form, recorded, seen, step, loop, why_not), hidden

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any
 
 from revolve_ad.errors import BudgetError, ScheduleError
@@ -11,6 +12,7 @@ from revolve_ad.schedule import (
     Schedule,
     binomial,
     check,
+    mixed,
     online,
     store_all,
 )
@@ -149,6 +151,9 @@ class Plan:
         return sorted(plans, key=lambda plan: plan.budget)
 
 
+_EFFORT = 0.05
+"""Seconds that may be spent on finding a schedule."""
+
 _HEAD = f"{'budget':>12} {'peak':>12} {'checkpoints':>12} {'recomputation':>14} {'seconds':>10}"
 
 
@@ -225,7 +230,13 @@ def _choose(n_steps: int, free: int, sizes: Sizes) -> Any:
         return store_all(n_steps)
     if sizes.state == 0:
         return binomial(n_steps, n_steps)
-    return binomial(n_steps, min(n_steps, (free - sizes.tape) // sizes.state))
+    return _mixed(n_steps, free, sizes.state, sizes.tape)
+
+
+@lru_cache(maxsize=256)
+def _mixed(n_steps: int, free: int, state: int, tape: int) -> Any:
+    # To find the schedule may not cost more than it saves.
+    return mixed(n_steps, free, state, tape, effort=_EFFORT)
 
 
 def _given_plan(

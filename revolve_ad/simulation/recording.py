@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy as np
 from revolve_ad import trees
 from revolve_ad.ad.builder import Builder
 from revolve_ad.ad.core import CAST
+from revolve_ad.ad.hoist import Hoisted, hoist
 from revolve_ad.ad.program import Program
 from revolve_ad.ad.recorder import trace
 from revolve_ad.ad.simplify import simplify
@@ -20,7 +22,11 @@ from revolve_ad.simulation.form import Form
 from revolve_ad.simulation.layout import NOTHING, Layout, Leaves
 from revolve_ad.simulation.writes import written_leaves
 
-__all__ = ["RoleTape", "record_observe", "record_step"]
+__all__ = ["LoopTape", "RoleTape", "record_observe", "record_step"]
+
+# Bounds on what is computed once before a loop and held through it.
+MIN_HOISTED_BYTES = 1 << 12
+MAX_HOISTED_STATES = 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,6 +72,29 @@ class RoleTape:
         return Program(simplify(vjp(simplify(self.tape), self.wrt)))
 
     @cached_property
+    def loop(self) -> "LoopTape | None":
+        """The same in two parts, for a loop in which params and hidden params stay; or None."""
+        state, params, row, hidden = self.groups
+        first = len(state.shapes)
+        last = first + len(params.shapes) + 1 + len(row.shapes)
+        fixed = [*range(first, first + len(params.shapes))]
+        fixed += range(last, last + len(hidden.shapes))
+        split = hoist(simplify(self.tape), fixed)
+        # Worth it for arrays; a few numbers are computed again faster than they are handed on.
+        if split is None or split.nbytes < MIN_HOISTED_BYTES:
+            return None
+        if split.nbytes > MAX_HOISTED_STATES * (state.nbytes + params.nbytes):
+            return None
+        return LoopTape(self, split, fixed)
+
+    @property
+    def workspace_bytes(self) -> int:
+        """The array bytes of a loop over the tape, beside states, cotangents and sums."""
+        if self.loop is not None:
+            return self.loop.nbytes
+        return max(self.forward.bytes, self.reverse.bytes)
+
+    @cached_property
     def tangent(self) -> "RoleTape":
         """The tape of the pair (value, tangent): every group is doubled by its tangents."""
         pushed = jvp(self.tape, self.wrt)
@@ -90,6 +119,71 @@ class RoleTape:
             (state.doubled, params.doubled, row.doubled, hidden.doubled),
             self.result.doubled,
         )
+
+
+class LoopTape:
+    """A tape whose params alone decide some of its values: those are computed before the loop.
+
+    Parameters
+    ----------
+    tape : RoleTape
+        The tape as a whole.
+    split : Hoisted
+        Its two parts.
+    fixed : sequence of int
+        The numbers of its inputs that stay the same: params and hidden params.
+
+    Attributes
+    ----------
+    prologue : Program
+        From the fixed inputs to the values that were moved out of the loop.
+    forward : Program
+        The rest of the tape, which gets those values as further inputs.
+    reverse : Program
+        Its reverse: first a cotangent for each input that `given` says, then one for each moved
+        value that has a derivative.
+    given : tuple of bool
+        For each of ``tape.wrt`` whether `reverse` gives its cotangent; else it is zero.
+    types : list of ArrayType
+        Of the moved values that have a derivative.
+    back : Program
+        From the fixed inputs and the summed cotangents of the moved values to the cotangents of
+        the fixed inputs `back_to`.
+    nbytes : int
+        The array bytes of a loop, beside states, cotangents and the gradient's own sums.
+    """
+
+    def __init__(self, tape: RoleTape, split: Hoisted, fixed: Sequence[int]) -> None:
+        main, prologue = split.main, split.prologue
+        n = len(tape.tape.inputs)
+        moved = main.inputs[n:]
+        floats = [k for k, i in enumerate(moved) if main.nodes[i].dtype.kind in "fc"]
+        read = {a for node in main.nodes for a in node.args} | set(main.outputs)
+        n_state = len(tape.groups[0].shapes)
+        self.given = tuple(number < n_state or main.inputs[number] in read for number in tape.wrt)
+        wrt = [number for number, given in zip(tape.wrt, self.given, strict=True) if given]
+        self.types = [main.type_of(moved[k]) for k in floats]
+        first = tuple(prologue.inputs[number] for number in fixed)
+        self.prologue = Program(Tape(prologue.nodes, first, prologue.outputs))
+        self.forward = Program(main)
+        self.reverse = Program(simplify(vjp(main, [*wrt, *(n + k for k in floats)])))
+        self.back_to = [k for k, number in enumerate(fixed) if number in set(tape.wrt)]
+        ends = tuple(prologue.outputs[k] for k in floats)
+        self.back = Program(simplify(vjp(Tape(prologue.nodes, first, ends), self.back_to)))
+
+        sums = sum(prod(t.shape) * (16 if t.dtype.kind == "c" else 8) for t in self.types)
+        values = sum(prod(t.shape) * t.dtype.itemsize for t in self.types)
+        results = sum(
+            prod(t.shape) * t.dtype.itemsize
+            for t in (prologue.type_of(first[k]) for k in self.back_to)
+        )
+        busy = max(
+            self.prologue.bytes,
+            self.forward.bytes,
+            self.reverse.bytes + values,
+            self.back.bytes + values + results,
+        )
+        self.nbytes = split.nbytes + sums + busy
 
 
 def record_step(

@@ -6,10 +6,11 @@ from typing import Any, final
 from revolve_ad.ad.recorder import Recorder, active, paused
 from revolve_ad.ad.traced import apply, is_traced, plain
 from revolve_ad.errors import DivergedReplayError, ShapeError, StructureError
+from revolve_ad.native.load import has_numba
 from revolve_ad.simulation.evaluation import evaluate
 from revolve_ad.simulation.form import Form
 from revolve_ad.simulation.gradient import Gradient
-from revolve_ad.simulation.layout import Layout
+from revolve_ad.simulation.layout import Layout, Leaves
 from revolve_ad.simulation.measuring import measure
 from revolve_ad.simulation.model import Model, record_model
 from revolve_ad.simulation.observations import PlainObserver
@@ -20,11 +21,17 @@ from revolve_ad.simulation.replay import ReplayCheck
 from revolve_ad.simulation.report import Report
 from revolve_ad.simulation.run import Record, Run
 from revolve_ad.simulation.settings import Settings, make_settings
-from revolve_ad.simulation.stepcheck import StaleTapeError, changed
+from revolve_ad.simulation.stepcheck import StaleTapeError, StepCheck, changed
 from revolve_ad.simulation.stepping import Stepper
+from revolve_ad.simulation.user_step import Step
 from revolve_ad.storage import Storage
 
 __all__ = ["Simulation"]
+
+Advance = Callable[[Leaves, int, int], Leaves]
+
+_FEW_STEPS = 50
+"""So few steps are run by the Python function, without recording it for native code."""
 
 
 @final
@@ -192,6 +199,8 @@ class Simulation:
                 form.state.copy_in(state_leaves),
                 params_leaves,
                 inputs_leaves,
+                n_steps=self.settings.max_steps,
+                native=self.settings.native,
             )
             return measure(self.settings, model, state_leaves, params_leaves, inputs_leaves)
 
@@ -274,6 +283,8 @@ class Simulation:
             form.state.copy_in(state),
             params,
             inputs,
+            n_steps=self.settings.max_steps,
+            native=self.settings.native,
         )
         if not hidden:
             self._models[form] = model
@@ -281,17 +292,62 @@ class Simulation:
 
     def _evaluate(self, form: Form, leaves: list[list[Any]]) -> Run:
         state, params, inputs = leaves
-        stepper = Stepper(self.settings.step, form, params, inputs)
+        advance = Stepper(self.settings.step, form, params, inputs).advance
+        native = self._native(form, leaves)
+        if native is not None:
+            advance = native
         observer = None
         if self.settings.observe is not None:
             observer = PlainObserver(self.settings.observe, form, params)
-        final, seen, report = evaluate(
-            self.settings, form, stepper.advance, observer, state, params
-        )
+        final, seen, report = evaluate(self.settings, form, advance, observer, state, params)
         observed = None
         if observer is not None and observer.layout is not None:
             observed = observer.layout.structure.unflatten(seen)
         return Run(form.state.result(final), observed, report.steps, Record(report))
+
+    def _native(self, form: Form, leaves: list[list[Any]]) -> Advance | None:
+        """Return what runs the steps as native code, where a gradient would do so too.
+
+        Then the value is bit for bit the same in both.
+        """
+        settings = self.settings
+        if isinstance(settings.step, Step) and settings.step.has_vjp:
+            return None
+        if settings.native is False or settings.max_steps < _FEW_STEPS:
+            return None
+        if settings.native == "auto" and not has_numba():
+            return None
+        state, params, inputs = leaves
+        known = self._models.get(form) if settings.replay_check != "off" else None
+        if known is not None and not known.is_native:
+            return None
+        if known is not None and known.is_compared:
+            check = StepCheck(
+                known.original(params, inputs),
+                known.interpreter(params, inputs, []),
+                form.state,
+                fresh=False,
+            )
+            try:
+                check.look(0, form.state.copy_in(state))
+            except StaleTapeError:
+                known = None
+        model = known
+        if model is None:
+            model, _ = record_model(
+                settings.step,
+                settings.observe,
+                form,
+                form.state.copy_in(state),
+                params,
+                inputs,
+                n_steps=settings.max_steps,
+                native=settings.native,
+            )
+            self._models[form] = model
+        if not model.is_native:
+            return None
+        return model.kernel(params, inputs, []).advance
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Simulation):

@@ -98,6 +98,7 @@ class Sweep:
         "_actions",
         "_crew",
         "_final",
+        "_kernel",
         "_known_bytes",
         "_storages",
         "_tape_bytes",
@@ -109,6 +110,7 @@ class Sweep:
 
     def __init__(self, crew: Crew, actions: Iterator[Action], storages: Sequence[Storage]) -> None:
         self._crew = crew
+        self._kernel = crew.kernel
         self._actions = actions
         self._storages: Sequence[Storage] = storages
         self._tapes: list[tuple[int, int, Tape]] = []  # start, stop, tape of each stretch
@@ -209,6 +211,7 @@ class Sweep:
             The cotangent of state 0.
         """
         began = perf_counter()
+        self._kernel = kernel
         crew, counters, digests = self._crew, self.counters, self._crew.replays.digests
         observations, storages = crew.observations, self._storages
         advance, record_and_reverse = kernel.advance, kernel.record_and_reverse
@@ -362,7 +365,9 @@ class Sweep:
     def _reserve(self, n: int) -> None:
         """Take the memory of the tapes of `n` steps, from idle buffers if need be."""
         ledger, needed = self._crew.ledger, n * self._tape_bytes
-        if ledger.limit is not None and ledger.nbytes + needed > ledger.limit:
+        idle = self._kernel.idle_bytes
+        if ledger.limit is not None and ledger.nbytes + needed + idle > ledger.limit:
+            self._kernel.give_back()
             free_idle_buffers(self._storages[Level.RAM])
             self._known_bytes = self._storage_bytes()
             ledger.set("checkpoints", self._known_bytes)
@@ -380,6 +385,7 @@ class Sweep:
         counters.checkpoints += 1
         counters.peak_checkpoints = max(counters.peak_checkpoints, counters.checkpoints)
         if storage.nbytes > self._known_bytes:
+            self._kernel.give_back()
             self._known_bytes = storage.nbytes
             self._crew.ledger.set("checkpoints", self._storage_bytes())
 

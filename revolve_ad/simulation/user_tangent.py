@@ -56,6 +56,10 @@ class UserTangentModel:
         """See `Model.kernel`."""
         return UserTangentKernel(self.step, self.form, self.primal, params, inputs)
 
+    def interpreter(self, params: list[Any], inputs: list[Any], hidden: list[Any]) -> Kernel:
+        """See `Model.interpreter`."""
+        return self.kernel(params, inputs, hidden)
+
     def observer(self, params: list[Any], hidden: list[Any]) -> Observer | None:
         """See `Model.observer`."""
         return None if self.seen is None else TapeObserver(self.seen, self.form, params, hidden)
@@ -63,6 +67,11 @@ class UserTangentModel:
     def original(self, params: list[Any], inputs: list[Any]) -> Stepper | None:
         """See `Model.original`."""
         return None
+
+    @property
+    def is_native(self) -> bool:
+        """See `Model.is_native`."""
+        return False
 
     @property
     def tape_bytes(self) -> int:

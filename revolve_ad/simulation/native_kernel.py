@@ -1,0 +1,176 @@
+"""The kernel of a recorded step that was fused and compiled: a stretch of steps is one call."""
+
+from collections.abc import Sequence
+from typing import Any, Final, final
+
+import numpy as np
+
+from revolve_ad.errors import UnsupportedOperationError
+from revolve_ad.native import Layout as Roles
+from revolve_ad.native import Loop, compile_loop
+from revolve_ad.simulation.form import Form
+from revolve_ad.simulation.kernel import Gradients, Tape
+from revolve_ad.simulation.layout import Leaves
+from revolve_ad.simulation.recording import RoleTape
+
+__all__ = ["NativeKernel", "native_loop"]
+
+_WORTH_SECONDS: Final = 0.3
+_SECONDS_AN_OPERATION: Final = 1.5e-6
+_SECONDS_A_BYTE: Final = 2e-10
+
+
+@final
+class NativeKernel:
+    """Steps by compiled loops; see `Kernel`.
+
+    The tape of a stretch is its first state, and a block with the states after it.
+
+    Parameters
+    ----------
+    loop : Loop
+        The compiled step and its adjoint.
+    form : Form
+        What the arguments look like.
+    params, inputs, hidden : sequence
+        Their leaves.
+    """
+
+    __slots__ = ("_float_leaves", "_form", "_gradients", "_layout", "_n_params", "_sweep")
+
+    def __init__(
+        self,
+        loop: Loop,
+        form: Form,
+        params: Sequence[Any],
+        inputs: Sequence[Any],
+        hidden: Sequence[Any],
+    ) -> None:
+        self._form = form
+        self._layout = form.state
+        self._float_leaves = [i for i, flag in enumerate(form.state.differentiable) if flag]
+        self._n_params = sum(form.params.differentiable)
+        values = [*form.params.read_only(params), *form.hidden.read_only(hidden)]
+        rows = [] if form.inputs is None else form.inputs.read_only(inputs)
+        self._sweep = loop.sweep(values, rows)
+        self._gradients: Gradients | None = None
+
+    def bind_gradients(self, gradients: Gradients) -> None:
+        """See `Kernel.bind_gradients`."""
+        self._gradients = gradients
+
+    def advance(self, state: Leaves, start: int, stop: int) -> Leaves:
+        """See `Kernel.advance`."""
+        layout = self._layout
+        target = [np.empty(s, d) for s, d in zip(layout.shapes, layout.dtypes, strict=True)]
+        self._sweep.advance(state, target, start, stop)
+        return target
+
+    def record(self, state: Leaves, start: int, stop: int) -> tuple[Tape, Leaves]:
+        """See `Kernel.record`."""
+        sweep, n = self._sweep, stop - start - 1
+        block = sweep.block(n)
+        if n:
+            sweep.record(state, block, start, stop - 1)
+        before = [np.ascontiguousarray(leaf) for leaf in sweep.state(state, block, n)]
+        return [state, block], self.advance(before, stop - 1, stop)
+
+    def reverse(self, tape: Tape, start: int, stop: int, cotangent: Leaves) -> Leaves:
+        """See `Kernel.reverse`."""
+        moved = [cotangent[i] for i in self._float_leaves]
+        state, block = tape
+        self._sweep.pull(state, block, moved, start, stop)
+        return self._moved(cotangent, moved)
+
+    def record_and_reverse(self, state: Leaves, start: int, stop: int, cotangent: Leaves) -> Leaves:
+        """See `Kernel.record_and_reverse`."""
+        moved = [cotangent[i] for i in self._float_leaves]
+        self._sweep.reverse(state, moved, start, stop)
+        return self._moved(cotangent, moved)
+
+    def _moved(self, cotangent: Leaves, moved: Leaves) -> Leaves:
+        for i, leaf in zip(self._float_leaves, moved, strict=True):
+            cotangent[i] = leaf
+        return cotangent
+
+    def split(self, tape: Tape, start: int, middle: int) -> tuple[Tape, Tape]:
+        """See `Kernel.split`."""
+        state, block = tape
+        n = middle - start
+        first = [np.array(leaf) for leaf in self._sweep.state(state, block, n)]
+        return tape, [first, [rows[n:] for rows in block]]
+
+    def give_back(self) -> None:
+        """See `Kernel.give_back`."""
+        self._sweep._kept = None
+
+    @property
+    def idle_bytes(self) -> int:
+        """See `Kernel.idle_bytes`."""
+        return sum(array.nbytes for array in self._sweep._kept or ())
+
+    def finish(self) -> None:
+        """See `Kernel.finish`."""
+        gradients = self._gradients
+        assert gradients is not None
+        found = self._sweep.param_cotangents()
+        _add(gradients.params.leaves, self._form.params.differentiable, found[: self._n_params])
+        _add(gradients.hidden.leaves, self._form.hidden.differentiable, found[self._n_params :])
+        if gradients.inputs is not None:
+            for total, part in zip(
+                gradients.inputs.leaves, self._sweep.input_cotangents, strict=True
+            ):
+                if part is not None:
+                    np.add(total, part.reshape(total.shape), out=total)
+
+
+def native_loop(tape: RoleTape, n_steps: int, native: str | bool) -> tuple[Loop | None, str]:
+    """Return the compiled loop of a step, or None and why not.
+
+    Parameters
+    ----------
+    tape : RoleTape
+        The step.
+    n_steps : int
+        How often it is run at least.
+    native : "auto", True or False
+        What the user asked for; "auto" compiles what would take NumPy long.  The answer depends on
+        the tape and the number of steps alone, so that equal calls give equal bits.
+
+    Raises
+    ------
+    UnsupportedOperationError
+        If native code is demanded, and the step can't be compiled.
+    """
+    if native is False:
+        return None, "native=False"
+    if native == "auto" and _numpy_seconds(tape, n_steps) < _WORTH_SECONDS:
+        return None, "it is quick enough"
+    state, params, row, hidden = tape.groups
+    roles = Roles(len(state.shapes), len(params.shapes), len(row.shapes), len(hidden.shapes))
+    found = compile_loop(tape.tape, roles)
+    if isinstance(found, Loop):
+        return found, ""
+    if native is True:
+        raise UnsupportedOperationError(
+            f"native=True, but the step can't be compiled: {found.reason}. Use native='auto'."
+        )
+    return None, found.reason
+
+
+def _numpy_seconds(tape: RoleTape, n_steps: int) -> float:
+    """Estimate how long NumPy takes for as many steps, forward and in reverse."""
+    if tape.tape.depends_on_values is not None:
+        return 0.0
+    forward = tape.forward
+    operations = 3 * forward.n_operations  # the reverse has about twice as many
+    size = tape.result.nbytes
+    seconds: float = n_steps * operations * (_SECONDS_AN_OPERATION + size * _SECONDS_A_BYTE)
+    return seconds
+
+
+def _add(totals: Leaves, flags: Sequence[bool], parts: Sequence[Any]) -> None:
+    rest = iter(parts)
+    for total, flag in zip(totals, flags, strict=True):
+        if flag:
+            np.add(total, next(rest), out=total)

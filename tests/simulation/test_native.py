@@ -1,0 +1,106 @@
+"""Steps as native code: the same numbers, under every schedule, in the value and the gradient."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import revolve_ad as ra
+from revolve_ad.schedule import binomial, mixed, store_all
+
+pytest.importorskip("numba")
+
+N = 12
+
+
+def step(s: Any, p: Any, k: Any, f: Any) -> Any:
+    u, v = s["u"], s["v"]
+    new = u.copy()
+    new[1:-1] += p["c"] * (u[2:] - 2 * u[1:-1] + u[:-2]) + 0.1 * f
+    return {"u": new, "v": v + 0.1 * u[0] * p["b"], "n": s["n"] + 1}
+
+
+STATE = {"u": np.linspace(0, 1, 9) ** 2, "v": np.array(0.3), "n": np.array(0)}
+PARAMS = {"c": np.linspace(0.1, 0.2, 7), "b": np.array(0.7), "i": np.array([1, 2])}
+INPUTS = np.sin(np.arange(N * 7.0)).reshape(N, 7)
+
+
+def gradient(native: Any, **options: Any) -> tuple[list[bytes], list[Any], Any]:
+    simulation = ra.Simulation(
+        step,
+        steps=N,
+        native=native,
+        observe=lambda s, p, k: s["u"][::2] * p["b"],
+        observe_at=[0, 5, 6, N],
+        **options,
+    )
+
+    def objective(s: Any, p: Any, f: Any) -> Any:
+        run = simulation(s, p, f)
+        return np.sum(run.state["u"] ** 3) + run.state["v"] + np.sum(run.observed**2)
+
+    value, found = ra.value_and_grad(objective, argnums=(0, 1, 2))(STATE, PARAMS, INPUTS)
+    leaves = [value, *found[0].values(), *found[1].values(), found[2]]
+    assert objective(STATE, PARAMS, INPUTS) == value
+    return [np.asarray(leaf).tobytes() for leaf in leaves], leaves, simulation
+
+
+def test_native_steps_have_one_gradient_under_every_schedule_and_it_is_the_interpreters() -> None:
+    _, interpreted, _ = gradient(False)
+    expected, leaves, simulation = gradient(True)
+    assert "native" in str(simulation.plan(STATE, PARAMS, INPUTS))
+    for a, b in zip(leaves, interpreted, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-15)
+    schedules: list[Any] = [store_all(N), binomial(N, 1), binomial(N, 3), mixed(N, 9, 2, 2)]
+    schedules.append([
+        ra.schedule.Record(0, 8),
+        ra.schedule.Record(8, N),
+        ra.schedule.Reverse(3, N),
+        ra.schedule.Reverse(0, 3),
+    ])  # fmt: skip
+    for schedule in schedules:
+        for check in ("sampled", "all", "off"):
+            assert gradient(True, schedule=schedule, replay_check=check)[0] == expected
+
+
+def test_native_code_keeps_to_the_budget() -> None:
+    start = np.linspace(1, 2, 3000)
+
+    def decay(u: Any, p: Any, k: Any) -> Any:
+        return u - 0.01 * p * u * u
+
+    expected = None
+    for states in (16, 25, 70, 400):
+        simulation = ra.Simulation(decay, steps=60, native=True, memory=states * start.nbytes)
+        found = ra.grad(lambda p, s=simulation: np.sum(s(start, p).state))(0.7)
+        report = simulation.report
+        assert report is not None
+        assert report.peak_bytes <= states * start.nbytes
+        expected = found if expected is None else expected
+        assert found.tobytes() == expected.tobytes()
+
+
+def test_a_step_that_cant_be_compiled_says_why() -> None:
+    def branch(u: Any, p: Any, k: Any) -> Any:
+        return u * p if u[0] > 0 else u
+
+    start = np.ones(3)
+    simulation = ra.Simulation(branch, steps=60, native=True)
+    with pytest.raises(ra.RevolveError, match="can't be compiled"):
+        ra.grad(lambda p: np.sum(simulation(start, p).state))(0.5)
+    simulation = ra.Simulation(branch, steps=60)
+    assert ra.grad(lambda p: np.sum(simulation(start, p).state))(0.5) > 0
+
+
+def test_what_a_native_step_captures_may_change_between_calls() -> None:
+    captured = np.array([1.0, 2.0, 3.0])
+    start = np.ones(3)
+    simulation = ra.Simulation(lambda u, p, k: u + 0.01 * p * captured, steps=60, native=True)
+
+    def value(p: Any) -> Any:
+        return np.sum(simulation(start, p).state)
+
+    for scale in (1.0, 2.0, 1.0):
+        captured[:] = scale * np.array([1.0, 2.0, 3.0])
+        assert value(0.5) == pytest.approx(3 + 60 * 0.01 * 0.5 * 6 * scale)
+        assert ra.grad(value)(0.5) == pytest.approx(60 * 0.01 * 6 * scale)
