@@ -70,7 +70,7 @@ def full(
         out[...] = fill_value
         return out
     value = fill_value.v if type(fill_value) is Traced else fill_value
-    array = _full(concrete(shape), value, dtype, order, **kwargs)
+    array = _full(concrete(shape), value, dtype, order, **kwargs)  # type: ignore[call-overload]
     return uniform(rec, array, value) if np.ndim(value) == 0 else made(rec, array)
 
 
@@ -119,7 +119,7 @@ def linspace(
 ) -> Any:
     traced = [x for x in (start, stop) if type(x) is Traced and x.varies()]
     if not traced:
-        found = _linspace(
+        found = _linspace(  # type: ignore[call-overload]
             concrete(start), concrete(stop), concrete(num), endpoint, retstep, dtype, axis, **kwargs
         )
         return (made(rec, found[0]), found[1]) if retstep else made(rec, found)
@@ -171,7 +171,7 @@ def array(
             out = out[None]
         return out
     if not contains_traced(obj):
-        made_now = _array(obj, dtype, copy=copy, order=order, ndmin=ndmin, **kwargs)
+        made_now = _array(obj, dtype, copy=copy, order=order, ndmin=ndmin, **kwargs)  # type: ignore[call-overload]
         if made_now is obj or made_now.dtype.kind not in "biufc":
             return made_now
         return made(rec, made_now)
@@ -221,14 +221,14 @@ def _leaves(obj: Any) -> Any:
         for k in obj:
             yield from _leaves(k)
     else:
-        yield _asarray(obj) if isinstance(obj, np.ndarray) and type(obj) is not Traced else obj
+        yield _asarray(obj) if isinstance(obj, np.ndarray) and type(obj) is not Traced else obj  # type: ignore[comparison-overlap]
 
 
 def asarray(
     rec: Recorder, a: Any, dtype: Any = None, order: Any = None, *, copy: Any = None, **kwargs: Any
 ) -> Any:
     """Record np.asarray: an array stays itself, so that writes through it are seen."""
-    if isinstance(a, _ndarray) and type(a) is not Traced and copy is not True:
+    if isinstance(a, _ndarray) and type(a) is not Traced and copy is not True:  # type: ignore[comparison-overlap]
         return _asarray(a, dtype, order, **kwargs)
     if type(a) is Traced and a.cell is not None and copy is not True:
         return a if dtype is None or a.dtype == dtype else a.astype(dtype)

@@ -103,7 +103,9 @@ def define_by_equal(op: Primitive, equal: Formula) -> None:
             for c, kind in zip(_all_results(g, y), _seed_types(tape, len(xs)), strict=True)
         ]
         found = _play(tape, y.builder, [*xs, *seeds])
-        return [match(f, x) if x.dtype.kind in "fc" else None for f, x in zip(found, xs, strict=True)]
+        return [
+            match(f, x) if x.dtype.kind in "fc" else None for f, x in zip(found, xs, strict=True)
+        ]
 
     def jvp(ts: Any, y: Symbol, xs: Sequence[Symbol], params: tuple[Any, ...]) -> Any:
         tape = transformed(xs, params, transform.jvp)

@@ -59,11 +59,11 @@ def _transform(name: str, adjoint: Callable[..., Any]) -> Primitive:
     return op
 
 
-FFT = _transform(
+FFT: Primitive = _transform(
     "fft",
     lambda g, x, n, axis, norm: resized(apply(IFFT, (g,), (n, axis, norm)), x.shape[axis], axis),
 )
-IFFT = _transform(
+IFFT: Primitive = _transform(
     "ifft",
     lambda g, x, n, axis, norm: resized(apply(FFT, (g,), (n, axis, norm)), x.shape[axis], axis),
 )

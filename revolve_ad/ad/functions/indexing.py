@@ -124,7 +124,7 @@ def _index_set_vjp(g: Symbol, y: Symbol, xs: Sequence[Symbol], params: tuple[Any
 
 
 def _index_set_jvp(ts: Any, y: Symbol, xs: Sequence[Symbol], params: tuple[Any, ...]) -> Any:
-    base, value, *arrays = xs
+    base = xs[0]
     t_base, t_value = ts[:2]
     if t_base is None and t_value is None:
         return None
@@ -188,7 +188,7 @@ def _template(rec: Recorder, x: Traced, index: Any) -> tuple[Template, list[Any]
             axis += x.ndim - named
         elif (
             isinstance(part, int | np.integer)
-            and type(part) is not Traced
+            and type(part) is not Traced  # type: ignore[comparison-overlap]
             and type(part) is not bool
         ):
             template.append(("int", int(part)))
@@ -223,7 +223,7 @@ def _axes(part: Any) -> int:
     """Return how many axes of the array a part of an index stands for."""
     if part is None or part is Ellipsis:
         return 0
-    if type(part) is not slice and getattr(part, "dtype", None) == bool:
+    if type(part) is not slice and getattr(part, "dtype", None) == np.bool_:
         return int(part.ndim)
     return 1
 
@@ -252,7 +252,7 @@ def _moving_slice(rec: Recorder, part: slice) -> Any:
 
 
 def _distance(rec: Recorder, start: int, stop: int) -> int | None:
-    """Return the constant that `stop` is above `start`, read from the tape; None if it isn't one."""
+    """Return the constant that `stop` is above `start` by the tape; None if it isn't one."""
 
     def base_and_offset(i: int) -> tuple[int, int]:
         offset = 0
@@ -300,9 +300,10 @@ def _without_integers(index: Any) -> Any:
     """Return an index with NumPy's integers as Python's."""
     if isinstance(index, tuple):
         return tuple(
-            int(k) if isinstance(k, np.integer) and type(k) is not Traced else k for k in index
+            int(k) if isinstance(k, np.integer) and type(k) is not Traced else k
+            for k in index  # type: ignore[comparison-overlap]
         )
-    return int(index) if isinstance(index, np.integer) and type(index) is not Traced else index
+    return int(index) if isinstance(index, np.integer) and type(index) is not Traced else index  # type: ignore[comparison-overlap]
 
 
 def _only_ints(template: Template) -> bool:
@@ -372,7 +373,7 @@ def setitem(x: Traced, index: Any, value: Any) -> None:
 
 
 def _is_mask(index: Any) -> bool:
-    return getattr(index, "dtype", None) == bool
+    return bool(getattr(index, "dtype", None) == np.bool_)
 
 
 def _changed(

@@ -20,14 +20,14 @@ from revolve_ad.ad.functions.formulas import (
     define_by_formulas,
     define_by_tangents,
 )
-from revolve_ad.ad.functions.source import INSTEAD, from_source
+from revolve_ad.ad.functions.source import INSTEAD, from_source, source_of
 from revolve_ad.ad.recorder import Recorder
 from revolve_ad.ad.rules.table import define_rules, no_derivative
 from revolve_ad.ad.tape import ArrayType, Primitive
 from revolve_ad.ad.traced import Traced, _as_array, apply, plain
 from revolve_ad.errors import UnsupportedOperationError
 
-_NO_VALUE = np._NoValue  # type: ignore[attr-defined]
+_NO_VALUE = np._NoValue
 
 
 def _prepared(rec: Recorder, a: Any) -> Any:
@@ -46,7 +46,7 @@ def _as_makearray(a: Any) -> tuple[Any, Callable[[Any], Any]]:
     return (a if type(a) is Traced else np.asarray(a)), lambda found: found
 
 
-INSTEAD[id(_linalg._makearray)] = _as_makearray
+INSTEAD[id(_linalg._makearray)] = _as_makearray  # type: ignore[attr-defined]
 
 
 # -- solve and inverse -------------------------------------------------------------------------
@@ -81,8 +81,8 @@ SOLVE = Primitive("solve", np.linalg.solve, infer=_solve_infer)
 define_by_formulas(
     SOLVE,
     vjp=[
-        lambda g, x, a, b: -np.matmul(
-            _solve_columns(_adjoint(a), _columns(g, b)), _adjoint(_columns(x, b))
+        lambda g, x, a, b: (
+            -np.matmul(_solve_columns(_adjoint(a), _columns(g, b)), _adjoint(_columns(x, b)))
         ),
         lambda g, x, a, b: _back(_solve_columns(_adjoint(a), _columns(g, b)), b),
     ],
@@ -99,9 +99,7 @@ define_by_formulas(
     jvp=[lambda t, y, a: -np.matmul(np.matmul(y, t), y)],
 )
 
-DET = Primitive(
-    "det", np.linalg.det, infer=lambda a: ArrayType(a.shape[:-2], _float_of(a.dtype))
-)
+DET = Primitive("det", np.linalg.det, infer=lambda a: ArrayType(a.shape[:-2], _float_of(a.dtype)))
 define_by_formulas(
     DET,
     vjp=[lambda g, y, a: (g * np.conjugate(y))[..., None, None] * _adjoint(apply(INV, (a,)))],
@@ -151,16 +149,22 @@ EIGH = Primitive("eigh", lambda a, uplo: tuple(np.linalg.eigh(a, uplo)), params=
 define_by_tangents(EIGH, _eigh_tangent)
 
 EIGVALSH = Primitive("eigvalsh", np.linalg.eigvalsh, params=("UPLO",))
-define_by_tangents(
-    EIGVALSH,
-    lambda t, w, a, uplo: _eigh_tangent(t, *apply(EIGH, (a,), (uplo,)), a, uplo)[0],
-)
+
+
+def _eigvalsh_tangent(t: Any, w: Any, a: Any, uplo: str) -> Any:
+    w, v = apply(EIGH, (a,), (uplo,))
+    return _eigh_tangent(t, w, v, a, uplo)[0]
+
+
+define_by_tangents(EIGVALSH, _eigvalsh_tangent)
 
 
 def _cholesky_tangent(t: Any, low: Any, a: Any) -> Any:
     inverse = apply(INV, (low,))
     inner = np.matmul(np.matmul(inverse, _from_triangle(t, lower=True)), _adjoint(inverse))
-    half = np.tril(np.full(a.shape[-2:], 1.0, a.dtype), -1) + 0.5 * np.eye(a.shape[-1], dtype=a.dtype)
+    half = np.tril(np.full(a.shape[-2:], 1.0, a.dtype), -1) + 0.5 * np.eye(
+        a.shape[-1], dtype=a.dtype
+    )
     return np.matmul(low, inner * half)
 
 
@@ -442,7 +446,9 @@ def vecdot(rec: Recorder, x1: Any, x2: Any, /, *, axis: int = -1) -> Any:
 
 
 MATRIX_RANK = Primitive(
-    "matrix_rank", lambda a, keywords: np.linalg.matrix_rank(a, **dict(keywords)), params=("keywords",)
+    "matrix_rank",
+    lambda a, keywords: np.linalg.matrix_rank(a, **dict(keywords)),
+    params=("keywords",),
 )
 no_derivative(MATRIX_RANK)
 
@@ -455,6 +461,23 @@ def matrix_rank(
     return apply(MATRIX_RANK, (_prepared(rec, A),), (tuple(sorted(keywords.items())),))
 
 
+# NumPy adds up the squares of a complex array's parts where they lie, one beside the other, and
+# BLAS rounds such a sum in another way than that of our copies of the parts.
+COMPLEX_NORM = Primitive("norm", lambda x: np.linalg.norm(x))
+define_by_equal(COMPLEX_NORM, lambda x: np.sqrt(np.sum(np.square(x.real) + np.square(x.imag))))
+_norm = source_of(np.linalg.norm)
+
+
+@implements(np.linalg.norm)
+def norm(rec: Recorder, x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
+    x = _prepared(rec, x)
+    flat = ord is None or (ord in ("f", "fro") and x.ndim == 2) or (ord == 2 and x.ndim == 1)
+    if x.dtype.kind == "c" and axis is None and flat:
+        found = apply(COMPLEX_NORM, (x,))
+        return np.reshape(found, (1,) * x.ndim) if keepdims else found
+    return _norm(x, ord, axis, keepdims)
+
+
 from_source(
     np.linalg.cond,
     np.linalg.diagonal,
@@ -463,7 +486,6 @@ from_source(
     np.linalg.matrix_power,
     np.linalg.matrix_transpose,
     np.linalg.multi_dot,
-    np.linalg.norm,
     np.linalg.svdvals,
     np.linalg.tensordot,
     np.linalg.tensorinv,

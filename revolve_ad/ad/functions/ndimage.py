@@ -27,9 +27,11 @@ _PAD = {
 
 
 def _per_axis(value: Any, n: int) -> list[Any]:
-    return list(value) if isinstance(value, Sequence | np.ndarray) and not isinstance(
-        value, str
-    ) else [value] * n
+    return (
+        list(value)
+        if isinstance(value, Sequence | np.ndarray) and not isinstance(value, str)
+        else [value] * n
+    )
 
 
 def _correlated(
@@ -73,9 +75,7 @@ def _convolve1d(x: Any, weights: Any, axis: int, mode: str, cval: Any, origin: i
 
 
 def _n_dimensional(turned: bool) -> Callable[..., Any]:
-    def equal(
-        x: Any, weights: Any, mode: Any, cval: Any, origin: Any, axes: Any = None
-    ) -> Any:
+    def equal(x: Any, weights: Any, mode: Any, cval: Any, origin: Any, axes: Any = None) -> Any:
         along = tuple(range(x.ndim)) if axes is None else normalize_axis_tuple(axes, x.ndim)
         modes, origins = _per_axis(mode, len(along)), _per_axis(origin, len(along))
         if turned:
@@ -105,7 +105,7 @@ opaque(_MODULE, "convolve1d", ("input", "weights"), _convolve1d)
 
 
 def _weights(name: str, reach: int, **keywords: Any) -> Any:
-    """Return the weights of a filter along one axis: what it makes of a single one, turned round."""
+    """Return a filter's weights along one axis: what it makes of a single one, turned round."""
     spike = np.zeros(2 * reach + 1)
     spike[reach] = 1
     return scipy_function(_MODULE, name)(spike, mode="constant", **keywords)[::-1]
@@ -159,9 +159,7 @@ def _gaussian(
     return x
 
 
-def _uniform(
-    x: Any, size: Any, mode: Any, cval: Any, origin: Any, axes: Any = None
-) -> Any:
+def _uniform(x: Any, size: Any, mode: Any, cval: Any, origin: Any, axes: Any = None) -> Any:
     along = _axes(axes, x.ndim)
     n = len(along)
     parts = (_per_axis(v, n) for v in (size, mode, origin))
@@ -175,9 +173,7 @@ def _laplace(x: Any, mode: Any, cval: Any, axes: Any = None) -> Any:
     along = _axes(axes, x.ndim)
     modes = _per_axis(mode, len(along))
     second = np.array([1.0, -2.0, 1.0])
-    return sum(
-        _correlate1d(x, second, d, m, cval, 0) for d, m in zip(along, modes, strict=True)
-    )
+    return sum(_correlate1d(x, second, d, m, cval, 0) for d, m in zip(along, modes, strict=True))
 
 
 def _gaussian_laplace(
@@ -185,9 +181,7 @@ def _gaussian_laplace(
 ) -> Any:
     along = _axes(axes, x.ndim)
     return sum(
-        _gaussian(
-            x, sigma, [2 if d == e else 0 for e in along], mode, cval, axes=along, **keywords
-        )
+        _gaussian(x, sigma, [2 if d == e else 0 for e in along], mode, cval, axes=along, **keywords)
         for d in along
     )
 
@@ -200,7 +194,13 @@ def _gradient_magnitude(
         sum(
             np.square(
                 _gaussian(
-                    x, sigma, [1 if d == e else 0 for e in along], mode, cval, axes=along, **keywords
+                    x,
+                    sigma,
+                    [1 if d == e else 0 for e in along],
+                    mode,
+                    cval,
+                    axes=along,
+                    **keywords,
                 )
             )
             for d in along

@@ -18,7 +18,7 @@ from revolve_ad.errors import UnsupportedOperationError
 
 __all__ = ["positions"]
 
-_NO_VALUE = np._NoValue  # type: ignore[attr-defined]
+_NO_VALUE = np._NoValue
 
 
 def positions(
@@ -149,12 +149,12 @@ def argpartition(
 
 def sort_in_place(x: Traced, axis: int = -1, **kwargs: Any) -> None:
     """Record ``x.sort()``."""
-    x.write(np.sort(x, axis, **kwargs))  # type: ignore[call-overload]
+    x.write(np.sort(x, axis, **kwargs))
 
 
 def partition_in_place(x: Traced, kth: Any, axis: int = -1, **kwargs: Any) -> None:
     """Record ``x.partition(kth)``."""
-    x.write(np.partition(x, kth, axis, **kwargs))  # type: ignore[call-overload]
+    x.write(np.partition(x, kth, axis, **kwargs))
 
 
 METHODS.update(
@@ -245,9 +245,9 @@ def _quantile_places(n: Any, q: Any, method: str, percent: bool) -> Any:
         return q * (n - 1)
     if type(q) is Traced:
         raise UnsupportedOperationError(
-            f"a quantile by the method {method!r} has no derivative for a traced q; 'linear' has one"
+            f"a quantile by method={method!r} has no derivative by q; 'linear' has one"
         )
-    return np.quantile(np.arange(n, dtype=float), q, method=method)
+    return np.quantile(np.arange(n, dtype=float), q, method=method)  # type: ignore[call-overload]
 
 
 def _quantile_formula(skip: bool, percent: bool) -> Callable[..., Any]:

@@ -219,7 +219,7 @@ def _own(found: Any, operands: Sequence[Any]) -> Any:
 
 def c_einsum_recorded(*operands: Any, out: Any = None, dtype: Any = None, **kwargs: Any) -> Any:
     """Record one contraction; where NumPy gives a view (``ii->i``), so does this."""
-    inputs, output, _ = einsumfunc._parse_einsum_input(_shapes_of(operands))
+    inputs, output, _ = einsumfunc._parse_einsum_input(_shapes_of(operands))  # type: ignore[attr-defined]
     subscripts = f"{inputs}->{output}"
     arrays = _arrays_of(operands)
     if dtype is not None:

@@ -46,7 +46,7 @@ def _looked_at(function: Any) -> Any:
     return call
 
 
-for _function in (
+for _function in (  # type: ignore[assignment]
     np.array_equal,
     np.allclose,
     np.array_equiv,

@@ -18,7 +18,7 @@ from revolve_ad.ad.rules.table import FREE, define_linear, define_rules, no_deri
 from revolve_ad.ad.tape import ArrayType, Kind, Primitive
 from revolve_ad.ad.traced import METHODS, Traced, _as_array, _astype, apply, plain
 
-_NO_VALUE = np._NoValue  # type: ignore[attr-defined]
+_NO_VALUE = np._NoValue
 
 
 def _reduction(name: str, ufunc: np.ufunc, dtype: Any = None) -> Primitive:
@@ -206,7 +206,7 @@ def reduce(
     where: Any = True,
 ) -> Any:
     """Record ``ufunc.reduce``."""
-    op = REDUCTIONS.get(ufunc)
+    op = REDUCTIONS.get(ufunc)  # type: ignore[call-overload]
     if op is None:
         from revolve_ad.ad.functions.ufunc_methods import reduced
 
@@ -250,7 +250,7 @@ def _named(ufunc: np.ufunc) -> Any:
     def call(rec: Recorder, a: Any, axis: Any = None, *args: Any, **kwargs: Any) -> Any:
         names = ("dtype", "out", "keepdims", "initial", "where")
         if ufunc in (np.maximum, np.minimum, np.logical_and, np.logical_or):
-            names = names[1:]
+            names = names[1:]  # type: ignore[assignment]
         kwargs.update(zip(names, args, strict=False))
         kwargs = {k: v for k, v in kwargs.items() if v is not _NO_VALUE}
         return reduce(rec, ufunc, a, axis, **kwargs)

@@ -115,9 +115,7 @@ def _equal_n(name: str) -> Callable[..., Any]:
 
 
 def _enter(name: str, equal: Callable[..., Any]) -> None:
-    opaque(
-        _MODULE, name, ("x",), equal, without=("overwrite_x", "workers", "orthogonalize")
-    )
+    opaque(_MODULE, name, ("x",), equal, without=("overwrite_x", "workers", "orthogonalize"))
     plain_call = FOREIGN[_MODULE][name]
 
     @foreign(_MODULE, name)

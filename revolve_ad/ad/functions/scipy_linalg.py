@@ -279,9 +279,7 @@ opaque(_MODULE, "solveh_banded", ("ab", "b"), _hermitian_banded, without=_SPEED)
 # -- the exponential ---------------------------------------------------------------------------
 
 
-EXPM = Primitive(
-    "expm", lambda a: scipy_function(_MODULE, "expm")(a), infer=lambda a: a
-)
+EXPM = Primitive("expm", lambda a: scipy_function(_MODULE, "expm")(a), infer=lambda a: a)
 
 
 def _frechet(a: Any, e: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -232,9 +233,7 @@ def split(rec: Recorder, ary: Any, indices_or_sections: Any, axis: int = 0) -> A
     bounds = np.array_split(np.arange(n), indices_or_sections)
     starts = np.cumsum([0, *(len(b) for b in bounds)])
     lead = (slice(None),) * (axis % ary.ndim)
-    return [
-        ary[(*lead, slice(int(a), int(b)))] for a, b in zip(starts[:-1], starts[1:], strict=True)
-    ]
+    return [ary[(*lead, slice(int(a), int(b)))] for a, b in itertools.pairwise(starts)]
 
 
 @implements(np.roll)

@@ -95,7 +95,11 @@ def _along_axes(a: Any, v: Any, mode: str, axes: Any = None) -> Any:
 
         def row(x: Any, at: dict[int, int] = at) -> Any:
             index = tuple(
-                slice(None) if d not in at else slice(0, 1) if x.shape[d] == 1 else slice(at[d], at[d] + 1)
+                slice(None)
+                if d not in at
+                else slice(0, 1)
+                if x.shape[d] == 1
+                else slice(at[d], at[d] + 1)
                 for d in range(x.ndim)
             )
             return x[index]
@@ -172,4 +176,3 @@ def lfilter(rec: Recorder, original: Any, *args: Any, **kwargs: Any) -> Any:
         )
     rest["b"], rest["a"] = (np.atleast_1d(np.asarray(rest[k])) for k in ("b", "a"))
     return apply(LFILTER, (x,), (Keywords(rest),))
-

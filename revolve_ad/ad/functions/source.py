@@ -13,7 +13,7 @@ from types import FunctionType, ModuleType
 from typing import Any
 
 import numpy as np
-from numpy._core._multiarray_umath import _array_converter
+from numpy._core._multiarray_umath import _array_converter  # type: ignore[import-not-found]
 
 from revolve_ad.ad.dispatch import implements
 from revolve_ad.ad.functions import creation

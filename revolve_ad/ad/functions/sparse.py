@@ -18,7 +18,7 @@ __all__ = ["Matrix", "frozen_matrix"]
 
 
 class Matrix:
-    """A sparse matrix as a static parameter: a private copy, and its adjoint once it is asked for."""
+    """A sparse matrix as a static parameter: a private copy, and its adjoint when asked for."""
 
     __slots__ = ("__weakref__", "_adjoint", "value")
 

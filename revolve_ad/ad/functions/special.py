@@ -1,4 +1,4 @@
-"""Functions of `scipy.special` that aren't ufuncs, and NumPy's i0; the ufuncs have rules by name."""
+"""Functions of `scipy.special` that aren't ufuncs (those have rules by name), and NumPy's i0."""
 
 from __future__ import annotations
 
@@ -77,4 +77,3 @@ define_by_formulas(
 @implements(np.i0)
 def i0(rec: Recorder, x: Any) -> Any:
     return apply(I0, (x,))
-

@@ -75,7 +75,7 @@ def _recur(a: Any, b: Any, axis: int) -> Any:
     out = np.array(b)
     for k in range(1, out.shape[axis]):
         here = (*(slice(None),) * axis, k)
-        out[here] = out[here] + _along(a, axis, k) * _along(out, axis, k - 1)
+        out[here] = out[here] + _along(a, axis, k) * _along(out, axis, k - 1)  # type: ignore[index]
     return out
 
 
@@ -117,7 +117,7 @@ def _product_before(x: Any, y: Any, axis: int) -> Any:
 
 
 def _position_of_extreme(ufunc: np.ufunc) -> Primitive:
-    """Return the primitive for where along the axis the extreme so far stands, the last of equals."""
+    """Return the primitive for where along the axis the extreme so far stands."""
 
     def evaluate(x: Any, axis: int) -> Any:
         here = x == ufunc.accumulate(x, axis=axis)
@@ -270,7 +270,7 @@ def ufunc_outer(rec: Recorder, ufunc: np.ufunc, a: Any, b: Any, **kwargs: Any) -
 
 @implements((np.ufunc, "at"))
 def ufunc_at(rec: Recorder, ufunc: np.ufunc, x: Any, index: Any, *values: Any) -> None:
-    """Record ``ufunc.at``: the first occurrences of all positions, then the second ones, …"""
+    """Record ``ufunc.at``: the first occurrences of all positions, then the second ones."""
     if type(x) is not Traced:
         raise captured_write(f"np.{ufunc.__name__}.at")
     if ufunc in (np.add, np.subtract):

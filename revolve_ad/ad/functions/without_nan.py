@@ -12,7 +12,7 @@ from revolve_ad.ad.functions.source import from_source
 from revolve_ad.ad.recorder import Recorder
 from revolve_ad.ad.traced import Traced, _as_array
 
-_NO_VALUE = np._NoValue  # type: ignore[attr-defined]
+_NO_VALUE = np._NoValue
 
 from_source(np.nansum, np.nanprod, np.nancumsum, np.nancumprod)
 
@@ -60,9 +60,7 @@ def nanmean(
     keepdims, where = _given(keepdims, where)
     missing = np.isnan(a)
     n = np.sum(~missing, axis=axis, dtype=np.intp, keepdims=keepdims, where=where)
-    total = np.sum(
-        np.where(missing, 0, a), axis=axis, dtype=dtype, keepdims=keepdims, where=where
-    )
+    total = np.sum(np.where(missing, 0, a), axis=axis, dtype=dtype, keepdims=keepdims, where=where)
     return _finish(_divided(total, n), out)
 
 

@@ -72,14 +72,14 @@ _define(np.float_power, lambda y, x, p: p * _power(x, p - 1), lambda y, x, p: _l
 
 
 def _ratio(a: Symbol, y: Symbol) -> Symbol:
-    """Return a / y, and 0 where both vanish: the gradient of the norm at the origin that we choose."""
+    """Return a / y, and 0 where both vanish, our choice of the norm's gradient at the origin."""
     return a / s.where(equal(y, 0), s.full_like(y, 1), y)
 
 
 def _power(x: Symbol, p: Any) -> Symbol:
     if p.shape == () and x.shape == ():
         return x.apply(SCALAR_POWER, p)
-    return x**p
+    return x**p  # type: ignore[no-any-return]
 
 
 def _power_partial(y: Symbol, x: Symbol, p: Symbol) -> Any:

@@ -20,7 +20,7 @@ from revolve_ad.ad.tape import Primitive
 __all__ = ["PARTIALS", "partials_of"]
 
 exp, log_, log1p, square = map(s.ufunc, (np.exp, np.log, np.log1p, np.square))
-sin, sign, equal = map(s.ufunc, (np.sin, np.sign, np.equal))
+sin, sign, equal, abs_ = map(s.ufunc, (np.sin, np.sign, np.equal, np.absolute))
 
 
 def _sp(name: str) -> Callable[..., Symbol]:
@@ -191,9 +191,7 @@ PARTIALS: dict[str, tuple[Callable[..., Any], ...]] = {
     "eval_chebyt": (_order("eval_chebyt"), lambda y, n, x: n * _sp("eval_chebyu")(n - 1, x)),
     "eval_chebyu": (
         _order("eval_chebyu"),
-        lambda y, n, x: (
-            ((n + 1) * _sp("eval_chebyt")(n + 1, x) - x * y) / (square(x) - 1)
-        ),
+        lambda y, n, x: ((n + 1) * _sp("eval_chebyt")(n + 1, x) - x * y) / (square(x) - 1),
     ),
     "eval_genlaguerre": (
         _order("eval_genlaguerre"),
@@ -210,9 +208,6 @@ PARTIALS: dict[str, tuple[Callable[..., Any], ...]] = {
         lambda y, n, x: -_sp("eval_genlaguerre")(n - 1, 1.0, x),
     ),
 }
-
-
-abs_ = s.ufunc(np.absolute)
 
 
 def partials_of(op: Primitive) -> tuple[Callable[..., Any], ...] | None:

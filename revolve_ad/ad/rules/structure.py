@@ -1,4 +1,4 @@
-"""Rules of what moves elements: gather and scatter, broadcasting, casts, parts of complex numbers."""
+"""Rules of what moves elements: gather, scatter, broadcasting, casts, parts of complex numbers."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ define_rules(WHERE, vjp=_where_vjp, jvp=_where_jvp)
 def _scatter_vjp(
     g: Symbol, y: Symbol, xs: Sequence[Symbol], params: tuple[Any, ...]
 ) -> Sequence[Symbol | None]:
-    base, value = xs
+    _, value = xs
     (index,) = params
     covered = index.is_complete
     rest = None if covered else s.scatter(g, s.zeros(g, ()), index)

@@ -4,6 +4,7 @@ import functools
 
 import numpy as np
 import pytest
+
 from tests.ad.rules.harness import around, check, integers, one, positive, spread
 
 # name, where its operands live, whether complex numbers too

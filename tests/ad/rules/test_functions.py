@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from tests.ad.rules.harness import Draw, around, check, integers, one, positive, spread, unit
 
 # name: (function, operands, options)

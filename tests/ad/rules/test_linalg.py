@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-from tests.ad.rules.harness import Draw, check, one, positive, spread
+
+from tests.ad.rules.harness import Draw, check, one, spread
 
 C = {"complex": True}
 
@@ -33,7 +34,12 @@ def projectors(a):
 
 def of_svd(a):
     u, s, vh = np.linalg.svd(a, full_matrices=False)
-    return (u * np.conjugate(u)).real, s, (vh * np.conjugate(vh)).real, (u * np.sin(s)[..., None, :]) @ vh
+    return (
+        (u * np.conjugate(u)).real,
+        s,
+        (vh * np.conjugate(vh)).real,
+        (u * np.sin(s)[..., None, :]) @ vh,
+    )
 
 
 CASES = {
@@ -79,7 +85,11 @@ CASES = {
     "matrix_power": (lambda a: np.linalg.matrix_power(a, 3), [matrix(3, 3)], C),
     "matrix_power negative": (lambda a: np.linalg.matrix_power(a, -2), [matrix(2, 2)], C),
     "matrix_power zero": (lambda a: np.linalg.matrix_power(a, 0) * a, [matrix(2, 2)], C),
-    "multi_dot": (lambda a, b, c: np.linalg.multi_dot([a, b, c]), [one(2, 3), one(3, 4), one(4, 2)], C),
+    "multi_dot": (
+        lambda a, b, c: np.linalg.multi_dot([a, b, c]),
+        [one(2, 3), one(3, 4), one(4, 2)],
+        C,
+    ),
     "multi_dot four": (
         lambda a, b, c, d: np.linalg.multi_dot([a, b, c, d]),
         [one(3), one(3, 4), one(4, 2), one(2)],
@@ -102,10 +112,22 @@ CASES = {
     "cond": (lambda x: np.linalg.cond(x), [matrix(3, 3)], {"looks": True}),
     "trace diagonal": (lambda x: (np.linalg.trace(x), np.linalg.diagonal(x)), [one(2, 3, 3)], C),
     "matrix_transpose": (lambda x: np.linalg.matrix_transpose(x) * 2, [one(2, 3)], C),
-    "matmul vecdot": (lambda x, y: np.linalg.matmul(x, y) * np.linalg.vecdot(y, y), [one(3, 3), one(3)], C),
-    "tensorsolve": (np.linalg.tensorsolve, [Draw((2, 2, 4), lambda x: 0.2 * x + np.eye(4).reshape(2, 2, 4)), one(2, 2)], {}),
+    "matmul vecdot": (
+        lambda x, y: np.linalg.matmul(x, y) * np.linalg.vecdot(y, y),
+        [one(3, 3), one(3)],
+        C,
+    ),
+    "tensorsolve": (
+        np.linalg.tensorsolve,
+        [Draw((2, 2, 4), lambda x: 0.2 * x + np.eye(4).reshape(2, 2, 4)), one(2, 2)],
+        {},
+    ),
     "tensorinv": (lambda a: np.linalg.tensorinv(a, 1), [matrix(3, 3)], {}),
-    "polyfit": (lambda y: np.polyfit(np.arange(5.0), y, 2), [one(5)], {"looks": True, "single": False}),
+    "polyfit": (
+        lambda y: np.polyfit(np.arange(5.0), y, 2),
+        [one(5)],
+        {"looks": True, "single": False},
+    ),
 }
 
 
