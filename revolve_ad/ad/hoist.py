@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from math import prod
 
 from revolve_ad.ad.core import BROADCAST, CONSTANT, FULL, GATHER, INPUT, ITEM
+from revolve_ad.ad.program import c_ordered
 from revolve_ad.ad.tape import Node, Tape
 
 __all__ = ["Hoisted", "hoist"]
@@ -51,6 +52,7 @@ def hoist(tape: Tape, fixed: Collection[int]) -> Hoisted | None:
         The inputs, by number, that are the same in every turn of the loop.
     """
     nodes = tape.nodes
+    ordered = c_ordered(nodes)
     inputs = {i: number for number, i in enumerate(tape.inputs)}
     still = [False] * len(nodes)
     moved = [False] * len(nodes)  # stands still, and has an input among its ancestors
@@ -58,7 +60,9 @@ def hoist(tape: Tape, fixed: Collection[int]) -> Hoisted | None:
         if node.op is INPUT:
             still[i] = inputs.get(i) in fixed
         else:
-            still[i] = node.results is None and all(still[a] for a in node.args)
+            # What is handed over comes in C order: a sum over another order has other bits.
+            alike = ordered[i] or node.op in (GATHER, BROADCAST)
+            still[i] = alike and node.results is None and all(still[a] for a in node.args)
             moved[i] = still[i] and bool(node.args)
     # Views cost nothing: what moves is the array that they are views of.
     frontier: dict[int, None] = {}

@@ -36,7 +36,7 @@ from revolve_ad.ad.interpreter import Interpreter
 from revolve_ad.ad.strided import StridedMap
 from revolve_ad.ad.tape import Node, Tape, live_nodes
 
-__all__ = ["Program"]
+__all__ = ["Program", "c_ordered"]
 
 # Below this size an allocation costs less than the argument that would avoid it.
 REUSE_BYTES = 1 << 13
@@ -105,6 +105,32 @@ class Program:
         return Program, (self._plan.tape,)
 
 
+def c_ordered(nodes: Sequence[Node]) -> list[bool]:
+    """Return for each value whether it surely lies in C order, or is a slice of what does."""
+    ordered: list[bool] = []
+    for node in nodes:
+        op = node.op
+        if op is CONSTANT:
+            found = bool(node.params[0].value.flags.c_contiguous)
+        elif op in (INPUT, FULL) or node.shape == ():
+            found = True  # other inputs are refused when a run begins
+        elif op is GATHER:
+            index = node.params[0]
+            steps = [s for s, n in zip(index.strides, index.shape, strict=True) if n > 1]
+            downward = all(s > 0 for s in steps) and steps == sorted(steps, reverse=True)
+            found = ordered[node.args[0]] and downward
+        elif op in (SCATTER, SCATTER_ADD):
+            found = ordered[node.args[0]]
+        elif op is SUM or op.ufunc is not None or op in (WHERE, CAST):
+            found = node.results is None and all(
+                ordered[a] and nodes[a].op is not BROADCAST for a in node.args
+            )
+        else:
+            found = False
+        ordered.append(found)
+    return ordered
+
+
 class _Storage:
     """Memory that one value after another lives in: a result, then what is written into it."""
 
@@ -169,10 +195,9 @@ class _Plan:
         # A scatter takes over the memory of its base where nobody needs the base any more.
         self.storage: dict[int, _Storage] = {}
         self.in_place: set[int] = set()
-        self.ordered: dict[int, bool] = {}
+        self.ordered = c_ordered(nodes)
         for i in self.order:
             node = nodes[i]
-            self.ordered[i] = self._lies_in_c_order(i, node)
             if origin[i] != i or node.shape == () or node.results is not None:
                 continue
             if node.op in (INPUT, CONSTANT) or i in negations:
@@ -244,27 +269,6 @@ class _Plan:
             if j not in self.in_place:
                 self.storage[j].node = i
             del self.storage[i]
-
-    def _lies_in_c_order(self, i: int, node: Node) -> bool:
-        """Whether the value surely lies in memory in C order, or is a slice of what does."""
-        if node.op in (INPUT, CONSTANT):
-            # Inputs are put in C order when a run begins, constants are as they are.
-            return node.op is INPUT or node.params[0].value.flags.c_contiguous
-        if node.op is FULL or node.shape == ():
-            return True
-        if node.op is GATHER:
-            if not self.ordered[node.args[0]]:
-                return False
-            index = node.params[0]
-            steps = [s for s, n in zip(index.strides, index.shape, strict=True) if n > 1]
-            return all(s > 0 for s in steps) and steps == sorted(steps, reverse=True)
-        if node.op in (SCATTER, SCATTER_ADD):
-            return self.ordered[node.args[0]]
-        if node.op is SUM or node.op.ufunc is not None or node.op in (WHERE, CAST):
-            return node.results is None and all(
-                self.ordered[a] and self.nodes[a].op is not BROADCAST for a in node.args
-            )
-        return False
 
     def _wants_register(self, i: int) -> bool:
         node = self.nodes[i]
