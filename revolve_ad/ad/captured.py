@@ -55,8 +55,13 @@ def _reached(f: Any, seen: set[int]) -> Iterator[Any]:
     found = [function.__globals__.get(name) for name in _names(function.__code__)]
     found += [_content(cell) for cell in function.__closure__ or ()]
     for value in found:
-        yield value
-        yield from _reached(value, seen)
+        if isinstance(value, ModuleType) and _is_users(value):
+            inside = [vars(value).get(name) for name in _names(function.__code__)]
+        else:
+            inside = [value]
+        for one in inside:
+            yield one
+            yield from _reached(one, seen)
 
 
 def _content(cell: CellType) -> Any:
@@ -66,8 +71,10 @@ def _content(cell: CellType) -> Any:
         return None
 
 
-def _is_users(function: FunctionType) -> bool:
-    package = (function.__module__ or "").partition(".")[0]
+def _is_users(x: FunctionType | ModuleType) -> bool:
+    """Tell whether a function or module is the user's own, not NumPy's or Python's."""
+    name = x.__name__ if isinstance(x, ModuleType) else x.__module__
+    package = (name or "").partition(".")[0]
     return package not in _TRUSTED and (
         package == "__main__" or package not in sys.stdlib_module_names
     )
@@ -134,6 +141,8 @@ class Rebound:
             return self._numpy
         if x is _ndarray:
             return self._stand_in
+        if isinstance(x, ModuleType) and _is_users(x):
+            return _Module(x, self.value)
         return self.function(x)
 
     def array(self, x: np.ndarray) -> Any:
@@ -161,6 +170,17 @@ class Rebound:
             self.firsts.append((node, traced.cell))
         self._arrays[id(x)] = (x, traced)
         return traced
+
+
+class _Module(ModuleType):
+    """A module of the user's whose functions are the copies."""
+
+    def __init__(self, original: ModuleType, value: Callable[[Any], Any]) -> None:
+        super().__init__(original.__name__)
+        self._original, self._value = original, value
+
+    def __getattr__(self, name: str) -> Any:
+        return self._value(getattr(self._original, name))
 
 
 class _NumPy(ModuleType):

@@ -9,16 +9,6 @@ from tests.programs import NAMES, load, run
 SIZES = {"gauss_seidel": 7, "heat_3d": 6, "adi": 8, "nbody": 5}
 STEP_SIZES = {"hdiff": 1e-6}  # short enough to cross none of the limiters' jumps
 
-# vadv makes its scratch arrays by np.ndarray(shape), which a recording does not see yet.  Not
-# strict, so that whoever lets it see them breaks nothing; then drop the mark.
-RECORDED = [
-    pytest.param(name, marks=pytest.mark.xfail(raises=ra.RevolveError, strict=False))
-    if name == "vadv"
-    else name
-    for name in NAMES
-]
-
-
 def problem(name):
     """Return the program, where it starts, and a number that depends on all it computes."""
     module, rng = load(name), np.random.default_rng(11)
@@ -35,7 +25,7 @@ def along(arrays, directions, e):
     return tuple(a + e * d for a, d in zip(arrays, directions, strict=True))
 
 
-@pytest.mark.parametrize("name", RECORDED)
+@pytest.mark.parametrize("name", NAMES)
 def test_the_gradient_of_the_recorded_program_is_that_of_differences(name):
     module, state, params, number = problem(name)
     rng = np.random.default_rng(12)
@@ -58,7 +48,7 @@ def test_the_gradient_of_the_recorded_program_is_that_of_differences(name):
     assert predicted == pytest.approx(difference, rel=2e-7)
 
 
-@pytest.mark.parametrize("name", RECORDED)
+@pytest.mark.parametrize("name", NAMES)
 def test_the_checkpointed_gradient_is_that_of_the_recorded_program(name):
     module, state, params, number = problem(name)
     steps = module.STEPS + 1
