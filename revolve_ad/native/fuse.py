@@ -46,6 +46,12 @@ SMALL = 4096
 
 MANY_BUFFERS = 12
 
+TRIALS = 4
+"""Candidates for a buffer that are tried in each loop before the best is taken."""
+
+EFFORT = 600_000
+"""Evaluations that planning may take, some seconds, before a tape is refused."""
+
 
 @dataclass(frozen=True, slots=True)
 class Target:
@@ -76,6 +82,19 @@ class Fused:
     """Buffers whose element 0 has so many before it."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Analysis:
+    """What a group's branch-free loop evaluates: how often each node, and what one costs."""
+
+    group: Sequence[Target]
+    region: Region
+    small: bool
+    weight: float
+    times: dict[int, int]
+    alone: dict[int, float]
+    gains: dict[int, float] = field(default_factory=dict)
+
+
 @dataclass(slots=True)
 class _Fusion:
     nodes: Sequence[Node]
@@ -91,6 +110,9 @@ class _Fusion:
     pads: dict[str, list[int]] = field(default_factory=dict)
     graph: Graph = field(default_factory=lambda: Graph(True))
 
+    known: dict[Any, _Analysis | None] = field(default_factory=dict)
+    effort: list[int] = field(default_factory=lambda: [EFFORT])
+
     # -- what may be stored
 
     def store(self, i: int) -> None:
@@ -100,15 +122,21 @@ class _Fusion:
         name = f"{self.prefix}{len(self.work)}"
         self.work[name] = i
         self.buffers[i] = name
+        self.forget(i)
         if len(self.nodes[i].shape) == 1:
             self.pads[name] = [0, 0]
         self.targets.append(Target(i, name))
+
+    def forget(self, i: int) -> None:
+        """Drop what is known of loops that evaluate node `i`."""
+        self.known = {k: a for k, a in self.known.items() if a is not None and i not in a.times}
 
     def copy_to_ring(self, i: int) -> None:
         """Give node `i` a copy that can repeat its ends."""
         name = f"{self.prefix}{len(self.work)}"
         self.work[name] = i
         self.rings[i] = name
+        self.known.clear()
         self.pads[name] = [0, 0]
         self.targets.append(Target(i, name))
 
@@ -122,6 +150,7 @@ class _Fusion:
             skipped=frozenset(self.tails),
             rings=self.rings,
             pads=self.pads,
+            effort=self.effort,
             **options,  # type: ignore[arg-type]
         )
 
@@ -229,9 +258,6 @@ class _Fusion:
                     break
             else:
                 groups.append([t])
-        for group in groups:
-            if len(group) > 1:
-                self.align(group)
         return groups
 
     def align(self, group: Sequence[Target]) -> None:
@@ -286,63 +312,87 @@ class _Fusion:
                 region = region.residues(residue.dim, residue.step)[0]
         return None
 
-    def worst(self, groups: Sequence[Sequence[Target]]) -> int | None:
-        """Return the node whose repeated evaluation costs most; None if all is well."""
-        consumers, shifted = _consumers(self.nodes, [t.node for t in self.targets])
-        seen: list[tuple[Sequence[Target], Region, float]] = []
-        where: dict[int, set[int]] = {}
-        alone: dict[int, float] = {}
-        times: dict[int, int] = {}
-        for group in groups:
-            if self.is_pushed(group[0]):
-                continue
-            region = self.interior(group)
-            if region is None:
-                continue
+    def analysis(self, group: Sequence[Target]) -> _Analysis | None:
+        """Evaluate a group on its interior; None if it isn't plain loops."""
+        key = tuple((t, self.shifts.get(t.buffer)) for t in group)
+        if key in self.known:
+            return self.known[key]
+        found = None
+        region = None if self.is_pushed(group[0]) else self.interior(group)
+        if region is not None:
             graph = Graph(self.exact)
             points = self.points(graph, False)
-            stores = self.body(points, region, group)
+            values = [s.value for s in self.body(points, region, group)]
             small = prod(self.domain(group[0])) < SMALL
-            weight = graph.cost([s.value for s in stores]).weight(small=small)
-            seen.append((group, region, weight))
+            times: dict[int, int] = {}
+            alone: dict[int, float] = {}
             for (i, _, _), expr in points.memo.items():
-                if i in self.buffers or (consumers[i] < 2 and not shifted[i]):
-                    continue
-                if self.nodes[i].op in (INPUT, FULL, CONSTANT):
-                    continue
-                where.setdefault(i, set()).add(len(seen) - 1)
                 times[i] = times.get(i, 0) + 1
                 if i not in alone:
-                    is_op = graph.exprs[expr].kind == "op"
-                    alone[i] = graph.cost([expr]).weight(small=small) if is_op else 0.0
+                    alone[i] = 0.0
+                    if graph.exprs[expr].kind == "op" and i not in self.buffers:
+                        alone[i] = graph.cost([expr]).weight(small=small)
+            weight = graph.cost(values).weight(small=small)
+            found = _Analysis(group, region, small, weight, times, alone)
+        self.known[key] = found
+        return found
+
+    def worst(self, groups: Sequence[Sequence[Target]]) -> list[int]:
+        """Return nodes whose repeated evaluation costs most, of different loops."""
+        consumers, shifted = _consumers(self.nodes, [t.node for t in self.targets])
+        seen = [a for a in map(self.analysis, groups) if a is not None]
+        where: dict[int, list[_Analysis]] = {}
+        for found in seen:
+            for i in found.times:
+                if i not in self.buffers and (consumers[i] > 1 or shifted[i]):
+                    where.setdefault(i, []).append(found)
+        times = {i: sum(a.times[i] for a in found) for i, found in where.items()}
+        alone = {i: max(a.alone[i] for a in found) for i, found in where.items()}
         ranked = sorted(
-            (i for i in times if times[i] > 1 and alone[i] > 2),
+            (i for i in where if times[i] > 1 and alone[i] > 2),
             # What comes early is repeated most often, and makes the rest cheaper.
             key=lambda i: (times[i] - 1) * min(alone[i], PASS),
             reverse=True,
         )
-        best, most = None, 0.0
-        for i in ranked[:8]:
+        gains: list[tuple[float, int]] = []
+        tried: dict[int, int] = {}
+        for i in ranked:
             size = prod(self.nodes[i].shape)
             worth = WORTH_SMALL + PER_PASS / max(size, 1) if size < SMALL else WORTH
-            if (times[i] - 1) * alone[i] < worth:
-                break
-            self.buffers[i] = "?"
-            self.pads["?"] = [0, 0]
-            gain = -alone[i] - 2.0
-            for k in where[i]:
-                group, region, weight = seen[k]
-                graph = Graph(self.exact)
-                try:
-                    stores = self.body(self.points(graph, False), region, group)
-                except (NeedsBufferError, NeedsRingError, PartialError, ResidueError):
-                    continue
-                small = prod(self.domain(group[0])) < SMALL
-                gain += weight - graph.cost([s.value for s in stores]).weight(small=small)
+            first = id(where[i][0])
+            if (times[i] - 1) * alone[i] < worth or tried.get(first, 0) >= TRIALS:
+                continue
+            tried[first] = tried.get(first, 0) + 1
+            gain = sum(self.gain(i, a) for a in where[i]) - alone[i] - 2.0
+            if gain > worth:
+                gains.append((gain - worth, i))
+        chosen: list[int] = []
+        taken: set[int] = set()
+        for _, i in sorted(gains, reverse=True):
+            touched = {id(a) for a in where[i]}
+            if not touched & taken:
+                chosen.append(i)
+                taken |= touched
+        return chosen
+
+    def gain(self, i: int, found: _Analysis) -> float:
+        """Return how much lighter a loop gets if node `i` lies in a buffer."""
+        if i in found.gains:
+            return found.gains[i]
+        self.buffers[i] = "?"
+        self.pads["?"] = [0, 0]
+        graph = Graph(self.exact)
+        gain = 0.0
+        try:
+            stores = self.body(self.points(graph, False), found.region, found.group)
+            cost = graph.cost([s.value for s in stores])
+            gain = found.weight - cost.weight(small=found.small)
+        except (NeedsBufferError, NeedsRingError, PartialError, ResidueError):
+            pass
+        finally:
             del self.buffers[i], self.pads["?"]
-            if gain > worth + most:
-                best, most = i, gain - worth
-        return best
+        found.gains[i] = gain
+        return gain
 
     def crowded(self) -> int:
         """Return a node to store when a loop's expressions grow without end."""
@@ -539,7 +589,7 @@ def fuse(
     *,
     scalars: Mapping[int, str] | None = None,
     exact: bool = True,
-    prefix: str = "w",
+    prefix: str = "work",
 ) -> Fused:
     """Decide which nodes are stored and write the loops.
 
@@ -574,9 +624,14 @@ def fuse(
                 pad[:] = [0, 0]
             groups = fusion.groups()
             again = fusion.worst(groups)
-            if again is not None:
-                fusion.store(again)
+            for i in again:
+                fusion.store(i)
+            if again:
                 continue
+            for pad in fusion.pads.values():
+                pad[:] = [0, 0]
+            for group in groups:
+                fusion.align(group)
             fusion.graph = Graph(exact)
             nests = [fusion.nest(g) for g in groups]
             # Only now is it known how far the loops read across the seams.
@@ -602,6 +657,7 @@ def fuse(
             if tail.node in fusion.tails:
                 raise AssertionError("a tail stands in its own way") from None
             fusion.tails.add(tail.node)
+            fusion.known.clear()
             if tail.node not in fusion.buffers and not fusion.is_chained(tail.node):
                 fusion.store(tail.node)
         except OverflowError:

@@ -249,7 +249,7 @@ def _planned(
         [Target(state_out[c], f"y{c}") for c in turns.computed],
         names,
         scalars=scalars,
-        prefix="w",
+        prefix="work",
     )
     names |= {seeds[j]: f"g{k}" for k, j in enumerate(floats)}
     backward = turns_of(
@@ -261,7 +261,7 @@ def _planned(
     targets += [Target(i, f"sum{k}", add=True) for k, i in enumerate(assembly.sums)]
     row_cotangents = [len(nodes[inputs[j]].shape) if j in cotangent else -1 for j in row_at]
     targets += [Target(cotangent[j], f"rbar{k}") for k, j in enumerate(row_at) if j in cotangent]
-    reverse = fuse(nodes, targets, names, scalars=scalars, exact=False, prefix="v")
+    reverse = fuse(nodes, targets, names, scalars=scalars, exact=False, prefix="back")
 
     # Types of everything that a generated function is given.
     for j, i in enumerate(state_in):

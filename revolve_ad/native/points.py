@@ -138,12 +138,15 @@ class Points:
         Nodes that lie in a further buffer, one that can repeat its ends.
     pads : dict of str to [int, int], optional
         The buffers that can, and how many elements are repeated before and after; grows.
+    effort : list of one int, optional
+        Evaluations left for all evaluators that share it; `RefusedError` when it is used up.
     limit : int
         The largest number of evaluations.
     """
 
     __slots__ = (
         "buffers",
+        "effort",
         "graph",
         "guarded",
         "limit",
@@ -166,13 +169,15 @@ class Points:
         skipped: frozenset[int] = frozenset(),
         rings: Mapping[int, str] | None = None,
         pads: dict[str, list[int]] | None = None,
-        limit: int = 20_000,
+        effort: list[int] | None = None,
+        limit: int = 3_000,
     ) -> None:
         self.nodes, self.graph, self.buffers = nodes, graph, buffers
         self.scalars = scalars or {}
         self.guarded, self.skipped, self.limit = guarded, skipped, limit
         self.rings = {} if rings is None else rings
         self.pads = {} if pads is None else pads
+        self.effort = [limit] if effort is None else effort
         self.memo: dict[Key, int] = {}
 
     def value(self, node: int, index: Index, bounds: Bounds) -> int:
@@ -201,6 +206,9 @@ class Points:
             if answer is None:
                 if len(self.memo) > self.limit:
                     raise OverflowError
+                self.effort[0] -= 1
+                if self.effort[0] < 0:
+                    raise RefusedError(f"a step of {len(self.nodes)} operations, too many to fuse,")
                 stack.append((wanted, self._of(*wanted)))
         assert answer is not None
         return answer
