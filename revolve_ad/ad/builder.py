@@ -276,7 +276,7 @@ class Symbol:
 
 
 def _absorbs(kept: Symbol, neutral: Symbol, number: int) -> bool:
-    """Whether `kept` combined with `neutral`, `number` everywhere, is `kept` itself in shape and dtype."""
+    """Whether `kept` combined with `neutral`, which is `number` everywhere, is `kept` as it is."""
     if neutral.literal != number or isinstance(neutral.literal, bool):
         return False
     if neutral.dtype != kept.dtype and np.promote_types(kept.dtype, neutral.dtype) != kept.dtype:

@@ -143,7 +143,8 @@ def jacobian(f: Callable[..., Any]) -> Callable[[Any], Any]:
         call = _Call(f, (_one_array(x),), (0,))
         if len(call.output_dtypes) != 1:
             raise NotDifferentiableError(
-                "jacobian takes a function that returns one array; return np.concatenate of the parts"
+                "jacobian takes a function that returns one array; return np.concatenate of "
+                "the parts"
             )
         return call.jacobian()
 
@@ -180,7 +181,12 @@ def ravel(params: Any) -> tuple[np.ndarray, Callable[[Any], Any]]:
         All leaves one after the other, float64 (complex leaves: real, then imaginary parts).
     unravel : callable
         ``unravel(x)`` gives the params back, with the leaves' shapes and dtypes; it is
-        differentiable.  Integer leaves must be kept out: `LeafError` is for those.
+        differentiable.
+
+    Raises
+    ------
+    NotDifferentiableError
+        If a leaf is an array of integers or booleans.
     """
     leaves, structure = trees.flatten(params, "params")
     shapes = [np.shape(plain(leaf)) for leaf in leaves]
@@ -191,7 +197,7 @@ def ravel(params: Any) -> tuple[np.ndarray, Callable[[Any], Any]]:
                 f"{path} has dtype {dtype}: only floats go into a vector for an optimiser. Keep it "
                 f"out of the params, or make it a float"
             )
-    parts = []
+    parts: list[Any] = []
     for leaf, dtype in zip(leaves, dtypes, strict=True):
         flat = np.reshape(np.asarray(leaf), -1)
         parts += [np.real(flat), np.imag(flat)] if dtype.kind == "c" else [flat]
@@ -207,8 +213,8 @@ def ravel(params: Any) -> tuple[np.ndarray, Callable[[Any], Any]]:
             if dtype.kind == "c":
                 part = part + 1j * x[start : start + n]
                 start += n
-            elif dtype.kind == "f":
-                part = part.astype(dtype) if dtype != float else part
+            if dtype.kind in "fc" and dtype != part.dtype:
+                part = part.astype(dtype)
             out.append(np.reshape(part, shape) if shape else part[0])
         return structure.unflatten(out)
 
@@ -346,7 +352,8 @@ class _Call:
         reverse = n_out <= n_x
         if out.dtype.kind == "c" or x.dtype.kind == "c":
             raise NotDifferentiableError(
-                "jacobian of complex arrays isn't one matrix; differentiate real and imaginary parts"
+                "jacobian of complex arrays isn't one matrix; differentiate real and "
+                "imaginary parts"
             )
         n, one = (n_out, out) if reverse else (n_x, x)
         slices = []
@@ -380,8 +387,8 @@ def _require_floats(arg: Any, k: int) -> None:
             f"{p}: {d}" for p, d in zip(structure.paths(f"argument {k}"), kinds, strict=True)
         )
         raise NotDifferentiableError(
-            f"argument {k} holds only integers or booleans ({what}), which have no derivative. Make "
-            f"it a float array, x.astype(float), or differentiate another argument (argnums)"
+            f"argument {k} holds only integers or booleans ({what}), which have no derivative. "
+            f"Make it a float array, x.astype(float), or differentiate another argument (argnums)"
         )
 
 

@@ -26,7 +26,7 @@ from revolve_ad.ad.core import (
     scatter_add_into,
     scatter_into,
 )
-from revolve_ad.ad.tape import Node, Tape
+from revolve_ad.ad.tape import Node, Tape, live_nodes
 
 __all__ = ["Interpreter", "evaluate"]
 
@@ -181,14 +181,7 @@ def _reusable(nodes: Sequence[Node], node: Node, spare: Sequence[bool]) -> int:
 
 def _needed(nodes: Sequence[Node], outputs: Sequence[int], given: set[int]) -> list[int]:
     """Return, in order, the nodes that the outputs need, those given included."""
-    live = [False] * len(nodes)
-    for i in outputs:
-        live[i] = True
-    for i in range(len(nodes) - 1, -1, -1):
-        if live[i] and i not in given:
-            for a in nodes[i].args:
-                live[a] = True
-    return [i for i, alive in enumerate(live) if alive]
+    return [i for i, alive in enumerate(live_nodes(nodes, outputs, given)) if alive]
 
 
 def _origins(nodes: Sequence[Node], needed: Sequence[int], given: set[int]) -> dict[int, int]:

@@ -55,11 +55,15 @@ class Primitive:
         return f
 
     def jvp(self, f: Callable[..., Any]) -> Callable[..., Any]:
-        """Give the forward-mode derivative: ``f(tangents, y, *args)`` returns the value's tangent."""
+        """Give the forward-mode derivative: ``f(tangents, y, *args)`` returns a tangent of `y`.
+
+        `tangents` is a tuple, one for each argument, with its structure.
+        """
         self._jvp = f
         return f
 
     def __call__(self, *args: Any) -> Any:
+        """Call the function; in a recording, record the call as one operation."""
         leaves, structure = trees.flatten(args, "args")
         if not any(map(is_traced, leaves)):
             return self.f(*args)
@@ -133,10 +137,10 @@ class Primitive:
         if rule is None:
             if not self._recordable:
                 raise UnsupportedOperationError(
-                    f"{name[:-4]} has no forward-mode derivative, which ra.jvp and ra.hvp need; give "
-                    f"it one with @{name}"
+                    f"{name[:-4]} has no forward-mode derivative, which ra.jvp and ra.hvp need; "
+                    f"give it one with @{name}"
                 )
-            found = _symbolic(self.f, structure, xs, lambda t, n: _tangents(t, n), filled)
+            found = _symbolic(self.f, structure, xs, _tangents, filled)
             return dict(enumerate(found)) if many else found[0]
         ys = [y.item(k) for k in range(len(y.node.results or ()))] if many else [y]
         n = len(xs)
@@ -306,8 +310,8 @@ def _symbolic(
         tape = trace(flat, tuple(ones)).tape
     if tape.depends_on_values:
         raise UnsupportedOperationError(
-            f"a second derivative through {getattr(f, '__name__', 'a primitive')} needs a derivative "
-            f"that doesn't branch on values; {tape.depends_on_values}"
+            f"a second derivative through {getattr(f, '__name__', 'a primitive')} needs a "
+            f"derivative that doesn't branch on values; {tape.depends_on_values}"
         )
     tape = transformed(tape, len(xs))
     builder = xs[0].builder

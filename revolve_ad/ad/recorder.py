@@ -88,7 +88,7 @@ def _interned(
 
 @lru_cache(maxsize=4096)
 def weak_dtype(strong: np.dtype[Any], kind: Any) -> np.dtype[Any]:
-    """Return the dtype that a Python number of type `kind` takes beside an array of dtype `strong`."""
+    """Return the dtype that a Python number of type `kind` takes beside a `strong` one."""
     return np.result_type(strong, kind(1))
 
 
@@ -182,10 +182,10 @@ class Recorder:
 
     def constant(self, array: np.ndarray | np.generic) -> int:
         """Return the node of a plain array as it is now; small ones are shared by content."""
-        if array.ndim == 0:
+        if array.ndim == 0 or isinstance(array, np.generic):
             return self.literal(array.item(), array.dtype)
         if array.size <= 64:
-            key = (array.tobytes(), array.dtype, array.shape, np.asarray(array).strides)
+            key = (array.tobytes(), array.dtype, array.shape, array.strides)
             i = self.known.get(key)
             if i is None:
                 i = self.known[key] = self.frozen(array)
@@ -390,9 +390,10 @@ def trace(
             raise
         try:
             return _record(f, args, keep, read_only, Rebound())
-        except (WriteError, TracedValueError) as error:
-            if isinstance(error, HiddenStateError):
-                raise
+        except HiddenStateError:
+            raise
+        except (WriteError, TracedValueError):
+            pass  # the first error names what the user wrote
         raise
 
 
@@ -451,9 +452,10 @@ def _refuse_hidden_state(tape: Tape, firsts: Sequence[tuple[int, Cell]]) -> None
     for first, cell in firsts:
         if hidden_state(tape, first, cell.node):
             raise HiddenStateError(
-                f"an array of shape {tape.nodes[first].shape} from outside of the recorded function "
-                f"is read by it and then written: what one call leaves there changes the next one. "
-                f"Make it part of the state (or an argument), or overwrite it before you read it"
+                f"an array of shape {tape.nodes[first].shape} from outside of the recorded "
+                f"function is read by it and then written: what one call leaves there changes "
+                f"the next one. Make it part of the state (or an argument), or overwrite it before "
+                f"you read it"
             )
 
 

@@ -148,7 +148,7 @@ class StridedMap:
 
     @cached_property
     def box(self) -> Box | None:
-        """The same as an index and a step along each axis of the array; None if there is no such form."""
+        """The same as a start and a step along each axis of the array; None without such a form."""
         strides = c_strides(self.source)
         rest = self.offset
         starts = []
@@ -175,7 +175,7 @@ class StridedMap:
         return Box(axes, self.shape)
 
     def view(self, array: np.ndarray) -> np.ndarray:
-        """Return the view of `array`, of shape `source`; it shares memory where `array` is in C order."""
+        """Return the view of `array`, of shape `source`; its memory where that is in C order."""
         if self.size == 0:
             return _ndarray(self.shape, array.dtype)
         if array.flags.c_contiguous:
@@ -207,7 +207,7 @@ class StridedMap:
 
 @lru_cache(maxsize=8192)
 def box_map(source: tuple[int, ...], axes: tuple[tuple[int, int, int], ...]) -> StridedMap:
-    """Return the map of ``array[start : … : step]`` along each axis, given (start, step, length)."""
+    """Return the map of a slice along each axis, given as (start, step, length)."""
     strides = c_strides(source)
     offset = sum(start * unit for (start, _, _), unit in zip(axes, strides, strict=True))
     return StridedMap(

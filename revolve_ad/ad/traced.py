@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from revolve_ad.ad.core import COPY, GATHER, SCALAR_POWER, elementwise
+from revolve_ad.ad.core import COPY, GATHER, ITEM, SCALAR_POWER, elementwise
 from revolve_ad.ad.dispatch import FUNCTIONS
 from revolve_ad.ad.recorder import (
     _PYTHON_DTYPE,
@@ -23,7 +23,7 @@ from revolve_ad.ad.recorder import (
     weak_dtype,
 )
 from revolve_ad.ad.strided import StridedMap, c_strides
-from revolve_ad.ad.tape import Primitive
+from revolve_ad.ad.tape import ArrayType, Primitive
 from revolve_ad.errors import TracedValueError, UnsupportedOperationError, WriteError
 
 __all__ = ["Traced", "apply", "is_traced", "plain", "result"]
@@ -33,7 +33,7 @@ _PYTHON = frozenset((bool, int, float, complex))
 # NumPy's own class: while a recording is open, the name on the module may be a stand-in.
 _ndarray = np.ndarray
 
-
+# Made for every operation: without the search for a constructor.
 _new_traced = object.__new__
 
 
@@ -99,8 +99,8 @@ class Traced:
 
     # -- what it is ----------------------------------------------------------------------------
 
-    @property
-    def __class__(self) -> type:  # type: ignore[misc]
+    @property  # type: ignore[misc]  # object has a setter, which a proxy must not offer
+    def __class__(self) -> type:
         """Say ndarray, so that ``isinstance`` checks of users pass; ``type()`` tells the truth."""
         return np.ndarray if isinstance(self.v, np.ndarray) else type(self.v)
 
@@ -663,9 +663,6 @@ def record_value(
     """Record an operation of one or several results."""
     if not isinstance(value, tuple):
         return result(rec, op, args, params, value)
-    from revolve_ad.ad.core import ITEM
-    from revolve_ad.ad.tape import ArrayType
-
     types = tuple(
         ArrayType(
             np.shape(v), getattr(v, "dtype", None) or _PYTHON_DTYPE.get(type(v)) or np.dtype(object)
@@ -682,10 +679,9 @@ def record_value(
     )
 
 
-def _token(rec: Recorder, whole: int, k: int, v: Any, kind: Any) -> Any:
-    from revolve_ad.ad.core import ITEM
-
-    rec.append(ITEM, (whole,), (k,), *kind, v)
+def _token(rec: Recorder, whole: int, k: int, v: Any, kind: ArrayType) -> Any:
+    """Record a result that is neither array nor number, such as text, and return it as it is."""
+    rec.append(ITEM, (whole,), (k,), kind.shape, kind.dtype, v)
     return v
 
 
@@ -759,10 +755,8 @@ def _call_ufunc_with(ufunc: np.ufunc, inputs: tuple[Any, ...], kwargs: dict[str,
     kwargs.pop("casting", None)
     order = kwargs.pop("order", "K")
     kwargs.pop("subok", None)
-    if kwargs and set(kwargs) - {"axes", "axis", "keepdims", "signature"} or order not in "KCA":
+    if kwargs or order not in "KCA":
         raise unsupported(f"np.{ufunc.__name__} with {', '.join(kwargs) or 'order=' + repr(order)}")
-    if kwargs:
-        raise unsupported(f"np.{ufunc.__name__} with {', '.join(kwargs)}")
     if dtype is not None:
         dtype = np.dtype(dtype)
         inputs = tuple(_astype(recorder_of(inputs), x, dtype) for x in inputs)
@@ -822,7 +816,7 @@ def _binary(function: Callable[[Any, Any], Any], ufunc: np.ufunc) -> tuple[Any, 
     saves_other = op.reads_operands and ufunc not in (np.multiply, np.true_divide)
 
     def forward(self: Traced, other: Any) -> Any:
-        kind = type(other)
+        kind: Any = type(other)
         if kind is Traced:
             rec = self.rec
             a, b = self.v, other.v
@@ -845,7 +839,7 @@ def _binary(function: Callable[[Any, Any], Any], ufunc: np.ufunc) -> tuple[Any, 
         return _general(function, ufunc, self, other)
 
     def reflected(self: Traced, other: Any) -> Any:
-        kind = type(other)
+        kind: Any = type(other)
         if kind in _PYTHON and self.rec.child is None:
             rec = self.rec
             x = self.v
@@ -896,7 +890,7 @@ def _in_place(self: Traced, value: Any) -> Any:
 
 
 @lru_cache(maxsize=256)
-def _fast_power(kind: type, p: Any, dtype: np.dtype[Any]) -> np.ufunc | None:
+def _fast_power(kind: Any, p: Any, dtype: np.dtype[Any]) -> np.ufunc | None:
     """Return the ufunc by which NumPy computes ``x ** p``, if it isn't power.
 
     Which exponents have one differs between dtypes and versions of NumPy, so we ask.
@@ -920,7 +914,8 @@ def _power(x: Any, p: Any) -> Any:
         return NotImplemented
     rec = recorder_of((x, p))
     if isinstance(value_x, np.ndarray) and type(p) in _PYTHON:
-        fast = _fast_power(type(p), p, value_x.dtype)
+        kind: Any = type(p)
+        fast = _fast_power(kind, p, value_x.dtype)
         if fast is not None:
             return call_ufunc(fast, (x,))
     value = value_x**value_p
@@ -976,6 +971,9 @@ def plain(x: Any) -> Any:
     return x.v if type(x) is Traced else x
 
 
+_function: Callable[[Any, Any], Any]
+_ufunc: np.ufunc
+
 for _name, _function, _ufunc in (
     ("add", operator.add, np.add),
     ("sub", operator.sub, np.subtract),
@@ -994,7 +992,7 @@ for _name, _function, _ufunc in (
     setattr(Traced, f"__r{_name}__", _r)
     setattr(Traced, f"__i{_name}__", _i)
 
-for _name, _compare, _ufunc in (
+for _name, _function, _ufunc in (
     ("lt", operator.lt, np.less),
     ("le", operator.le, np.less_equal),
     ("gt", operator.gt, np.greater),
@@ -1002,4 +1000,4 @@ for _name, _compare, _ufunc in (
     ("eq", operator.eq, np.equal),
     ("ne", operator.ne, np.not_equal),
 ):
-    setattr(Traced, f"__{_name}__", _binary(_compare, _ufunc)[0])
+    setattr(Traced, f"__{_name}__", _binary(_function, _ufunc)[0])

@@ -19,7 +19,7 @@ from revolve_ad.ad.symbolic import gather, match
 from revolve_ad.ad.tape import Node, Tape
 from revolve_ad.errors import UnsupportedOperationError
 
-__all__ = ["adjoints", "jvp", "vjp"]
+__all__ = ["adjoints", "is_differentiable", "jvp", "vjp"]
 
 _ADD, _SUBTRACT = elementwise(np.add), elementwise(np.subtract)
 
@@ -207,7 +207,11 @@ def _added(tape: Tape, node: Node) -> list[tuple[int, int]] | None:
         if found.shape != node.params[0].shape:
             return None
         a, b = found.args
-        if found.op is _ADD and _leads_to(tape, b, base, node) and not _leads_to(tape, a, base, node):
+        if (
+            found.op is _ADD
+            and _leads_to(tape, b, base, node)
+            and not _leads_to(tape, a, base, node)
+        ):
             a, b = b, a
         terms.append((1 if found.op is _ADD else -1, b))
         value = a

@@ -177,6 +177,15 @@ def _index(rng: np.random.Generator, shape: tuple[int, ...]) -> tuple[Any, ...]:
     return tuple(out)
 
 
+# Kinds of steps; those that stand twice are drawn twice as often.
+KINDS = (
+    *("unary", "binary", "binary", "view", "view", "transpose", "reshape", "ravel", "copy"),
+    *("write", "write", "write_number", "iadd", "iadd", "imul", "whole_iadd", "out", "copyto"),
+    *("sum", "mean", "concatenate", "stack", "fancy", "fancy_write", "add_at", "masked", "zeros"),
+    *("numbers", "loop", "matmul", "swap"),
+)
+
+
 def _draw_step(rng: np.random.Generator, values: list[Any]) -> tuple[Any, ...] | None:
     def pick(condition: Any = lambda v: True) -> int:
         some = [k for k, v in enumerate(values) if condition(v)]
@@ -190,13 +199,7 @@ def _draw_step(rng: np.random.Generator, values: list[Any]) -> tuple[Any, ...] |
         shape = target[index].shape if index is not None else target.shape
         return pick(lambda v: _broadcasts(np.shape(v), shape))
 
-    kind = str(
-        rng.choice(
-            "unary binary binary view view transpose reshape ravel copy write write write_number iadd "
-            "iadd imul whole_iadd out copyto sum mean concatenate stack fancy fancy_write add_at masked "
-            "zeros numbers loop matmul swap".split()
-        )
-    )
+    kind = str(rng.choice(KINDS))
     k = pick(array)
     v = values[k]
     if kind == "unary":

@@ -1,4 +1,4 @@
-"""What a recording sees: views and writes as NumPy has them, creation from nothing, scratch buffers."""
+"""What a recording sees: views and writes as in NumPy, creation from nothing, scratch buffers."""
 
 import math
 import threading
