@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, final
 
 from revolve_ad.schedule import Level
+from revolve_ad.simulation.allowance import allowing
 from revolve_ad.simulation.ending import Ending
 from revolve_ad.simulation.finiteness import require_finite
 from revolve_ad.simulation.kernel import Gradients
@@ -13,7 +14,7 @@ from revolve_ad.simulation.lookout import Look, Lookout
 from revolve_ad.simulation.model import Model
 from revolve_ad.simulation.observations import Observations
 from revolve_ad.simulation.plan import Plan
-from revolve_ad.simulation.planning import plan_gradient
+from revolve_ad.simulation.planning import INSIDE, plan_gradient
 from revolve_ad.simulation.progress import Progress
 from revolve_ad.simulation.replay import Replays, sampled_states
 from revolve_ad.simulation.report import Report
@@ -89,6 +90,7 @@ class Gradient:
         observer = model.observer(arguments.params, arguments.hidden)
         n_steps = settings.steps
         self.plan: Plan = plan_gradient(settings, model)
+        self._inside = self.plan.sizes.fixed.get(INSIDE)
         self._ledger = Ledger(None if settings.schedule is not None else self.plan.budget)
         for holder, size in self.plan.sizes.fixed.items():
             self._ledger.set(holder, size)
@@ -138,7 +140,8 @@ class Gradient:
     def forward(self, state: list[Any]) -> tuple[Leaves, Leaves]:
         """Run from the leaves of state 0; return those of state N and of the observations."""
         form = self._model.form
-        final = self._sweep.forward(form.state.copy_in(state))
+        with allowing(self._inside):
+            final = self._sweep.forward(form.state.copy_in(state))
         observed = (
             [] if self._observations is None else self._observations.finish(final, self.n_steps)
         )
@@ -190,7 +193,8 @@ class Gradient:
             seen = Gradients(replace(form, inputs=None))
             observer.bind_gradients(seen)
             self._observations.observer = observer
-        cotangent = self._sweep.reverse(kernel, final, observed)
+        with allowing(self._inside):
+            cotangent = self._sweep.reverse(kernel, final, observed)
         kernel.finish()
         if seen is not None:
             gradients.params.add_leaves(seen.params.leaves)

@@ -91,8 +91,7 @@ class LoopKernel(StepByStep):
         found = iter(loop.reverse.run([*self._values(state, k), *seeds]))
         each = iter([next(found) if given else None for given in loop.given])
         state_group, params, row, hidden = (
-            [next(each) if flag else None for flag in group.differentiable]
-            for group in tape.groups
+            [next(each) if flag else None for flag in group.differentiable] for group in tape.groups
         )
         for total, part in zip(self._sums, found, strict=True):
             total += part

@@ -62,6 +62,10 @@ class Model(Protocol):
         """The bytes of arrays, beside states and cotangents, that one call holds at its peak."""
 
     @property
+    def inside(self) -> list[Any]:
+        """The calls of simulations inside of a step or an observation."""
+
+    @property
     def is_compared(self) -> bool:
         """Whether there is a user's step to compare a tape with."""
 
@@ -180,6 +184,11 @@ class TapeModel:
         return native + max(*sizes, self.step.forward.bytes)
 
     @property
+    def inside(self) -> list[Any]:
+        """See `Model.inside`."""
+        return self.step.inside + ([] if self.seen is None else self.seen.inside)
+
+    @property
     def is_compared(self) -> bool:
         """See `Model.is_compared`."""
         # With hidden params the function reads traced values, which are gone after the recording;
@@ -256,6 +265,11 @@ class UserModel:
         if self.seen is not None:
             seen = max(self.seen.forward.bytes, self.seen.reverse.bytes)
         return max(self.form.params.nbytes + rows, seen)
+
+    @property
+    def inside(self) -> list[Any]:
+        """See `Model.inside`."""
+        return [] if self.seen is None else self.seen.inside
 
     @property
     def is_compared(self) -> bool:

@@ -1,7 +1,9 @@
 """Adds up what a gradient will hold, and makes its plan."""
 
 from math import prod
+from typing import Final
 
+from revolve_ad.simulation.allowance import allowance
 from revolve_ad.simulation.layout import Layout
 from revolve_ad.simulation.memory import budget_bytes
 from revolve_ad.simulation.model import Model
@@ -9,7 +11,13 @@ from revolve_ad.simulation.plan import Plan, Sizes, make_plan
 from revolve_ad.simulation.settings import Settings
 from revolve_ad.storage import Ram
 
-__all__ = ["plan_gradient", "sizes_of"]
+__all__ = ["INSIDE", "needs", "plan_gradient", "sizes_of"]
+
+INSIDE: Final = "simulations inside"
+"""The holder of what simulations inside of a step may take."""
+
+_SHARE_INSIDE: Final = 0.25
+"""The share of the budget that is left to them, if that is enough."""
 
 
 def plan_gradient(settings: Settings, model: Model) -> Plan:
@@ -28,6 +36,12 @@ def plan_gradient(settings: Settings, model: Model) -> Plan:
     budget = budget_bytes(settings.memory, wanted)
     if settings.memory is None:
         budget = max(budget, sizes.smallest)
+    allowed = allowance()
+    if allowed is not None:  # by a simulation around this one
+        budget = min(budget, allowed)
+    if model.inside:
+        smallest, wanted = _needs_inside(model)
+        sizes.fixed[INSIDE] = min(wanted, max(smallest, int(_SHARE_INSIDE * budget)))
     return make_plan(
         n_steps,
         budget,
@@ -36,6 +50,24 @@ def plan_gradient(settings: Settings, model: Model) -> Plan:
         bounded=settings.memory is not None,
         max_steps=settings.max_steps,
     )
+
+
+def needs(settings: Settings, model: Model) -> tuple[int, int]:
+    """Return the fewest bytes that a gradient works with, and the most that are of use to it."""
+    sizes = sizes_of(settings, model)
+    if settings.schedule is not None:
+        peak = make_plan(settings.steps, 0, sizes, settings.schedule, bounded=False).peak_bytes
+        return peak, peak
+    wanted = sum(sizes.fixed.values()) + (settings.max_steps + 1) * max(sizes.tape, sizes.state)
+    if settings.memory is not None:
+        wanted = min(wanted, settings.memory)
+    return sizes.smallest, max(sizes.smallest, wanted)
+
+
+def _needs_inside(model: Model) -> tuple[int, int]:
+    """Return what the simulations inside of a step need, of which one is reversed at a time."""
+    each = [needs(call.settings, call.model) for call in model.inside]
+    return max(smallest for smallest, _ in each), max(wanted for _, wanted in each)
 
 
 def sizes_of(settings: Settings, model: Model) -> Sizes:
@@ -61,6 +93,8 @@ def sizes_of(settings: Settings, model: Model) -> Sizes:
         fixed["observations"] = len(seen) * (row.nbytes + row.cotangents.nbytes)
         if seen and seen[-1] == settings.max_steps:
             fixed["final state, cotangent"] += state
+    if model.inside:
+        fixed[INSIDE] = _needs_inside(model)[0]
     in_memory = settings.storage is None or isinstance(settings.storage, Ram)
     return Sizes(state=state if in_memory else 0, tape=model.tape_bytes, fixed=fixed)
 

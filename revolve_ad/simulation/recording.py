@@ -54,6 +54,11 @@ class RoleTape:
         return Program(simplify(self.tape))
 
     @cached_property
+    def inside(self) -> list[Any]:
+        """The calls of simulations inside of it; each knows its `needs`."""
+        return [node.params[-1] for node in self.tape.nodes if node.op.name == "simulate"]
+
+    @cached_property
     def wrt(self) -> list[int]:
         """The numbers of the inputs that have a cotangent."""
         state, params, row, hidden = self.groups

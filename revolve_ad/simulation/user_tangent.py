@@ -84,6 +84,11 @@ class UserTangentModel:
         return 0
 
     @property
+    def inside(self) -> list[Any]:
+        """See `Model.inside`."""
+        return [] if self.seen is None else self.seen.inside
+
+    @property
     def is_compared(self) -> bool:
         """See `Model.is_compared`."""
         return False

@@ -190,3 +190,41 @@ def test_no_memory_given_means_a_share_of_what_is_free() -> None:
     assert budget_bytes("1 MB", 10**9) == 10**6
     assert budget_bytes(None, 10**18) <= free_bytes() * 0.5
     assert budget_bytes(None, 1) > 0
+
+
+def test_a_simulation_inside_a_step_is_counted_in_the_budget_around_it() -> None:
+    reports = []
+
+    def inner_step(v: Any, p: Any, j: Any) -> Any:
+        return v + 0.01 * p * v * v
+
+    def step(u: Any, p: Any, k: Any) -> Any:
+        inner = ra.Simulation(inner_step, steps=50)
+        run = inner(u, p)
+        reports.append(inner)
+        return run.state
+
+    start = np.linspace(0.1, 0.2, SIZE)
+    expected = None
+    for states in (24, 40, 90, 400):
+        budget = states * STATE
+        simulation = ra.Simulation(step, steps=10, memory=budget)
+        params = np.array(0.3)
+        form = Form(Layout.of(start, "state")[1], Layout.of(params, "params")[1])
+        model, _ = record_model(step, None, form, [start.copy()], [params], [])
+        arguments = Arguments([start], [params], [], [])
+        gc.collect()
+        tracemalloc.start()
+        before = tracemalloc.get_traced_memory()[0]
+        gradient = Gradient(simulation.settings, model, arguments)
+        final, _ = gradient.forward([start])
+        found = gradient.reverse(arguments, [2 * final[0]], []).params[0]
+        peak = tracemalloc.get_traced_memory()[1] - before
+        tracemalloc.stop()
+        assert "simulations inside" in gradient.plan.sizes.fixed
+        assert gradient.report.peak_bytes <= budget
+        assert peak <= budget + 150_000  # Python objects: each step records the one inside
+        expected = found if expected is None else expected
+        assert found.tobytes() == expected.tobytes()
+    with pytest.raises(BudgetError, match="simulations inside"):
+        Gradient(ra.Simulation(step, steps=10, memory=12 * STATE).settings, model, arguments)
