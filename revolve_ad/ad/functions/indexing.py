@@ -296,14 +296,16 @@ def getitem(x: Traced, index: Any) -> Any:
     return _taken(rec, x, template, arrays)
 
 
+def _is_numpy_integer(k: Any) -> bool:
+    kind: Any = type(k)
+    return kind is not Traced and isinstance(k, np.integer)
+
+
 def _without_integers(index: Any) -> Any:
     """Return an index with NumPy's integers as Python's."""
     if isinstance(index, tuple):
-        return tuple(
-            int(k) if isinstance(k, np.integer) and type(k) is not Traced else k
-            for k in index  # type: ignore[comparison-overlap]
-        )
-    return int(index) if isinstance(index, np.integer) and type(index) is not Traced else index  # type: ignore[comparison-overlap]
+        return tuple(int(k) if _is_numpy_integer(k) else k for k in index)
+    return int(index) if _is_numpy_integer(index) else index
 
 
 def _only_ints(template: Template) -> bool:
