@@ -115,6 +115,11 @@ def recover(sim, data, n_iterations=25, report=None):
     return found.x, found
 
 
+def problem(n=160):
+    """Return simulation, state and params, for ``revolve-ad compare``."""
+    return simulation(), start(n), faces(np.ones((n, n)))
+
+
 def progress(every=5):
     """Return a callback of the optimiser that prints a line now and then."""
     began, n_done = time.perf_counter(), 0

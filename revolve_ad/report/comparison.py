@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from statistics import median
+from time import perf_counter
 from typing import Any, final
 
 import numpy as np
@@ -48,26 +49,33 @@ class Comparison:
     ----------
     rows : tuple of Measured
         By increasing budget.
+    run_seconds : float
+        Median wall time of a run without a gradient, by the step itself.
     agree : bool
         Whether all gradients were the same, bit for bit.
     """
 
     rows: tuple[Measured, ...]
+    run_seconds: float
     agree: bool
 
     def __str__(self) -> str:
         lines = [
             f"{'memory':>10} {'peak':>10} {'checkpoints':>12} {'recomputation':>14} "
-            f"{'seconds':>9} {'forecast':>9}"
+            f"{'seconds':>9} {'forecast':>9} {'runs':>7}"
         ]
         for row in self.rows:
             forecast = "" if row.plan.seconds is None else f"{row.plan.seconds:.3g}"
             lines.append(
                 f"{format_bytes(row.memory):>10} {format_bytes(row.report.peak_bytes):>10} "
                 f"{row.report.peak_checkpoints:>12,} {row.report.recomputation:>14.3f} "
-                f"{row.seconds:>9.3g} {forecast:>9}"
+                f"{row.seconds:>9.3g} {forecast:>9} "
+                f"{row.seconds / self.run_seconds:>7.2f}"
             )
         same = "the same, bit for bit" if self.agree else "NOT THE SAME"
+        lines.append(
+            f"A run without a gradient takes {self.run_seconds:.3g} s: 'runs' counts those."
+        )
         lines.append(f"All gradients are {same}.")
         return "\n".join(lines)
 
@@ -148,7 +156,11 @@ def compare(
     plans = [one.plan(state, params, inputs) for one in sims]
     seconds: list[list[float]] = [[] for _ in sims]
     gradients: list[list[bytes]] = [[] for _ in sims]
+    runs: list[float] = []
     for _ in range(repeats):
+        began = perf_counter()
+        sims[0](state, params, inputs)
+        runs.append(perf_counter() - began)
         for i, one in enumerate(sims):
             gradients[i] = _gradient(one, state, params, inputs)
             report = one.report
@@ -158,7 +170,8 @@ def compare(
     for budget, plan, one, times in zip(budgets, plans, sims, seconds, strict=True):
         assert one.report is not None
         rows.append(Measured(budget, plan, one.report, median(times)))
-    return Comparison(tuple(rows), all(found == gradients[0] for found in gradients))
+    agree = all(found == gradients[0] for found in gradients)
+    return Comparison(tuple(rows), median(runs), agree)
 
 
 def _ladder(plan: Plan) -> list[int]:
