@@ -55,6 +55,9 @@ class Assembly:
     tape: Tape
 
 
+_TWO = (elementwise(np.add), elementwise(np.subtract))
+
+
 def _is_zero(node: Node) -> bool:
     return node.op is FULL and node.params[0] == 0
 
@@ -94,6 +97,9 @@ def _sums(nodes: Sequence[Node], fixed: Sequence[bool], outputs: Sequence[int]) 
         if nodes[i].op is not SUM and 1 < prod(nodes[i].shape) < SMALL:
             continue
         operands = linear_operands(nodes, fixed, i)
+        if nodes[i].op in _TWO and operands is not None and len(operands) > 1:
+            # Two arrays to add to instead of one.
+            continue
         if operands is None or any(nodes[a].op is INPUT for a in operands):
             continue
         if nodes[i].op is SUM:

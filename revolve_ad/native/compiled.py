@@ -19,6 +19,8 @@ from revolve_ad.native.simplify import simplified
 
 __all__ = ["Compiled", "Refusal", "compile_tape"]
 
+MAX_OPERATIONS = 600
+
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
@@ -84,7 +86,7 @@ class Compiled:
 
 
 def compile_tape(
-    tape: Tape, *, exact: bool = True, native: bool = True, prune: bool = True
+    tape: Tape, *, exact: bool = True, native: bool = True, max_operations: int = MAX_OPERATIONS
 ) -> Compiled | Refusal:
     """Fuse a tape into loops and compile them.
 
@@ -97,8 +99,8 @@ def compile_tape(
         vanish from sums and products.
     native : bool
         Compile with Numba; False runs the generated source as plain Python, for tests.
-    prune : bool
-        Simplify the tape first.
+    max_operations : int
+        A longer tape is refused: compiling grows faster than its length.
 
     Returns
     -------
@@ -110,9 +112,10 @@ def compile_tape(
         return Refusal(f"the tape depends on values ({tape.depends_on_values})")
     if native and not has_numba():
         return Refusal("Numba isn't installed (pip install revolve-ad[fast])")
-    if prune:
-        tape = simplified(tape, exact=exact)
+    tape = simplified(tape, exact=exact)
     nodes = tape.nodes
+    if len(nodes) > max_operations:
+        return Refusal(f"{len(nodes)} operations are more than {max_operations}")
     if any(n.results is not None for n in nodes):
         name = next(n.op.name for n in nodes if n.results is not None)
         return Refusal(f"{name} has several results")

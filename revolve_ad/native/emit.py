@@ -35,10 +35,13 @@ def buffers_of(graph: Graph, loops: Iterable[Loops]) -> tuple[list[str], set[str
     for nest in loops:
         for store in nest.stores:
             written[store.buffer] = None
-            if store.flat:
+            if store.flat or store.at >= 0:
                 flat.add(store.buffer)
-        for i in graph.reachable([s.value for s in nest.stores]):
+        for i in graph.reachable(_roots(nest)):
             expr = graph.exprs[i]
+            if expr.kind == "take":
+                read[expr.what] = None
+                flat.add(expr.what)
             if expr.kind == "load":
                 read[expr.what[0]] = None
                 if expr.what[2]:
@@ -46,11 +49,16 @@ def buffers_of(graph: Graph, loops: Iterable[Loops]) -> tuple[list[str], set[str
     return [*written, *(b for b in read if b not in written)], flat
 
 
+def _roots(nest: Loops) -> list[int]:
+    """Return the expressions that the assignments of a loop name."""
+    return [e for s in nest.stores for e in ((s.value, s.at) if s.at >= 0 else (s.value,))]
+
+
 def scalars_of(graph: Graph, loops: Iterable[Loops]) -> list[str]:
     """Return the variables that loops read."""
     found: dict[str, None] = {}
     for nest in loops:
-        for i in graph.reachable([s.value for s in nest.stores]):
+        for i in graph.reachable(_roots(nest)):
             if graph.exprs[i].kind == "scalar":
                 found[graph.exprs[i].what] = None
     return list(found)
@@ -107,13 +115,17 @@ class _Writer:
         self.count = 0
 
     def lines(self) -> list[str]:
-        sums = [s for s in self.nest.stores if s.add and self.dims and self._depth(s.index) == 0]
+        sums = [
+            s
+            for s in self.nest.stores
+            if s.add and s.at < 0 and self.dims and self._depth(s.index) == 0
+        ]
         plain = [s for s in self.nest.stores if s not in sums]
-        roots = [s.value for s in self.nest.stores]
+        roots = _roots(self.nest)
         names: dict[int, str] = {}
         self._scope(roots, names, self.body[-1], hoist=True)
         for s in plain:
-            self.body[-1].append(self._store(s, names[s.value]))
+            self.body[-1].append(self._store(s, names[s.value], names.get(s.at, "")))
         for s in sums:
             # A sum over the whole loop stays in a register.
             dtype = self.graph.exprs[s.value].dtype
@@ -187,7 +199,9 @@ class _Writer:
                 lines += ["    " + line for line in inner]
                 names[i] = name
                 continue
-            if expr.kind == "load":
+            if expr.kind == "take":
+                body = f"{expr.what}_flat[{names[expr.args[0]]}]"
+            elif expr.kind == "load":
                 body = self._element(*expr.what)
             else:
                 operand = graph.exprs[expr.args[-1]].dtype if expr.args else expr.dtype
@@ -233,11 +247,13 @@ class _Writer:
             index = [index[0]._replace(off=index[0].off + before)]
         return f"{buffer}[{', '.join(self._term(p) for p in index) or '0'}]"
 
-    def _store(self, store: Store, value: str) -> str:
+    def _store(self, store: Store, value: str, at: str = "") -> str:
         sign = "+=" if store.add else "="
         if value.startswith("(") and value.endswith(")") and _enclosed(value):
             value = value[1:-1]
-        return f"{self._element(store.buffer, store.index, store.flat)} {sign} {value}"
+        place = f"{store.buffer}_flat[{at}]" if at else ""
+        place = place or self._element(store.buffer, store.index, store.flat)
+        return f"{place} {sign} {value}"
 
 
 def _enclosed(text: str) -> bool:

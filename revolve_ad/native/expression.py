@@ -36,9 +36,10 @@ Bounds = tuple[tuple[int, int], ...]
 class Expr(NamedTuple):
     """One scalar expression.
 
-    `kind` is "const" (what: the number), "load" (what: (buffer, index, flat)), "scalar" (what: the
-    name of a variable), "op" (what: the function's name) or "select" (what: the bounds within
-    which the first of `args` holds, else the second).
+    `kind` is "const" (what: the number), "load" (what: (buffer, index, flat)), "take" (what: the
+    buffer, read at the flat position in `args`), "scalar" (what: the name of a variable), "op"
+    (what: the function's name) or "select" (what: the bounds within which the first of `args`
+    holds, else the second).
     """
 
     kind: str
@@ -88,6 +89,10 @@ class Graph:
     def load(self, buffer: str, index: Index, dtype: np.dtype[Any], *, flat: bool = False) -> int:
         """Return an element of a buffer; `flat`: the terms of a flat index are to be added up."""
         return self._add(Expr("load", (buffer, index, flat), dtype))
+
+    def take(self, buffer: str, at: int, dtype: np.dtype[Any]) -> int:
+        """Return the element of a buffer at a flat position."""
+        return self._add(Expr("take", buffer, dtype, (at,)))
 
     def scalar(self, name: str, dtype: np.dtype[Any]) -> int:
         """Return a variable that the loop doesn't change."""
@@ -185,6 +190,8 @@ class Graph:
             expr = self.exprs[i]
             if expr.kind == "op":
                 flops += arithmetic.flops(expr.what)
+            elif expr.kind == "take":
+                loads += 2
             elif expr.kind == "load" and any(p.dim >= 0 for p in expr.what[1]):
                 loads += 1
         return Cost(flops, loads)

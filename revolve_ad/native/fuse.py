@@ -18,6 +18,7 @@ import numpy as np
 from revolve_ad.ad.core import CONSTANT, FULL, GATHER, INPUT, SCATTER, SCATTER_ADD, SUM
 from revolve_ad.ad.tape import Node
 from revolve_ad.native.expression import Graph, Position
+from revolve_ad.native.indices import PUT, PUT_ADD, TAKE
 from revolve_ad.native.nests import Loops, Store, TailError, cover, main_box
 from revolve_ad.native.points import (
     NeedsBufferError,
@@ -33,6 +34,8 @@ from revolve_ad.native.regions import Region, ResidueError
 from revolve_ad.native.rotation import ROTATE
 
 __all__ = ["Fused", "Nest", "Target", "fuse"]
+
+_SHIFTS = (GATHER, SCATTER, SCATTER_ADD, ROTATE, TAKE, PUT, PUT_ADD)
 
 WORTH = 14.0
 """Weight of repeated work from which a node of a large array is stored.  Measured: a product read
@@ -198,10 +201,9 @@ class _Fusion:
     def is_pushed(self, target: Target) -> bool:
         """Whether the node is a scatter that must be done write by write."""
         node = self.nodes[target.node]
-        return (
-            self.defines(target)
-            and node.op in (SCATTER, SCATTER_ADD)
-            and box_of(node.params[0]) is None
+        return self.defines(target) and (
+            node.op in (PUT, PUT_ADD)
+            or (node.op in (SCATTER, SCATTER_ADD) and box_of(node.params[0]) is None)
         )
 
     # -- grouping
@@ -527,8 +529,10 @@ class _Fusion:
     def pushed(self, target: Target) -> list[Loops]:
         """Return the loops of a scatter that is done write by write."""
         node = self.nodes[target.node]
-        base, value = node.args
-        index = node.params[0]
+        base, value = node.args[:2]
+        known = node.op in (SCATTER, SCATTER_ADD)
+        index: Any = node.params[0] if known else None
+        shape = index.shape if known else self.nodes[node.args[2]].shape
 
         def copied(points: Points, region: Region) -> list[Store]:
             x = points.value(base, region.index, region.bounds)
@@ -537,10 +541,13 @@ class _Fusion:
         def written(points: Points, region: Region) -> list[Store]:
             view = region.index
             x = points.value(value, aligned(view, self.nodes[value].shape), region.bounds)
-            if node.op is SCATTER:
+            if node.op in (SCATTER, PUT):
                 x = points.graph.cast(x, node.dtype)
             elif points.graph.exprs[x].dtype != node.dtype:
                 raise RefusedError("an addition of another dtype to scattered elements")
+            if not known:
+                at = points.value(node.args[2], view, region.bounds)
+                return [Store(target.buffer, (), x, add=node.op is PUT_ADD, at=at)]
             return [
                 Store(
                     target.buffer,
@@ -556,7 +563,7 @@ class _Fusion:
         if node.op is SCATTER and not index.is_injective:
             raise RefusedError("a write to elements that are shown twice")
         loops = cover(Region.whole(node.shape), copied, self.make)
-        loops += cover(Region.whole(index.shape), written, self.make)
+        loops += cover(Region.whole(shape), written, self.make)
         return loops
 
 
@@ -578,7 +585,7 @@ def _consumers(nodes: Sequence[Node], roots: Iterable[int]) -> tuple[list[int], 
             for a in nodes[i].args:
                 live[a] = True
                 count[a] += 1
-                shifted[a] |= nodes[i].op in (GATHER, SCATTER, SCATTER_ADD, ROTATE)
+                shifted[a] |= nodes[i].op in _SHIFTS
     return count, shifted
 
 

@@ -21,7 +21,7 @@ from revolve_ad.ad.interpreter import Interpreter
 from revolve_ad.ad.tape import Node, Tape, live_nodes
 from revolve_ad.ad.transform import vjp
 from revolve_ad.native.accumulate import Assembly, assemble
-from revolve_ad.native.compiled import Refusal
+from revolve_ad.native.compiled import MAX_OPERATIONS, Refusal
 from revolve_ad.native.drive import advance_source, pull_source, record_source
 from revolve_ad.native.emit import nest_functions
 from revolve_ad.native.fuse import Target, fuse
@@ -150,7 +150,9 @@ def _size(types: Sequence[Type]) -> int:
     return sum(prod(shape) * dtype.itemsize for shape, dtype in types)
 
 
-def compile_loop(tape: Tape, layout: Layout, *, native: bool = True) -> Loop | Refusal:
+def compile_loop(
+    tape: Tape, layout: Layout, *, native: bool = True, max_operations: int = MAX_OPERATIONS
+) -> Loop | Refusal:
     """Plan the native loop of a step and of its adjoint.
 
     Parameters
@@ -161,6 +163,8 @@ def compile_loop(tape: Tape, layout: Layout, *, native: bool = True) -> Loop | R
         What the inputs are.
     native : bool
         False runs the generated source as plain Python, for tests.
+    max_operations : int
+        A step that with its adjoint has more is refused: compiling grows faster than its length.
 
     Returns
     -------
@@ -192,6 +196,11 @@ def compile_loop(tape: Tape, layout: Layout, *, native: bool = True) -> Loop | R
         Tape(adjoint.nodes, adjoint.inputs, (*tape.outputs, *adjoint.outputs)),
         exact=len(tape.nodes),
     )
+    if len(both.nodes) > max_operations:
+        return Refusal(
+            f"{len(both.nodes)} operations of the step and its adjoint are more than "
+            f"{max_operations}"
+        )
     try:
         return _planned(both, layout, wrt, param_at, list(row_at), start, native)
     except RefusedError as refused:

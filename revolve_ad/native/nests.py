@@ -29,7 +29,8 @@ loop without branches more than the first share, and more than so many times its
 class Store:
     """One assignment of a loop body.
 
-    `flat`: the terms of `index` are to be added up; `add`: ``+=`` instead of ``=``.
+    `flat`: the terms of `index` are to be added up; `at`: the expression of a flat position, if not
+    -1, in place of `index`; `add`: ``+=`` instead of ``=``.
     """
 
     buffer: str
@@ -37,6 +38,7 @@ class Store:
     value: int
     flat: bool = False
     add: bool = False
+    at: int = -1
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,7 @@ from revolve_ad.ad.strided import Axis, Box, StridedMap
 from revolve_ad.ad.tape import Kind, Node
 from revolve_ad.native import arithmetic
 from revolve_ad.native.expression import Bounds, Graph, Index, Position
+from revolve_ad.native.indices import TAKE
 from revolve_ad.native.regions import locate
 from revolve_ad.native.rotation import ROTATE, pieces
 
@@ -246,6 +247,13 @@ class Points:
             p, n = index[axis], node.shape[axis]
             turned = Position(p.dim, p.coef, (p.off + shift) % n, n)
             return (yield (node.args[0], (*index[:axis], turned, *index[axis + 1 :]), bounds))
+        if op is TAKE:
+            source, where = node.args
+            at = yield (where, index, bounds)
+            name = self.buffers.get(source)
+            if name is None:
+                raise NeedsBufferError(source)
+            return self.graph.take(name, at, node.dtype)
         if op is BROADCAST:
             return (yield self._operand(node.args[0], index, bounds))
         if op is CAST:

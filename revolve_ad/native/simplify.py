@@ -15,11 +15,14 @@ from revolve_ad.ad.core import (
     SCATTER,
     SCATTER_ADD,
     SUM,
+    Frozen,
     elementwise,
 )
+from revolve_ad.ad.functions.indexing import INDEX, INDEX_ADD, INDEX_SET, LAST_WRITER
 from revolve_ad.ad.functions.shapes import CONCATENATE
-from revolve_ad.ad.strided import box_map
+from revolve_ad.ad.strided import StridedMap, box_map
 from revolve_ad.ad.tape import Node, Tape, live_nodes
+from revolve_ad.native.indices import indexing, last_writers
 from revolve_ad.native.rotation import ROTATE, rotation_of_parts, rotation_of_sums
 
 __all__ = ["simplified"]
@@ -83,6 +86,8 @@ class _Rewriter:
                         Node(_ADD, (a.args[0], b.args[0]), (), first.shape, first.dtype)
                     )
                     return self.keep(Node(SUM, (both,), a.params, node.shape, node.dtype))
+        if node.op in (INDEX, INDEX_SET, INDEX_ADD, LAST_WRITER):
+            return self.indexed(node)
         if node.op is CONCATENATE:
             return self.concatenation(node)
         if node.op is SCATTER_ADD:
@@ -114,6 +119,31 @@ class _Rewriter:
                 return base
             node = node._replace(args=(base, value))
         return self.keep(node)
+
+    def indexed(self, node: Node) -> int:
+        """Return an operation with integer arrays as its index as one on known positions."""
+        first = 1 if node.op is INDEX else 2
+        arrays = [self.kept[a] for a in node.args[first:]]
+        if any(a.op is not CONSTANT for a in arrays):
+            return self.keep(node)
+        values = [a.params[0].value for a in arrays]
+        shape = self.kept[node.args[0]].shape
+        if node.op is LAST_WRITER:
+            stays = last_writers(node, shape, self.kept[node.args[1]].shape, values)
+            return self.constant(stays)
+        op, where = indexing(node, shape, values)
+        if isinstance(where, StridedMap):
+            return self.simpler(Node(op, node.args[:first], (where,), node.shape, node.dtype))
+        return self.keep(
+            Node(op, (*node.args[:first], self.constant(where)), (), node.shape, node.dtype)
+        )
+
+    def constant(self, value: np.ndarray) -> int:
+        """Return the position of a constant."""
+        if value.ndim == 0:
+            number = value.item()
+            return self.keep(Node(FULL, (), (number, (), value.dtype), (), value.dtype))
+        return self.keep(Node(CONSTANT, (), (Frozen(value),), value.shape, value.dtype))
 
     def concatenation(self, node: Node) -> int:
         """Return a concatenation as a rotation, or as writes into zeros."""
