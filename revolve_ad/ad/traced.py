@@ -747,19 +747,33 @@ def _loop_dtypes(ufunc: np.ufunc, kinds: tuple[Any, ...]) -> tuple[np.dtype[Any]
     return tuple(ufunc.resolve_dtypes((*known, *(None,) * ufunc.nout)))
 
 
+@lru_cache(maxsize=4096)
+def _require_casts(
+    ufunc: np.ufunc, kinds: tuple[Any, ...], outs: tuple[Any, ...], dtype: Any, casting: Any
+) -> None:
+    """Let NumPy raise what it raises for casts that its rule `casting` forbids."""
+    known = [np.dtype(bool) if kind is bool else kind for kind in kinds]
+    loop = (None,) * ufunc.nin + (dtype,) * ufunc.nout  # None leaves the choice to NumPy
+    ufunc.resolve_dtypes((*known, *outs), signature=loop, casting=casting)
+
+
 def _call_ufunc_with(ufunc: np.ufunc, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Record a call of a ufunc with ``out=``, ``where=``, ``dtype=`` or ``casting=``."""
     out = kwargs.pop("out", None)
     where = kwargs.pop("where", True)
     dtype = kwargs.pop("dtype", None)
-    kwargs.pop("casting", None)
+    casting = kwargs.pop("casting", "same_kind")
     order = kwargs.pop("order", "K")
     kwargs.pop("subok", None)
     if kwargs or order not in "KCA":
         raise unsupported(f"np.{ufunc.__name__} with {', '.join(kwargs) or 'order=' + repr(order)}")
+    rec = recorder_of((*inputs, *(out or ())))
+    inputs = tuple(_as_array(rec, x) if type(x) in (list, tuple) else x for x in inputs)
+    outs = tuple(None if x is None else x.dtype for x in out or (None,) * ufunc.nout)
+    dtype = None if dtype is None else np.dtype(dtype)
+    _require_casts(ufunc, tuple(map(_weak_or_dtype, inputs)), outs, dtype, casting)
     if dtype is not None:
-        dtype = np.dtype(dtype)
-        inputs = tuple(_astype(recorder_of(inputs), x, dtype) for x in inputs)
+        inputs = tuple(_astype(rec, x, dtype) for x in inputs)
     if not any(type(x) is Traced for x in inputs):
         value: Any = ufunc(*inputs)
     else:

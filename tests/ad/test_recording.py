@@ -342,3 +342,19 @@ def test_a_hundred_thousand_operations():
     expected = 0.9999**50_000 + (1 - 0.9999**50_000) / 1e-4
     np.testing.assert_allclose(gradient, expected, rtol=1e-9)
     assert value == f(np.ones(2))
+
+
+def test_casts_that_numpy_forbids_are_forbidden():
+    def into_integers(x):
+        np.multiply(x, 2.5, out=np.zeros(6, int))
+        return np.sum(x)
+
+    def narrowed(x):
+        return np.sum(np.add(x, 1.0, dtype=np.float32, casting="safe"))
+
+    for f in (into_integers, narrowed):
+        with pytest.raises(TypeError) as plain:
+            f(X)
+        with pytest.raises(TypeError) as recorded:
+            ra.grad(f)(X)
+        assert str(recorded.value) == str(plain.value)
