@@ -111,7 +111,8 @@ class Gradient:
             seen = settings.observed(n_steps)
             self._observations = Observations(observer, seen, known=n_steps is not None)
             lookers.append((seen, self._observations.see))
-        lookers.append((sampled_states(n_steps, check), self._replays.remember))
+        if self.plan.counts is None or self.plan.counts.restored:
+            lookers.append((sampled_states(n_steps, check), self._replays.remember))
         self._sweep = Sweep(
             Crew(
                 kernel=kernel,

@@ -8,6 +8,7 @@ from revolve_ad.errors import NotDifferentiableError
 from revolve_ad.native import Loop
 from revolve_ad.simulation.dynamic_kernel import DynamicKernel, refuse_hidden
 from revolve_ad.simulation.form import Form
+from revolve_ad.simulation.kept import equal_tape
 from revolve_ad.simulation.kernel import Kernel, Observer
 from revolve_ad.simulation.layout import Layout, Leaves
 from revolve_ad.simulation.loop_kernel import LoopKernel
@@ -307,11 +308,13 @@ def record_model(
     if not (isinstance(step, Step) and step.has_vjp):
         function = step.function if isinstance(step, Step) else step
         recorded, _, hidden = record_step(function, form, state, params, inputs, 0)
+        recorded = equal_tape(recorded)
         if hidden and recorded.tape.depends_on_values is not None:
             raise refuse_hidden()
     seen: RoleTape | None = None
     if observe is not None:
         seen, _, more = record_observe(observe, form, state, params, 0)
+        seen = equal_tape(seen)
         hidden += more
     form = Form(form.state, form.params, form.inputs, Layout.of(hidden, "hidden")[1])
     if recorded is None:

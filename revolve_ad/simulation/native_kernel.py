@@ -6,8 +6,7 @@ from typing import Any, Final, final
 import numpy as np
 
 from revolve_ad.errors import UnsupportedOperationError
-from revolve_ad.native import Layout as Roles
-from revolve_ad.native import Loop, compile_loop
+from revolve_ad.native import Loop
 from revolve_ad.simulation.form import Form
 from revolve_ad.simulation.kernel import Gradients, Tape
 from revolve_ad.simulation.layout import Leaves
@@ -146,9 +145,7 @@ def native_loop(tape: RoleTape, n_steps: int, native: str | bool) -> tuple[Loop 
         return None, "native=False"
     if native == "auto" and _numpy_seconds(tape, n_steps) < _WORTH_SECONDS:
         return None, "it is quick enough"
-    state, params, row, hidden = tape.groups
-    roles = Roles(len(state.shapes), len(params.shapes), len(row.shapes), len(hidden.shapes))
-    found = compile_loop(tape.tape, roles)
+    found = tape.native
     if isinstance(found, Loop):
         return found, ""
     if native is True:

@@ -17,6 +17,8 @@ from revolve_ad.ad.recorder import trace
 from revolve_ad.ad.simplify import simplify
 from revolve_ad.ad.tape import Tape
 from revolve_ad.ad.transform import jvp, vjp
+from revolve_ad.native import Layout as Roles
+from revolve_ad.native import Loop, Refusal, compile_loop
 from revolve_ad.simulation.blame import blame
 from revolve_ad.simulation.form import Form
 from revolve_ad.simulation.layout import NOTHING, Layout, Leaves
@@ -52,6 +54,11 @@ class RoleTape:
     def forward(self) -> Program:
         """The tape itself, ready to run."""
         return Program(simplify(self.tape))
+
+    @cached_property
+    def native(self) -> Loop | Refusal:
+        """The tape of a step as native code, or why there is none."""
+        return compile_loop(self.tape, Roles(*(len(group.shapes) for group in self.groups)))
 
     @cached_property
     def inside(self) -> list[Any]:
