@@ -77,6 +77,16 @@ def _all_results(g: Any, y: Symbol) -> list[Symbol]:
     return [g[k] if k in g else zeros(y, t.shape, t.dtype) for k, t in enumerate(y.node.results)]
 
 
+def _has_derivative(x: Symbol) -> bool:
+    """Whether an operand is of floats or complex numbers, and has any."""
+    return x.dtype.kind in "fc" and 0 not in x.shape
+
+
+def _is_empty(y: Symbol) -> bool:
+    """Whether no result has an element."""
+    return all(0 in kind.shape for kind in y.node.results or (y.node,))
+
+
 def _results(y: Symbol) -> list[Symbol]:
     return [y] if y.node.results is None else [y.item(k) for k in range(len(y.node.results))]
 
@@ -97,6 +107,8 @@ def define_by_equal(op: Primitive, equal: Formula) -> None:
         return mode(tape, range(len(xs)))  # type: ignore[no-any-return]
 
     def vjp(g: Any, y: Symbol, xs: Sequence[Symbol], params: tuple[Any, ...]) -> Any:
+        if not any(map(_has_derivative, xs)) or _is_empty(y):
+            return [None] * len(xs)
         tape = transformed(xs, params, transform.vjp).pruned()
         seeds = [
             match_type(c, kind)
@@ -108,6 +120,9 @@ def define_by_equal(op: Primitive, equal: Formula) -> None:
         ]
 
     def jvp(ts: Any, y: Symbol, xs: Sequence[Symbol], params: tuple[Any, ...]) -> Any:
+        some = any(t is not None and _has_derivative(x) for t, x in zip(ts, xs, strict=True))
+        if not some or _is_empty(y):
+            return None if y.node.results is None else {}
         tape = transformed(xs, params, transform.jvp)
         n = len(_results(y))
         tape = Tape(tape.nodes, tape.inputs, tape.outputs[n:]).pruned()
@@ -143,10 +158,12 @@ def define_by_formulas(
     """
 
     def pull(g: Any, y: Symbol, xs: Sequence[Symbol], params: tuple[Any, ...]) -> Any:
+        if _is_empty(y):
+            return [None] * len(xs)
         given = [*_all_results(g, y), *_results(y), *xs]
         out: list[Symbol | None] = []
         for x, formula in zip(xs, vjp, strict=True):
-            if formula is None or x.dtype.kind not in "fc":
+            if formula is None or not _has_derivative(x):
                 out.append(None)
             else:
                 out.append(match(insert(formula, given, params)[0], x))
@@ -159,10 +176,12 @@ def _pushed(formulas: Sequence[Formula | None]) -> Any:
     """Return the jvp rule that adds up the tangents by each operand."""
 
     def push(ts: Any, y: Symbol, xs: Sequence[Symbol], params: tuple[Any, ...]) -> Any:
+        if _is_empty(y):
+            return None if y.node.results is None else {}
         results = _results(y)
         total: list[Symbol] | None = None
-        for t, formula in zip(ts, formulas, strict=True):
-            if t is not None and formula is not None:
+        for t, x, formula in zip(ts, xs, formulas, strict=True):
+            if t is not None and formula is not None and _has_derivative(x):
                 part = insert(formula, [t, *results, *xs], params)
                 total = part if total is None else [a + b for a, b in zip(total, part, strict=True)]
         if total is None:
@@ -191,10 +210,12 @@ def define_by_tangents(op: Primitive, *formulas: Formula | None) -> None:
     """
 
     def pull(g: Any, y: Symbol, xs: Sequence[Symbol], params: tuple[Any, ...]) -> Any:
+        if _is_empty(y):
+            return [None] * len(xs)
         given = [*_results(y), *xs]
         out: list[Symbol | None] = []
         for x, formula in zip(xs, formulas, strict=True):
-            if formula is None or x.dtype.kind not in "fc":
+            if formula is None or not _has_derivative(x):
                 out.append(None)
                 continue
             tape = _transposed(formula, _types([x, *given]), params)

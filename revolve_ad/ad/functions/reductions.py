@@ -177,6 +177,8 @@ def _masked(ufunc: np.ufunc) -> Primitive:
             return ufunc.reduce(x, axis=axes, keepdims=keepdims, where=mask, initial=first)
 
         def equal(x: Any, mask: Any, first: Any, axes: Any, keepdims: bool) -> Any:
+            if x.size == 0:
+                return np.broadcast_to(first, reduced_shape(x.shape, axes, keepdims))
             neutral = first if ufunc.identity is None else ufunc.identity
             kept = np.where(mask, x, neutral)
             return ufunc(ufunc.reduce(kept, axis=axes, keepdims=keepdims), first)
