@@ -5,10 +5,11 @@ from typing import Any, final
 
 import numpy as np
 
-from revolve_ad.errors import TracedValueError
+from revolve_ad.errors import BudgetError, TracedValueError
 from revolve_ad.simulation.form import Form
 from revolve_ad.simulation.kernel import Gradients
 from revolve_ad.simulation.layout import Leaves
+from revolve_ad.simulation.ledger import Ledger
 from revolve_ad.simulation.recording import record_step
 from revolve_ad.simulation.step_by_step import StepByStep
 from revolve_ad.simulation.stepping import Stepper
@@ -29,6 +30,11 @@ class DynamicKernel(StepByStep):
         What the arguments look like.
     params, inputs : list
         Their leaves.
+
+    Attributes
+    ----------
+    ledger : Ledger or None
+        Is told when a tape needs more than any before.
     """
 
     __slots__ = (
@@ -39,6 +45,7 @@ class DynamicKernel(StepByStep):
         "_step",
         "_values",
         "advance",
+        "ledger",
         "record",
     )
 
@@ -58,6 +65,7 @@ class DynamicKernel(StepByStep):
         self.advance = stepper.advance
         self.record = stepper.record
         self._gradients: Gradients | None = None
+        self.ledger: Ledger | None = None
 
     def bind_gradients(self, gradients: Gradients) -> None:
         """See `Kernel.bind_gradients`."""
@@ -70,6 +78,12 @@ class DynamicKernel(StepByStep):
         tape, _, hidden = record_step(self._step, form, state, self._params, self._inputs, k)
         if hidden:
             raise refuse_hidden()
+        if self.ledger is not None and tape.reverse.bytes > self.ledger.held("operations"):
+            try:
+                self.ledger.set("operations", tape.reverse.bytes)
+            except BudgetError as error:
+                error.add_note(f"revolve_ad: the tape of step {k} is larger than those before")
+                raise
         row = [] if form.inputs is None else [leaf[k] for leaf in self._inputs]
         rows = [] if form.inputs is None else as_inputs(form.inputs.rows, row)
         values = [*form.state.numpy(state), *self._values, np.int64(k), *rows]

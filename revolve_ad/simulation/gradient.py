@@ -5,6 +5,7 @@ from typing import Any, NamedTuple, final
 
 from revolve_ad.schedule import Level
 from revolve_ad.simulation.allowance import allowing
+from revolve_ad.simulation.dynamic_kernel import DynamicKernel
 from revolve_ad.simulation.ending import Ending
 from revolve_ad.simulation.finiteness import require_finite
 from revolve_ad.simulation.kernel import Gradients
@@ -186,6 +187,8 @@ class Gradient:
         # Bound afresh: the recorder may have lent the arrays of the first sweep to others since.
         kernel = self._model.kernel(arguments.params, arguments.inputs, arguments.hidden)
         kernel.bind_gradients(gradients)
+        if isinstance(kernel, DynamicKernel):
+            kernel.ledger = self._ledger
         seen: Gradients | None = None
         if self._observations is not None:
             observer = self._model.observer(arguments.params, arguments.hidden)

@@ -49,6 +49,10 @@ class Ledger:
         """Note how much a holder holds from now on."""
         self.add(holder, nbytes - self._now.get(holder, 0))
 
+    def held(self, holder: str) -> int:
+        """Return what a holder holds now."""
+        return self._now.get(holder, 0)
+
     @property
     def holders(self) -> dict[str, int]:
         """The most that each holder ever held; not all at the same time."""

@@ -33,6 +33,8 @@ class Sizes:
         One checkpoint, in memory; 0 where checkpoints are on disk.
     tape : int
         One tape.
+    most_checkpoints : int or None
+        As many fit on disk; None: any number.
     fixed : dict of str to int
         What doesn't depend on the schedule: working copies, the final state and its cotangent,
         observations and theirs, sums of the gradient.
@@ -40,6 +42,7 @@ class Sizes:
 
     state: int
     tape: int
+    most_checkpoints: int | None = None
     fixed: dict[str, int] = field(default_factory=dict)
 
     @property
@@ -228,8 +231,9 @@ def _choose(n_steps: int, free: int, sizes: Sizes) -> Any:
         return ()
     if n_steps * sizes.tape <= free:
         return store_all(n_steps)
-    if sizes.state == 0:
-        return binomial(n_steps, n_steps)
+    if sizes.state == 0:  # checkpoints are on disk
+        most = n_steps if sizes.most_checkpoints is None else sizes.most_checkpoints
+        return binomial(n_steps, max(1, min(n_steps, most)))
     return _mixed(n_steps, free, sizes.state, sizes.tape)
 
 

@@ -3,6 +3,7 @@
 from math import prod
 from typing import Final
 
+from revolve_ad.errors import BudgetError
 from revolve_ad.simulation.allowance import allowance
 from revolve_ad.simulation.layout import Layout
 from revolve_ad.simulation.memory import budget_bytes
@@ -96,7 +97,14 @@ def sizes_of(settings: Settings, model: Model) -> Sizes:
     if model.inside:
         fixed[INSIDE] = _needs_inside(model)[0]
     in_memory = settings.storage is None or isinstance(settings.storage, Ram)
-    return Sizes(state=state if in_memory else 0, tape=model.tape_bytes, fixed=fixed)
+    if in_memory:
+        return Sizes(state=state, tape=model.tape_bytes, fixed=fixed)
+    most = None if settings.disk is None else settings.disk // max(1, state)
+    if most == 0:
+        raise BudgetError(
+            f"disk is {settings.disk:,} bytes, but one checkpoint has {state:,}; give more."
+        )
+    return Sizes(state=0, tape=model.tape_bytes, most_checkpoints=most, fixed=fixed)
 
 
 def _sums(layout: Layout) -> int:

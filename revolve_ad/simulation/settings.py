@@ -9,6 +9,7 @@ from revolve_ad.errors import ParameterError
 from revolve_ad.simulation.memory import parse_bytes
 from revolve_ad.simulation.progress import ProgressOption, require_progress
 from revolve_ad.simulation.replay import ReplayCheck, require_replay_check
+from revolve_ad.storage import Ram
 
 __all__ = ["Settings", "make_settings"]
 
@@ -90,6 +91,11 @@ def make_settings(**given: Any) -> Settings:
                 "ra.storage.Disk(path)."
             )
     memory, disk = given["memory"], given["disk"]
+    if disk is not None and (storage is None or isinstance(storage, Ram)):
+        raise ParameterError(
+            "disk= bounds the checkpoints of a storage on disk; give it too: "
+            "storage=ra.storage.Disk(path)."
+        )
     return Settings(
         step=step,
         steps=steps,

@@ -228,3 +228,38 @@ def test_a_simulation_inside_a_step_is_counted_in_the_budget_around_it() -> None
         assert found.tobytes() == expected.tobytes()
     with pytest.raises(BudgetError, match="simulations inside"):
         Gradient(ra.Simulation(step, steps=10, memory=12 * STATE).settings, model, arguments)
+
+
+def test_a_tape_that_grows_beyond_the_budget_names_its_step() -> None:
+    def step(u: Any, p: Any, k: Any) -> Any:
+        for _ in range(1 + 8 * int(u[0] > 1.05)):
+            u = u * (1 + 0.001 * p * np.sin(u))
+        return u * 1.01
+
+    start = np.linspace(1, 2, SIZE)
+
+    def gradient(memory: Any) -> Any:
+        simulation = ra.Simulation(step, steps=10, memory=memory)
+        return ra.grad(lambda p: np.sum(simulation(start, p).state))(0.3)
+
+    assert gradient(60 * STATE) == gradient(None)
+    smallest = ra.Simulation(step, steps=10).plan(start, 0.3).smallest_budget
+    with pytest.raises(BudgetError, match="operations") as caught:
+        gradient(smallest)
+    assert "the tape of step 9" in "".join(caught.value.__notes__)
+
+
+def test_the_disk_bounds_the_checkpoints_on_it(tmp_path: Any) -> None:
+    start = np.linspace(1, 2, SIZE)
+    disk = ra.storage.Disk(tmp_path)
+    simulation = ra.Simulation(
+        plain_decay, steps=40, storage=disk, disk=4 * STATE, memory=14 * STATE
+    )
+    found = ra.grad(lambda p: np.sum(simulation(start, p).state))(np.array([0.3]))
+    assert simulation.report.peak_checkpoints == 4
+    assert simulation.report.advanced == t(40, 4)
+    memory = ra.Simulation(plain_decay, steps=40)
+    expected = ra.grad(lambda p: np.sum(memory(start, p).state))(np.array([0.3]))
+    assert found.tobytes() == expected.tobytes()
+    with pytest.raises(ra.RevolveError, match="Disk"):
+        ra.Simulation(plain_decay, steps=40, disk="1 GB")

@@ -104,3 +104,24 @@ def test_what_a_native_step_captures_may_change_between_calls() -> None:
         captured[:] = scale * np.array([1.0, 2.0, 3.0])
         assert value(0.5) == pytest.approx(3 + 60 * 0.01 * 0.5 * 6 * scale)
         assert ra.grad(value)(0.5) == pytest.approx(60 * 0.01 * 6 * scale)
+
+
+def test_a_simulation_built_afresh_compiles_nothing_again() -> None:
+    start = np.linspace(1, 2, 11)
+    factor = np.linspace(0.5, 0.6, 11)
+
+    def objective(p: Any) -> Any:
+        def decay(u: Any, q: Any, k: Any) -> Any:
+            return u - 0.01 * q * u * factor
+
+        simulation = ra.Simulation(decay, steps=60, native=True)
+        loops.append(simulation)
+        return np.sum(simulation(start, p).state)
+
+    loops: list[Any] = []
+    first = ra.grad(objective)(0.7)
+    assert ra.grad(objective)(0.7) == first
+    models = [next(iter(simulation._models.values())) for simulation in loops]
+    assert models[0].loop is models[1].loop
+    factor *= 2
+    assert ra.grad(objective)(0.7) != first
