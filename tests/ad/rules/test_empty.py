@@ -1,7 +1,8 @@
-"""What NumPy does with arrays without elements, a recording does too, and its derivative is zero."""
+"""What NumPy does with arrays without elements, a recording does too; the derivative is zero."""
 
 import numpy as np
 import pytest
+
 from tests.ad.rules import test_functions, test_linalg, test_scipy
 from tests.ad.rules.harness import Case, Draw, first_order, values
 
