@@ -302,6 +302,11 @@ for _function, _as in ((np.real, "REAL"), (np.imag, "IMAG")):
             if val.cell is None:
                 return val.dtype.type(0)
             return np.zeros_like(val)
-        return apply(getattr(core, _as), (val,))
+        found = apply(getattr(core, _as), (val,))
+        if found.cell is not None:
+            # NumPy's is a view into the complex array; ours is a copy, so that a write into it
+            # would be lost there: let it raise.
+            found.v.flags.writeable = False
+        return found
 
     implements(_function)(_part)
