@@ -50,7 +50,7 @@ class Comparison:
     rows : tuple of Measured
         By increasing budget.
     run_seconds : float
-        Median wall time of a run without a gradient, by the step itself.
+        Median wall time of a run without a gradient, by the step itself, in plain NumPy.
     agree : bool
         Whether all gradients were the same, bit for bit.
     """
@@ -74,7 +74,8 @@ class Comparison:
             )
         same = "the same, bit for bit" if self.agree else "NOT THE SAME"
         lines.append(
-            f"A run without a gradient takes {self.run_seconds:.3g} s: 'runs' counts those."
+            f"A run without a gradient, in plain NumPy, takes {self.run_seconds:.3g} s: 'runs' "
+            "counts those."
         )
         lines.append(f"All gradients are {same}.")
         return "\n".join(lines)
@@ -153,13 +154,14 @@ def compare(
     if not budgets:
         raise ParameterError("memories is empty; give budgets such as ['1 MB', '10 MB'], or None.")
     sims = [_with_memory(sim, budget) for budget in budgets]
+    plain = _with_memory(sim, None, native=False)
     plans = [one.plan(state, params, inputs) for one in sims]
     seconds: list[list[float]] = [[] for _ in sims]
     gradients: list[list[bytes]] = [[] for _ in sims]
     runs: list[float] = []
     for _ in range(repeats):
         began = perf_counter()
-        sims[0](state, params, inputs)
+        plain(state, params, inputs)
         runs.append(perf_counter() - began)
         for i, one in enumerate(sims):
             gradients[i] = _gradient(one, state, params, inputs)
@@ -185,10 +187,14 @@ def _ladder(plan: Plan) -> list[int]:
     return sorted({int(b) for b in np.geomspace(lowest, largest, 5)})
 
 
-def _with_memory(sim: Simulation, memory: int | None) -> Simulation:
+def _with_memory(
+    sim: Simulation, memory: int | None, *, native: str | bool | None = None
+) -> Simulation:
     given = {one.name: getattr(sim.settings, one.name) for one in fields(sim.settings)}
     if sim.settings.until is None:
         given["max_steps"] = None
+    if native is not None:
+        given["native"] = native
     return Simulation(**{**given, "memory": memory, "schedule": None, "progress": False})
 
 
