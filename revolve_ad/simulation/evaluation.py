@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from revolve_ad.errors import NonFiniteError
 from revolve_ad.simulation.ending import Ending
+from revolve_ad.simulation.exploring import explore
 from revolve_ad.simulation.finiteness import require_finite
 from revolve_ad.simulation.form import Form
 from revolve_ad.simulation.kernel import Observer
@@ -15,7 +16,6 @@ from revolve_ad.simulation.observations import Observations
 from revolve_ad.simulation.progress import Progress
 from revolve_ad.simulation.report import Report
 from revolve_ad.simulation.settings import Settings
-from revolve_ad.simulation.sweep import explore
 
 __all__ = ["Value", "evaluate"]
 

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple, final
 
 from revolve_ad.schedule import Level
 from revolve_ad.simulation.allowance import allowing
+from revolve_ad.simulation.crew import Crew
 from revolve_ad.simulation.dynamic_kernel import DynamicKernel
 from revolve_ad.simulation.ending import Ending
 from revolve_ad.simulation.finiteness import require_finite
@@ -23,7 +24,7 @@ from revolve_ad.simulation.run import Record
 from revolve_ad.simulation.settings import Settings
 from revolve_ad.simulation.shelf import Shelf
 from revolve_ad.simulation.stepcheck import StepCheck
-from revolve_ad.simulation.sweep import Crew, Sweep
+from revolve_ad.simulation.sweep import Sweep
 from revolve_ad.storage import Ram, Storage
 
 __all__ = ["Arguments", "Gradient", "Pulled"]

@@ -7,8 +7,7 @@
 This is where tape, schedule and storage meet; each of them knows nothing of the other two.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from time import perf_counter
 from typing import assert_never, final
 
@@ -26,51 +25,15 @@ from revolve_ad.schedule.actions import (
     Save,
 )
 from revolve_ad.schedule.protocol import OnlineDriver
-from revolve_ad.simulation.ending import Ending
+from revolve_ad.simulation.crew import Counters, Crew
+from revolve_ad.simulation.exploring import explore
 from revolve_ad.simulation.finiteness import first_bad, require_finite
 from revolve_ad.simulation.kernel import Kernel, Tape
-from revolve_ad.simulation.layout import Layout, Leaves
-from revolve_ad.simulation.ledger import Ledger
-from revolve_ad.simulation.lookout import Lookout
-from revolve_ad.simulation.observations import Observations
-from revolve_ad.simulation.progress import Progress
-from revolve_ad.simulation.replay import Replays
+from revolve_ad.simulation.layout import Leaves
 from revolve_ad.simulation.shelf import free_idle_buffers
 from revolve_ad.storage import Storage
 
-__all__ = ["Counters", "Crew", "Sweep", "explore"]
-
-
-@dataclass(slots=True)
-class Counters:
-    """What a sweep has done so far; the names are those of `Report`."""
-
-    advanced: int = 0
-    recorded: int = 0
-    compared: int = 0
-    saved: int = 0
-    restored: int = 0
-    checkpoints: int = 0
-    peak_checkpoints: int = 0
-    forward_seconds: float = 0.0
-    reverse_seconds: float = 0.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Crew:
-    """Who works on one run: what steps, what ends it, what looks at it, what counts it."""
-
-    kernel: Kernel
-    layout: Layout
-    ending: Ending
-    lookout: Lookout
-    observations: Observations | None
-    replays: Replays
-    ledger: Ledger
-    progress: Progress
-    tape_bytes: int
-    careful: bool = False
-    """Test every state and cotangent for NaN and Inf, to find the first."""
+__all__ = ["Sweep"]
 
 
 @final
@@ -398,50 +361,6 @@ class Sweep:
 
     def _require_finite(self, cotangent: Leaves, k: int) -> None:
         require_finite(cotangent, self._crew.layout.cotangents, f"at state {k}, in reverse")
-
-
-def explore(
-    advance: Callable[[Leaves, int, int], Leaves],
-    lookout: Lookout,
-    ending: Ending,
-    progress: Progress,
-    live: Leaves,
-    start: int,
-    stop: int,
-) -> tuple[Leaves, int, bool]:
-    """Advance in the first sweep, with a look at the states that somebody waits for.
-
-    Parameters
-    ----------
-    advance : callable
-        Runs a stretch of steps, as in `Kernel`.
-    lookout, ending, progress
-        Who looks at states, what ends the run, who is told.
-    live : list of ndarray
-        State `start`, which is used up.
-    start, stop : int
-        The steps to run; fewer, if the run ends before.
-
-    Returns
-    -------
-    live : list of ndarray
-        The last state that was reached.
-    at : int
-        Its index.
-    ended : bool
-        Whether the run ends there.
-    """
-    at, ended = start, False
-    stop = min(stop, ending.max_steps)  # an online schedule offers more than there may be
-    while at < stop and not ended:
-        pause = at + 1 if ending.until is not None else min(stop, lookout.next)
-        live = advance(live, at, pause)
-        progress.step(pause - at)
-        at = pause
-        if lookout.next == at:
-            lookout.look(at, live)
-        ended = ending.reached(live, at)
-    return live, at, ended
 
 
 def add(cotangent: Leaves, part: Leaves) -> None:

@@ -1,0 +1,46 @@
+"""Who works on a sweep, and what it has done so far."""
+
+from dataclasses import dataclass
+
+from revolve_ad.simulation.ending import Ending
+from revolve_ad.simulation.kernel import Kernel
+from revolve_ad.simulation.layout import Layout
+from revolve_ad.simulation.ledger import Ledger
+from revolve_ad.simulation.lookout import Lookout
+from revolve_ad.simulation.observations import Observations
+from revolve_ad.simulation.progress import Progress
+from revolve_ad.simulation.replay import Replays
+
+__all__ = ["Counters", "Crew"]
+
+
+@dataclass(slots=True)
+class Counters:
+    """What a sweep has done so far; the names are those of `Report`."""
+
+    advanced: int = 0
+    recorded: int = 0
+    compared: int = 0
+    saved: int = 0
+    restored: int = 0
+    checkpoints: int = 0
+    peak_checkpoints: int = 0
+    forward_seconds: float = 0.0
+    reverse_seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Crew:
+    """Who works on one run: what steps, what ends it, what looks at it, what counts it."""
+
+    kernel: Kernel
+    layout: Layout
+    ending: Ending
+    lookout: Lookout
+    observations: Observations | None
+    replays: Replays
+    ledger: Ledger
+    progress: Progress
+    tape_bytes: int
+    careful: bool = False
+    """Test every state and cotangent for NaN and Inf, to find the first."""
