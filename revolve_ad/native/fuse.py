@@ -563,7 +563,13 @@ class _Fusion:
         if node.op is SCATTER and not index.is_injective:
             raise RefusedError("a write to elements that are shown twice")
         loops = cover(Region.whole(node.shape), copied, self.make)
-        loops += cover(Region.whole(shape), written, self.make)
+        # One loop in NumPy's order: an element that is written twice keeps the last value.
+        whole = Region.whole(shape)
+        if whole.volume:
+            try:
+                loops.append(Loops(whole.extent, tuple(written(self.make(True), whole))))
+            except ResidueError:
+                raise RefusedError("an indexed write of interleaved parts") from None
         return loops
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -19,8 +20,9 @@ from revolve_ad.ad.core import (
     elementwise,
 )
 from revolve_ad.ad.functions.indexing import INDEX, INDEX_ADD, INDEX_SET, LAST_WRITER
+from revolve_ad.ad.functions.products import MATMUL
 from revolve_ad.ad.functions.shapes import CONCATENATE
-from revolve_ad.ad.strided import StridedMap, box_map
+from revolve_ad.ad.strided import StridedMap, box_map, c_strides
 from revolve_ad.ad.tape import Node, Tape, live_nodes
 from revolve_ad.native.indices import indexing, last_writers
 from revolve_ad.native.rotation import ROTATE, rotation_of_parts, rotation_of_sums
@@ -28,6 +30,9 @@ from revolve_ad.native.rotation import ROTATE, rotation_of_parts, rotation_of_su
 __all__ = ["simplified"]
 
 _ADD = elementwise(np.add)
+
+SMALL_PRODUCT = 20_000
+"""Multiplications up to which a matrix product is written as loops."""
 
 
 def simplified(tape: Tape, *, exact: bool | int = True) -> Tape:
@@ -88,6 +93,8 @@ class _Rewriter:
                     return self.keep(Node(SUM, (both,), a.params, node.shape, node.dtype))
         if node.op in (INDEX, INDEX_SET, INDEX_ADD, LAST_WRITER):
             return self.indexed(node)
+        if node.op is MATMUL:
+            return self.product(node)
         if node.op is CONCATENATE:
             return self.concatenation(node)
         if node.op is SCATTER_ADD:
@@ -137,6 +144,33 @@ class _Rewriter:
         return self.keep(
             Node(op, (*node.args[:first], self.constant(where)), (), node.shape, node.dtype)
         )
+
+    def product(self, node: Node) -> int:
+        """Return a small matrix product as a sum of products; a large one is BLAS's business."""
+        first, second = (self.kept[a] for a in node.args)
+        a, b = node.args
+        if node.dtype.kind not in "fc" or first.dtype != second.dtype:
+            return self.keep(node)
+        shape = (*node.shape, first.shape[-1])
+        if prod(shape) > SMALL_PRODUCT or prod(shape) == 0:
+            return self.keep(node)
+        if len(first.shape) > 1 and len(second.shape) > 1:
+            strides = c_strides(first.shape)
+            wide = (*first.shape[:-1], 1, first.shape[-1])
+            a = self.view(a, wide, (*strides[:-1], 1, strides[-1]))
+        if len(second.shape) > 1:
+            strides = c_strides(second.shape)
+            rows = () if len(first.shape) == 1 else (1,)
+            turned = (*second.shape[:-2], *rows, second.shape[-1], second.shape[-2])
+            b = self.view(b, turned, (*strides[:-2], *rows, strides[-1], strides[-2]))
+        terms = self.keep(Node(elementwise(np.multiply), (a, b), (), shape, node.dtype))
+        return self.keep(Node(SUM, (terms,), ((len(shape) - 1,), False), node.shape, node.dtype))
+
+    def view(self, i: int, shape: tuple[int, ...], strides: tuple[int, ...]) -> int:
+        """Return a view of all elements of a node."""
+        node = self.kept[i]
+        index = StridedMap(node.shape, 0, shape, strides)
+        return self.simpler(Node(GATHER, (i,), (index,), shape, node.dtype))
 
     def constant(self, value: np.ndarray) -> int:
         """Return the position of a constant."""

@@ -181,3 +181,38 @@ def added(u: Any) -> Any:
 def test_evenly_spaced_positions_become_a_view() -> None:
     tape = trace(lambda u: u[2, np.arange(0, 9, 2)], (np.ones((5, 9)),)).tape
     assert "take" not in {n.op.name for n in simplified(tape).nodes}
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ((3, 4), (4, 2)),
+        ((4,), (4,)),
+        ((3, 4), (4,)),
+        ((4,), (4, 2)),
+        ((2, 3, 4), (4, 2)),
+        ((5, 3, 4), (5, 4, 2)),
+    ]
+    + [((4, 3, 4), (4, 4, 4)), ((4,), (5, 4, 2)), ((3, 1, 2, 2), (1, 4, 2, 3))],
+)
+def test_small_matrix_products_are_compiled(first: Any, second: Any) -> None:
+    rng = np.random.default_rng(0)
+    values = [rng.standard_normal(first), rng.standard_normal(second)]
+    tape = trace(lambda a, b: a @ b, tuple(values)).tape
+    compiled = compile_tape(tape, native=False)
+    assert isinstance(compiled, Compiled), compiled
+    np.testing.assert_allclose(compiled.run(values)[0], values[0] @ values[1], rtol=1e-13)
+
+
+def test_an_element_that_is_written_twice_keeps_the_last_value() -> None:
+    def function(u: Any) -> Any:
+        value = u.copy()
+        value[:, 1:] = -u[:, :-1]
+        w = u.copy()
+        w[np.array([1, 1])] = value
+        return w
+
+    u = np.arange(8.0).reshape(2, 4)
+    compiled = compile_tape(trace(function, (u,)).tape, native=False)
+    assert isinstance(compiled, Compiled), compiled
+    np.testing.assert_array_equal(compiled.run([u])[0], function(u))
