@@ -178,7 +178,7 @@ class OneStep:
             found += [
                 np.zeros(shape, dtype) if leaf is None else np.array(leaf, copy=True)
                 for leaf, shape, dtype in zip(
-                    checked(part, layout.cotangents, origin),
+                    checked(part, layout.cotangents, self.k),
                     layout.shapes,
                     layout.cotangents.dtypes,
                     strict=True,

@@ -9,6 +9,7 @@ from tests.programs import NAMES, load, run
 SIZES = {"gauss_seidel": 7, "heat_3d": 6, "adi": 8, "nbody": 5}
 STEP_SIZES = {"hdiff": 1e-6}  # short enough to cross none of the limiters' jumps
 
+
 def problem(name):
     """Return the program, where it starts, and a number that depends on all it computes."""
     module, rng = load(name), np.random.default_rng(11)
