@@ -563,9 +563,16 @@ class _Fusion:
         if node.op is SCATTER and not index.is_injective:
             raise RefusedError("a write to elements that are shown twice")
         loops = cover(Region.whole(node.shape), copied, self.make)
-        # One loop in NumPy's order: an element that is written twice keeps the last value.
         whole = Region.whole(shape)
-        if whole.volume:
+        if known:
+            once = index.is_injective
+        else:
+            at = self.nodes[node.args[2]].params[0].value
+            once = np.unique(at).size == at.size
+        if once:
+            loops += cover(whole, written, self.make)
+        elif whole.volume:
+            # One loop in NumPy's order: an element that is written twice keeps the last value.
             try:
                 loops.append(Loops(whole.extent, tuple(written(self.make(True), whole))))
             except ResidueError:

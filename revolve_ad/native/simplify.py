@@ -152,8 +152,11 @@ class _Rewriter:
         if node.dtype.kind not in "fc" or first.dtype != second.dtype:
             return self.keep(node)
         shape = (*node.shape, first.shape[-1])
-        if prod(shape) > SMALL_PRODUCT or prod(shape) == 0:
+        if prod(shape) > SMALL_PRODUCT:
             return self.keep(node)
+        if prod(shape) == 0:
+            zero = node.dtype.type(0).item()
+            return self.keep(Node(FULL, (), (zero, node.shape, node.dtype), node.shape, node.dtype))
         if len(first.shape) > 1 and len(second.shape) > 1:
             strides = c_strides(first.shape)
             wide = (*first.shape[:-1], 1, first.shape[-1])

@@ -9,7 +9,7 @@ import pytest
 
 from revolve_ad import trees
 from revolve_ad.ad.interpreter import Interpreter
-from revolve_ad.ad.recorder import trace
+from revolve_ad.ad.recording import trace
 from revolve_ad.ad.tape import Tape
 from revolve_ad.ad.transform import vjp
 from revolve_ad.native import Layout, Loop, compile_loop

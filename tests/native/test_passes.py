@@ -11,7 +11,7 @@ import pytest
 from revolve_ad.ad import symbolic as s
 from revolve_ad.ad.builder import Builder, Symbol
 from revolve_ad.ad.interpreter import Interpreter
-from revolve_ad.ad.recorder import trace
+from revolve_ad.ad.recording import trace
 from revolve_ad.ad.strided import box_map
 from revolve_ad.ad.transform import vjp
 from revolve_ad.native import Compiled, compile_tape
