@@ -11,6 +11,7 @@ step.  `hidden_state` finds it, element by element.
 
 from __future__ import annotations
 
+import builtins
 import functools
 import sys
 from collections.abc import Callable, Iterator
@@ -20,24 +21,14 @@ from typing import Any
 import numpy as np
 
 from revolve_ad.ad.core import GATHER, SCATTER
+from revolve_ad.ad.interception import CREATION, numpy_stand_in
 from revolve_ad.ad.tape import Tape
+from revolve_ad.ad.traced import Traced, _view
 
-__all__ = ["Rebound", "captures", "hidden_state"]
+__all__ = ["Rebound", "hidden_state"]
 
 _ndarray = np.ndarray
 _TRUSTED = ("numpy", "scipy", "revolve_ad")
-
-
-def captures(f: Callable[..., Any]) -> bool:
-    """Tell whether a function, or one that it calls by name, refers to arrays from outside."""
-    return any(isinstance(v, _ndarray) or v is np or v is _ndarray for v in _reached(f, set()))
-
-
-def _plain_function(f: Any) -> FunctionType | None:
-    while isinstance(f, functools.partial):
-        f = f.func
-    f = getattr(f, "__func__", f)
-    return f if isinstance(f, FunctionType) else None
 
 
 def _names(code: CodeType) -> Iterator[str]:
@@ -47,28 +38,19 @@ def _names(code: CodeType) -> Iterator[str]:
             yield from _names(constant)
 
 
-def _reached(f: Any, seen: set[int]) -> Iterator[Any]:
-    function = _plain_function(f)
-    if function is None or id(function) in seen or not _is_users(function):
-        return
-    seen.add(id(function))
-    found = [function.__globals__.get(name) for name in _names(function.__code__)]
-    found += [_content(cell) for cell in function.__closure__ or ()]
-    for value in found:
-        if isinstance(value, ModuleType) and _is_users(value):
-            inside = [vars(value).get(name) for name in _names(function.__code__)]
-        else:
-            inside = [value]
-        for one in inside:
-            yield one
-            yield from _reached(one, seen)
+def _is_numpy(x: Any) -> bool:
+    """Tell whether a value is NumPy, or what stands for it while a recording is open."""
+    return isinstance(x, ModuleType) and x.__name__ == "numpy"
 
 
 def _content(cell: CellType) -> Any:
     try:
         return cell.cell_contents
     except ValueError:  # not yet bound
-        return None
+        return _UNBOUND
+
+
+_UNBOUND = object()
 
 
 def _is_users(x: FunctionType | ModuleType) -> bool:
@@ -97,14 +79,13 @@ class Rebound:
 
     def copy(self, f: Callable[..., Any], recorder: Any) -> Callable[..., Any]:
         """Return the copy of a function for a recording."""
-        from revolve_ad.ad.functions.creation import zeros
 
         def ndarray(shape: Any, dtype: Any = float, **kwargs: Any) -> Any:
-            return zeros(recorder, shape, dtype)
+            return CREATION["zeros"](recorder, shape, dtype)
 
         self._recorder = recorder
         self._stand_in = _array_class(ndarray)
-        self._numpy = _NumPy(self._stand_in)
+        self._numpy = numpy_stand_in(ndarray=self._stand_in)
         return self.function(f)  # type: ignore[no-any-return]
 
     def function(self, f: Any) -> Any:
@@ -119,7 +100,11 @@ class Rebound:
         known = self._functions.get(id(f))
         if known is not None:
             return known
-        namespace = self._globals.setdefault(id(f.__globals__), dict(f.__globals__))
+        namespace = self._globals.get(id(f.__globals__))
+        if namespace is None:
+            namespace = self._globals[id(f.__globals__)] = dict(f.__globals__)
+            # An ``import numpy`` inside of the function gets the stand-in too.
+            namespace["__builtins__"] = {**vars(builtins), "__import__": self._import}
         cells = tuple(CellType() for _ in f.__closure__ or ())
         copy = FunctionType(f.__code__, namespace, f.__name__, f.__defaults__, cells or None)
         copy.__kwdefaults__ = f.__kwdefaults__
@@ -129,15 +114,19 @@ class Rebound:
                 namespace[name] = self.value(f.__globals__[name])
         for cell, original in zip(cells, f.__closure__ or (), strict=True):
             content = _content(original)
-            if content is not None:
+            if content is not _UNBOUND:
                 cell.cell_contents = self.value(content)
         return copy
+
+    def _import(self, name: str, *args: Any, **kwargs: Any) -> Any:
+        found = builtins.__import__(name, *args, **kwargs)
+        return self._numpy if _is_numpy(found) else found
 
     def value(self, x: Any) -> Any:
         """Return what a captured value becomes."""
         if type(x) is _ndarray:
             return self.array(x)
-        if x is np:
+        if _is_numpy(x):
             return self._numpy
         if x is _ndarray:
             return self._stand_in
@@ -147,8 +136,6 @@ class Rebound:
 
     def array(self, x: np.ndarray) -> Any:
         """Return the traced form of a captured array; of a view, that view of its base."""
-        from revolve_ad.ad.traced import Traced, _view
-
         if x.dtype.kind not in "biufc":
             return x
         known = self._arrays.get(id(x))
@@ -181,17 +168,6 @@ class _Module(ModuleType):
 
     def __getattr__(self, name: str) -> Any:
         return self._value(getattr(self._original, name))
-
-
-class _NumPy(ModuleType):
-    """NumPy with another class under the name `ndarray`."""
-
-    def __init__(self, ndarray: Any) -> None:
-        super().__init__("numpy")
-        self.ndarray = ndarray
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(np, name)
 
 
 def _array_class(creation: Callable[..., Any]) -> Any:

@@ -15,7 +15,7 @@ from revolve_ad.ad.core import CONSTANT, INPUT
 from revolve_ad.ad.inlining import inline
 from revolve_ad.ad.interpreter import Interpreter
 from revolve_ad.ad.program import Program
-from revolve_ad.ad.recorder import Recording, trace
+from revolve_ad.ad.recording import Recording, trace
 from revolve_ad.ad.tape import Node, Tape, live_nodes
 from revolve_ad.ad.traced import is_traced, plain
 from revolve_ad.errors import NotDifferentiableError, ParameterError, ShapeError

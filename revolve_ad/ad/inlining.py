@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 
 from revolve_ad.ad.core import CONSTANT, FULL, INPUT, ITEM
-from revolve_ad.ad.recorder import recorder_operand
 from revolve_ad.ad.tape import Tape, live_nodes
-from revolve_ad.ad.traced import Traced, recorder_of
+from revolve_ad.ad.traced import Traced, node_and_value, recorder_of
 
 __all__ = ["inline"]
 
@@ -35,7 +34,7 @@ def inline(tape: Tape, operands: Sequence[Any], known: Mapping[int, Any]) -> lis
     env: dict[int, int] = {}
     values: dict[int, Any] = {}
     for i, x in zip(tape.inputs, operands, strict=True):
-        env[i], values[i] = recorder_operand(rec, x)
+        env[i], values[i] = node_and_value(rec, x)
     live = live_nodes(tape.nodes, tape.outputs)
     for i, node in enumerate(tape.nodes):
         if not live[i] or i in env:

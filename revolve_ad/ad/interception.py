@@ -1,15 +1,17 @@
 """NumPy's ways around its own protocols, caught by name while a recording is open.
 
 ``np.zeros(n)`` has no operand that could tell NumPy of a recording, and neither has
-``np.array([x, y])`` of traced numbers.  For the time of a recording such functions are replaced
-by ones that ask whether *this thread* records, and else do what they always did; the last
-recording to end puts the originals back.  A function that was imported by name
-(``from numpy import zeros``) is replaced where it was imported to.
+``np.array([x, y])`` of traced numbers.  For the time of a recording the names by which *users'
+modules* reach such functions, ``np`` or an imported ``zeros``, refer to stand-ins, which ask
+whether this thread records, and else do what the originals do; the last recording to end puts the
+originals back.  NumPy itself stays as it is: compiled code of other packages calls it by name too,
+and must get plain arrays.
 """
 
 from __future__ import annotations
 
 import functools
+import re
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -19,7 +21,9 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["CREATION", "FOREIGN", "intercepted"]
+from revolve_ad.ad.recorder import active
+
+__all__ = ["CREATION", "FOREIGN", "intercepted", "numpy_stand_in"]
 
 CREATION: dict[str, Callable[..., Any]] = {}
 """What is done in a recording instead of NumPy's function of that name: ``f(recorder, *args)``."""
@@ -38,8 +42,7 @@ _undo_methods: list[tuple[type, str, Any]] = []
 _methods: list[tuple[type, str, Any]] = []
 _prepared_modules: set[str] = set()
 _replacements: dict[int, Any] = {}
-_originals: dict[str, Any] = {}
-_scanned: tuple[int, list[tuple[dict[str, Any], str, int]]] = (-1, [])
+_scanned: tuple[Any, list[tuple[dict[str, Any], str, int]]] = (None, [])
 
 # Code of these packages knows what it does; it gets the originals.
 _TRUSTED = ("numpy", "scipy", "revolve_ad")
@@ -64,14 +67,13 @@ def _enter(f: Callable[..., Any]) -> None:
             if module_name in sys.modules:
                 _prepare_foreign(module_name)
         _depth += 1
-        if _depth == 1:
-            for name, original in _originals.items():
-                _replace(vars(np), name, id(original))
         for owner, name, method in _methods:
             if (original := vars(owner)[name]) is not method:
                 _undo_methods.append((owner, name, original))
                 setattr(owner, name, method)
-        for namespace, name, key in [*_foreign_names, *_imported(), *_in_function(f)]:
+        own = _function_of(f)
+        places = [*_foreign_names, *_imported(own), *_in_namespace(own.__globals__ if own else {})]
+        for namespace, name, key in places:
             _replace(namespace, name, key)
 
 
@@ -95,17 +97,33 @@ def _replace(namespace: dict[str, Any], name: str, key: int) -> None:
 
 
 def _prepare() -> None:
+    namespace = dict(vars(np))
     for name, recorded in CREATION.items():
         original = getattr(np, name)
-        _originals[name] = original
-        _replacements[id(original)] = _replacement(original, recorded)
+        stand_in = _replacement(original, recorded)
+        _replacements[id(original)] = namespace[name] = stand_in
+    _numpy.__dict__.update(namespace)
+    _replacements[id(np)] = _numpy
+
+
+_numpy = ModuleType("numpy")
+
+
+def numpy_stand_in(**others: Any) -> ModuleType:
+    """Return NumPy as a recorded function sees it, with further names of its own."""
+    with _lock:
+        if not _replacements:
+            _prepare()
+    found = ModuleType("numpy")
+    found.__dict__.update(vars(_numpy), **others)
+    return found
 
 
 def _prepare_foreign(module_name: str) -> None:
     """Make the stand-ins for the functions of a module that has been imported."""
     global _scanned
     _prepared_modules.add(module_name)
-    _scanned = (-1, [])
+    _scanned = (None, [])
     module = sys.modules[module_name]
     for name, recorded in FOREIGN[module_name].items():
         owner_name, dot, method_name = name.rpartition(".")
@@ -137,8 +155,7 @@ _foreign_names: list[tuple[dict[str, Any], str, int]] = []
 
 
 def _replacement(original: Any, recorded: Callable[..., Any], *, trusting: bool = True) -> Any:
-    from revolve_ad.ad.recorder import active
-
+    @functools.wraps(original)
     def call(*args: Any, **kwargs: Any) -> Any:
         recorder = active()
         if recorder is None:
@@ -149,53 +166,36 @@ def _replacement(original: Any, recorded: Callable[..., Any], *, trusting: bool 
                 return original(*args, **kwargs)
         return recorded(recorder, *args, **kwargs)
 
-    if isinstance(original, type):
-        return _class_replacement(original, call)
-    return functools.wraps(original)(call)
+    return call
 
 
-def _class_replacement(original: type, call: Callable[..., Any]) -> type:
-    """Return a stand-in for the class `ndarray`: it can be called, and asked for instances."""
+def _imported(own: FunctionType | None) -> list[tuple[dict[str, Any], str, int]]:
+    """Return where modules of users hold an original by name; looked up again as modules come.
 
-    class Meta(type):
-        def __call__(cls, *args: Any, **kwargs: Any) -> Any:
-            return call(*args, **kwargs)
-
-        def __instancecheck__(cls, x: Any) -> bool:
-            return isinstance(x, original)
-
-        def __subclasscheck__(cls, c: type) -> bool:
-            return issubclass(c, original)
-
-        def __getattr__(cls, name: str) -> Any:
-            return getattr(original, name)
-
-        def __eq__(cls, other: object) -> bool:
-            return other is original or other is stand_in
-
-        def __hash__(cls) -> int:
-            return hash(original)
-
-    stand_in = Meta(original.__name__, (), {"__doc__": original.__doc__})
-    return stand_in
-
-
-def _imported() -> list[tuple[dict[str, Any], str, int]]:
-    """Return where modules of users hold an original by name; looked up again as modules come."""
+    Installed packages are left alone, but for the one that the recorded function comes from.
+    """
     global _scanned
-    modules = sys.modules
-    if _scanned[0] == len(modules):
+    package = _package(own.__module__ if own else "")
+    key = (len(sys.modules), package)
+    if _scanned[0] == key:
         return _scanned[1]
     found = []
-    for module_name, module in list(modules.items()):
-        if module_name.partition(".")[0] in _SKIPPED or not isinstance(module, ModuleType):
+    for name, module in list(sys.modules.items()):
+        if _package(name) in _SKIPPED or not isinstance(module, ModuleType):
             continue
-        found += _in_namespace(vars(module))
-    _scanned = (len(modules), found)
+        file = getattr(module, "__file__", None) or ""
+        if _package(name) == package or not _INSTALLED.search(file):
+            found += _in_namespace(vars(module))
+    _scanned = (key, found)
     return found
 
 
+def _package(module_name: str | None) -> str:
+    return (module_name or "").partition(".")[0]
+
+
 _SKIPPED = {*_TRUSTED, *sys.stdlib_module_names} - {"__main__"}
+_INSTALLED = re.compile(r"[/\\](site|dist)-packages[/\\]")
 
 
 def _in_namespace(namespace: dict[str, Any]) -> list[tuple[dict[str, Any], str, int]]:
@@ -203,10 +203,11 @@ def _in_namespace(namespace: dict[str, Any]) -> list[tuple[dict[str, Any], str, 
     return [(namespace, name, id(v)) for name, v in list(namespace.items()) if id(v) in keys]
 
 
-def _in_function(f: Any) -> list[tuple[dict[str, Any], str, int]]:
+def _function_of(f: Any) -> FunctionType | None:
+    """Return the Python function behind a callable of a user's; None if there is none."""
     while isinstance(f, functools.partial):
         f = f.func
     f = getattr(f, "__func__", getattr(f, "__wrapped__", f))
-    if not isinstance(f, FunctionType) or f.__module__.partition(".")[0] in _TRUSTED:
-        return []
-    return _in_namespace(f.__globals__)
+    if not isinstance(f, FunctionType) or _package(f.__module__) in _TRUSTED:
+        return None
+    return f

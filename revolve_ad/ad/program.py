@@ -319,7 +319,7 @@ class _Plan:
         self.peak = held + sum(n for _, n in self.buffers)
 
     def _spare_operand(self, i: int) -> _Storage | None:
-        """Return the storage of an operand of an elementwise operation that nobody needs after it."""
+        """Return the storage of an operand that nobody needs after this elementwise operation."""
         node = self.nodes[i]
         if node.op.ufunc is None:
             return None
@@ -525,7 +525,7 @@ class _Plan:
         return True
 
     def _find_subtractions(self) -> None:
-        """Find negations that are only added somewhere: x + (−y) is x − y, without a pass for −y."""
+        """Find negations that are only added somewhere: x + (−y) is x − y, with a pass less."""
         nodes = self.nodes
         users: dict[int, list[int]] = {}
         for i in self.order:
@@ -542,7 +542,7 @@ class _Plan:
                     self.subtracted[j] = i
 
     def _target(self, i: int, node: Node, base: str, body: list[str]) -> str:
-        """Return the name of the array that a scatter writes into; a copy of its base if need be."""
+        """Return the name of the array that a scatter writes into; a copy if need be."""
         if i in self.in_place:
             return base
         if self.storage[i].name:

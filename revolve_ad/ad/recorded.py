@@ -11,7 +11,7 @@ import numpy as np
 
 from revolve_ad import trees
 from revolve_ad.ad.interpreter import Interpreter, evaluate
-from revolve_ad.ad.recorder import Recording, trace
+from revolve_ad.ad.recording import Recording, trace
 from revolve_ad.ad.table import Table, table
 from revolve_ad.ad.tape import Tape
 from revolve_ad.ad.traced import is_traced, plain

@@ -1,4 +1,4 @@
-"""The recorder: runs a function on traced arrays and writes down what they did.
+"""The recorder: writes down what is done to traced arrays, and knows whose memory is whose.
 
 A traced array holds a real NumPy value, and NumPy itself decides what is a view of what.  The
 memory behind a family of views is a `Cell`: its root array, and the node that is its content now.
@@ -10,23 +10,19 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
-from revolve_ad import trees
-from revolve_ad.ad.captured import Rebound, captures, hidden_state
 from revolve_ad.ad.core import CAST, CONSTANT, FULL, GATHER, INPUT, SCATTER, Frozen
-from revolve_ad.ad.interception import intercepted
 from revolve_ad.ad.strided import StridedMap, c_strides
 from revolve_ad.ad.tape import Node, Primitive, Tape
-from revolve_ad.errors import HiddenStateError, LeafError, TracedValueError, WriteError
+from revolve_ad.errors import LeafError, TracedValueError
 
-__all__ = ["Cell", "Recorder", "Recording", "active", "trace", "where_called"]
+__all__ = ["Cell", "Recorder", "active", "opened", "paused", "where_called"]
 
 _thread = threading.local()
 
@@ -325,6 +321,23 @@ def leaked() -> TracedValueError:
     )
 
 
+@contextmanager
+def opened(recorder: Recorder) -> Iterator[None]:
+    """Make `recorder` the innermost one of this thread for the time of the body, then close it."""
+    stack = _thread.__dict__.setdefault("stack", [])
+    outer = recorder.parent
+    if outer is not None:
+        outer.child = recorder
+    stack.append(recorder)
+    try:
+        yield
+    finally:
+        stack.pop()
+        if outer is not None:
+            outer.child = None
+        recorder.child = CLOSED
+
+
 def where_called() -> str:
     """Return the file and line of the user's code that is running."""
     frame = sys._getframe(1)
@@ -335,141 +348,3 @@ def where_called() -> str:
     if frame is None:
         return "an unknown line"
     return f"{frame.f_code.co_filename}:{frame.f_lineno} in {frame.f_code.co_name}"
-
-
-@dataclass(frozen=True, eq=False)
-class Recording:
-    """One recorded call.
-
-    Attributes
-    ----------
-    tape : Tape
-        Inputs are the leaves of the arguments, then the hidden params; outputs are the leaves of
-        the result.
-    value : object
-        The result, plain.
-    structure : Structure
-        Structure of the result.
-    hidden : tuple
-        Traced values of an outer recording that the function met.
-    values : dict
-        Kept values by position, if they were asked for.
-    """
-
-    tape: Tape
-    value: Any
-    structure: trees.Structure
-    hidden: tuple[Any, ...]
-    values: dict[int, Any]
-
-
-def trace(
-    f: Callable[..., Any],
-    args: tuple[Any, ...],
-    *,
-    keep: bool = False,
-    read_only: Sequence[bool] | None = None,
-) -> Recording:
-    """Call ``f(*args)`` once on traced arrays and return what it did.
-
-    Parameters
-    ----------
-    f : callable
-        A function in plain NumPy.
-    args : tuple
-        Structured values; traced values of an outer recording may stand in them.
-    keep : bool
-        Keep the values of the nodes, for a gradient at these arguments.
-    read_only : sequence of bool, optional
-        For each argument whether a write into it is an error; by default writes go to a copy.
-    """
-    try:
-        return _record(f, args, keep, read_only, None)
-    except (WriteError, TracedValueError):
-        if not captures(f):
-            raise
-        try:
-            return _record(f, args, keep, read_only, Rebound())
-        except HiddenStateError:
-            raise
-        except (WriteError, TracedValueError):
-            pass  # the first error names what the user wrote
-        raise
-
-
-def _record(
-    f: Callable[..., Any],
-    args: tuple[Any, ...],
-    keep: bool,
-    read_only: Sequence[bool] | None,
-    rebound: Rebound | None,
-) -> Recording:
-    """Record one call; with `rebound`, of a copy of the function."""
-    from revolve_ad.ad.traced import Traced, plain
-
-    stack = _thread.__dict__.setdefault("stack", [])
-    outer = stack[-1] if stack else None
-    recorder = Recorder(keep=keep, parent=outer)
-    traced_args = []
-    for k, arg in enumerate(args):
-        leaves, structure = trees.flatten(arg, f"argument {k}")
-        lock = read_only is not None and read_only[k]
-        traced = []
-        for leaf, path in zip(leaves, structure.paths(f"args[{k}]"), strict=True):
-            traced.append(Traced.of_input(recorder, plain(leaf), path, lock=lock))
-        traced_args.append(structure.unflatten(traced))
-    if outer is not None:
-        outer.child = recorder
-    stack.append(recorder)
-    try:
-        if rebound is not None:
-            f = rebound.copy(f, recorder)
-        with intercepted(f):
-            result = f(*traced_args)
-        leaves, structure = trees.flatten(result, "result")
-        outputs = []
-        values = []
-        for leaf in leaves:
-            i, value = recorder_operand(recorder, leaf)
-            outputs.append(i)
-            values.append(value)
-    finally:
-        stack.pop()
-        if outer is not None:
-            outer.child = None
-        recorder.child = CLOSED
-    hidden = tuple(Traced.wrap(rec, i, value) for rec, i, value in recorder.hidden)
-    recorder.inputs.extend(recorder.lifted.values())
-    kept = {i: v for i, v in enumerate(recorder.values) if v is not None} if keep else {}
-    tape = recorder.tape(outputs)
-    if rebound is not None:
-        _refuse_hidden_state(tape, rebound.firsts)
-    return Recording(tape, structure.unflatten(values), structure, hidden, kept)
-
-
-def _refuse_hidden_state(tape: Tape, firsts: Sequence[tuple[int, Cell]]) -> None:
-    """Refuse a captured array that is read and then written: it would be a second state."""
-    for first, cell in firsts:
-        if hidden_state(tape, first, cell.node):
-            raise HiddenStateError(
-                f"an array of shape {tape.nodes[first].shape} from outside of the recorded "
-                f"function is read by it and then written: what one call leaves there changes "
-                f"the next one. Make it part of the state (or an argument), or overwrite it before "
-                f"you read it"
-            )
-
-
-def recorder_operand(recorder: Recorder, leaf: Any) -> tuple[int, Any]:
-    """Return the node and the real value of an operand: traced, array or number."""
-    from revolve_ad.ad.traced import Traced
-
-    if type(leaf) is Traced:
-        if leaf.rec is recorder:
-            return leaf.read(), leaf.v
-        return recorder.lift(leaf), leaf.v
-    if isinstance(leaf, np.ndarray | np.generic):
-        return recorder.constant(leaf), leaf
-    dtype = _PYTHON_DTYPE.get(type(leaf))
-    if dtype is None:
-        raise LeafError(f"a value of type {type(leaf).__name__} can't stand beside traced arrays")
-    return recorder.literal(leaf, dtype), leaf

@@ -19,12 +19,11 @@ from revolve_ad.ad.recorder import (
     _interned,
     active,
     leaked,
-    recorder_operand,
     weak_dtype,
 )
 from revolve_ad.ad.strided import StridedMap, c_strides
 from revolve_ad.ad.tape import ArrayType, Primitive
-from revolve_ad.errors import TracedValueError, UnsupportedOperationError, WriteError
+from revolve_ad.errors import LeafError, TracedValueError, UnsupportedOperationError, WriteError
 
 __all__ = ["Traced", "apply", "is_traced", "plain", "result"]
 
@@ -216,12 +215,10 @@ class Traced:
                 "NumPy makes read-only. Copy it first: a = a.copy()"
             )
         if where is not True:
-            from revolve_ad.ad.functions.selection import where as choose
-
-            value = choose(rec, where, value, self)
+            value = FUNCTIONS[np.where](rec, where, value, self)
         if type(value) in (list, tuple):
             value = _as_array(rec, value)
-        node, real = recorder_operand(rec, value)
+        node, real = node_and_value(rec, value)
         rec.before_write(cell)
         self.v[...] = real
         rec.write(cell, self.map, node)
@@ -321,8 +318,6 @@ class Traced:
     # -- indexing ------------------------------------------------------------------------------
 
     def __getitem__(self, index: Any) -> Any:
-        from revolve_ad.ad.functions.indexing import getitem
-
         v = self.v
         kind = type(index)
         if type(v) is _ndarray:
@@ -342,7 +337,7 @@ class Traced:
                     return _view(self, v[index])
                 if all(_is_basic(k) for k in index):
                     return _view(self, v[index])
-        return getitem(self, index)
+        return FUNCTIONS["getitem"](self, index)
 
     def _element(self, index: Any, v: np.ndarray) -> Any:
         rec = self.rec
@@ -373,8 +368,6 @@ class Traced:
         return t
 
     def __setitem__(self, index: Any, value: Any) -> None:
-        from revolve_ad.ad.functions.indexing import setitem
-
         if type(self.v) is np.ndarray and (
             type(index) is int
             or (type(index) is slice and _is_plain_slice(index))
@@ -387,7 +380,7 @@ class Traced:
                 index = (*index, Ellipsis)
             _view(self, self.v[index]).write(value)
         else:
-            setitem(self, index, value)
+            FUNCTIONS["setitem"](self, index, value)
 
     # -- operators -----------------------------------------------------------------------------
 
@@ -450,9 +443,7 @@ class Traced:
         found = self.reshape(-1)
         if self.cell is None or found.cell is self.cell:
             return found
-        from revolve_ad.ad.functions.flat import Flat
-
-        return Flat(self)
+        return FUNCTIONS["flat"](self)
 
     @property
     def real(self) -> Any:
@@ -614,7 +605,7 @@ def copied(rec: Recorder, x: Traced, copy: np.ndarray) -> Traced:
 
     NumPy sums in the order in which elements lie, so that a replay must have them as they were.
     """
-    node, value = recorder_operand(rec, x)
+    node, value = node_and_value(rec, x)
     if copy.strides == value.strides or (copy.flags.c_contiguous and value.flags.c_contiguous):
         return Traced.wrap(rec, node, copy)
     order = "C" if copy.flags.c_contiguous else "F" if copy.flags.f_contiguous else "K"
@@ -643,7 +634,7 @@ def apply(op: Primitive, operands: Any, params: tuple[Any, ...] = ()) -> Any:
     args = []
     values = []
     for x in operands:
-        i, value = recorder_operand(rec, x)
+        i, value = node_and_value(rec, x)
         args.append(i)
         values.append(value)
     value = op.evaluate(*values, *params)
@@ -941,9 +932,7 @@ def _power(x: Any, p: Any) -> Any:
 
 
 def _as_array(rec: Recorder, x: Any) -> Any:
-    from revolve_ad.ad.functions.creation import array
-
-    return array(rec, x)
+    return FUNCTIONS["array"](rec, x)
 
 
 def _is_plain_slice(s: slice) -> bool:
@@ -973,6 +962,18 @@ def unsupported(name: str) -> UnsupportedOperationError:
         f"and give its derivative:\n"
         f"    @ra.primitive\n    def f(x): ...\n    @f.vjp\n    def f_vjp(g, y, x): ..."
     )
+
+
+def node_and_value(recorder: Recorder, x: Any) -> tuple[int, Any]:
+    """Return the node and the real value of an operand: traced, array or number."""
+    if type(x) is Traced:
+        return (x.read() if x.rec is recorder else recorder.lift(x)), x.v
+    if isinstance(x, _ndarray | np.generic):
+        return recorder.constant(x), x
+    dtype = _PYTHON_DTYPE.get(type(x))
+    if dtype is None:
+        raise LeafError(f"a value of type {type(x).__name__} can't stand beside traced arrays")
+    return recorder.literal(x, dtype), x
 
 
 def is_traced(x: Any) -> bool:

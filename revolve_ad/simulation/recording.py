@@ -13,7 +13,7 @@ from revolve_ad.ad.builder import Builder
 from revolve_ad.ad.core import CAST
 from revolve_ad.ad.hoist import Hoisted, hoist
 from revolve_ad.ad.program import Program
-from revolve_ad.ad.recorder import trace
+from revolve_ad.ad.recording import trace
 from revolve_ad.ad.simplify import simplify
 from revolve_ad.ad.tape import Tape
 from revolve_ad.ad.transform import jvp, vjp

@@ -5,7 +5,7 @@ import pytest
 
 from revolve_ad.ad.derivatives import grad, hvp, value_and_grad
 from revolve_ad.ad.program import Program as TapeProgram
-from revolve_ad.ad.recorder import trace
+from revolve_ad.ad.recording import trace
 from tests.ad.random_programs import draw
 
 pytestmark = pytest.mark.filterwarnings(

@@ -8,7 +8,8 @@ import pytest
 from numpy import zeros as zeros_by_name
 
 import revolve_ad as ra
-from revolve_ad.ad.recorder import active, trace
+from revolve_ad.ad.recorder import active
+from revolve_ad.ad.recording import trace
 from revolve_ad.errors import (
     HiddenStateError,
     TracedValueError,

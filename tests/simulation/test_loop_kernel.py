@@ -5,7 +5,7 @@ import pytest
 
 import revolve_ad as ra
 from revolve_ad.ad.hoist import hoist
-from revolve_ad.ad.recorder import trace
+from revolve_ad.ad.recording import trace
 from revolve_ad.simulation import recording
 
 N = 24

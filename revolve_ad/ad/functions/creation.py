@@ -9,8 +9,8 @@ import numpy as np
 
 from revolve_ad.ad.dispatch import implements
 from revolve_ad.ad.interception import CREATION
-from revolve_ad.ad.recorder import Recorder, recorder_operand
-from revolve_ad.ad.traced import _PYTHON, Traced
+from revolve_ad.ad.recorder import Recorder
+from revolve_ad.ad.traced import _PYTHON, Traced, node_and_value
 from revolve_ad.errors import UnsupportedOperationError
 
 # The functions themselves, before any recording replaces them on the module.
@@ -151,6 +151,7 @@ def contains_traced(x: Any) -> bool:
     return type(x) in (list, tuple) and any(contains_traced(k) for k in x)
 
 
+@implements("array")
 def array(
     rec: Recorder,
     obj: Any,
@@ -166,7 +167,7 @@ def array(
         out = obj if dtype is None or obj.dtype == dtype else obj.astype(dtype)
         out = out.copy(order) if out is obj and (copy is True or obj.cell is None) else out
         if out.cell is None:  # a number becomes an array without axes
-            out = Traced.wrap(rec, recorder_operand(rec, out)[0], _array(out.v))
+            out = Traced.wrap(rec, node_and_value(rec, out)[0], _array(out.v))
         while out.ndim < ndmin:
             out = out[None]
         return out

@@ -10,9 +10,9 @@ from numpy._core import multiarray
 from revolve_ad.ad.dispatch import implements
 from revolve_ad.ad.functions.formulas import define_by_equal, define_by_formulas
 from revolve_ad.ad.functions.source import INSTEAD, from_source
-from revolve_ad.ad.recorder import Recorder, recorder_operand
+from revolve_ad.ad.recorder import Recorder
 from revolve_ad.ad.tape import ArrayType, Primitive
-from revolve_ad.ad.traced import Traced, _view, apply
+from revolve_ad.ad.traced import Traced, _view, apply, node_and_value
 
 # -- convolution -------------------------------------------------------------------------------
 
@@ -143,7 +143,7 @@ def sliding_window_view(rec: Recorder, x: Any, *args: Any, **kwargs: Any) -> Any
     if kwargs.get("writeable"):
         raise ValueError("sliding_window_view(writeable=True) of a traced array isn't possible")
     if x.cell is None:
-        x = Traced.wrap(rec, recorder_operand(rec, x)[0], np.asarray(x.v))
+        x = Traced.wrap(rec, node_and_value(rec, x)[0], np.asarray(x.v))
     shown = np.lib.stride_tricks.sliding_window_view(x.v, *args, **kwargs)
     size = x.v.itemsize
     view: Any = _ndarray(shown.shape, shown.dtype, x.cell.root, x.map.offset * size, shown.strides)

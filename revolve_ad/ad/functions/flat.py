@@ -7,11 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from revolve_ad.ad.dispatch import implements
 from revolve_ad.ad.traced import Traced
 
 __all__ = ["Flat"]
 
 
+@implements("flat")
 class Flat:
     """The elements of a traced array in C order; what is written into them goes to the array."""
 

@@ -10,7 +10,7 @@ import numpy as np
 from revolve_ad.ad import symbolic as s
 from revolve_ad.ad.builder import Symbol
 from revolve_ad.ad.dispatch import implements
-from revolve_ad.ad.recorder import Recorder, recorder_operand
+from revolve_ad.ad.recorder import Recorder
 from revolve_ad.ad.rules.table import ACCUMULATE, define_linear, define_rules, no_derivative
 from revolve_ad.ad.tape import ArrayType, Primitive
 from revolve_ad.ad.traced import (
@@ -21,6 +21,7 @@ from revolve_ad.ad.traced import (
     _view,
     captured_write,
     live,
+    node_and_value,
     result,
 )
 from revolve_ad.errors import WriteError
@@ -276,11 +277,12 @@ def _distance(rec: Recorder, start: int, stop: int) -> int | None:
     return from_b - from_a if a == b else None
 
 
+@implements("getitem")
 def getitem(x: Traced, index: Any) -> Any:
     """Record ``x[index]`` for any index."""
     rec = live(x.rec)
     if x.cell is None:  # a number: only () and new axes make sense
-        array = Traced.wrap(rec, recorder_operand(rec, x)[0], np.asarray(x.v))
+        array = Traced.wrap(rec, node_and_value(rec, x)[0], np.asarray(x.v))
         return x if index == () or index is Ellipsis else _view(array, array.v[index])
     index = _without_integers(index)
     template, arrays = _template(rec, x, index)
@@ -319,7 +321,7 @@ def _full_index(template: Template) -> list[int]:
 def _operands(rec: Recorder, arrays: Sequence[Any]) -> tuple[list[int], list[Any]]:
     nodes, values = [], []
     for a in arrays:
-        node, value = recorder_operand(rec, a)
+        node, value = node_and_value(rec, a)
         nodes.append(node)
         values.append(value)
     return nodes, values
@@ -327,11 +329,12 @@ def _operands(rec: Recorder, arrays: Sequence[Any]) -> tuple[list[int], list[Any
 
 def _taken(rec: Recorder, x: Traced, template: Template, arrays: Sequence[Any]) -> Any:
     nodes, values = _operands(rec, arrays)
-    source, real = recorder_operand(rec, x)
+    source, real = node_and_value(rec, x)
     value = real[filled(template, values)]
     return result(rec, INDEX, (source, *nodes), (template,), value)
 
 
+@implements("setitem")
 def setitem(x: Traced, index: Any, value: Any) -> None:
     """Record ``x[index] = value`` for any index."""
     rec = x.rec
@@ -362,7 +365,7 @@ def setitem(x: Traced, index: Any, value: Any) -> None:
         ).write(value)
         return
     nodes, values = _operands(rec, arrays)
-    node, real = recorder_operand(rec, value)
+    node, real = node_and_value(rec, value)
     node = rec.cast(node, x.dtype)
     source = x.read()
     _changed(
@@ -407,7 +410,7 @@ def ufunc_at(rec: Recorder, ufunc: np.ufunc, x: Any, index: Any, *values: Any) -
     template, arrays = _template(rec, x, _without_integers(index))
     nodes, reals = _operands(rec, arrays)
     added = value if ufunc is np.add else -value
-    node, _ = recorder_operand(rec, added)
+    node, _ = node_and_value(rec, added)
     real = value.v if type(value) is Traced else value
     node = rec.cast(node, x.dtype)
     _changed(

@@ -13,17 +13,26 @@ from revolve_ad.ad import symbolic as s
 from revolve_ad.ad.builder import Symbol
 from revolve_ad.ad.core import BROADCAST, GATHER
 from revolve_ad.ad.dispatch import implements
-from revolve_ad.ad.recorder import Recorder, _interned, recorder_operand
+from revolve_ad.ad.recorder import Recorder, _interned
 from revolve_ad.ad.rules.table import define_rules
 from revolve_ad.ad.strided import box_map, c_strides
 from revolve_ad.ad.tape import ArrayType, Primitive
-from revolve_ad.ad.traced import METHODS, Traced, _view, apply, copied, recorder_of, result
+from revolve_ad.ad.traced import (
+    METHODS,
+    Traced,
+    _view,
+    apply,
+    copied,
+    node_and_value,
+    recorder_of,
+    result,
+)
 
 
 def view_or_copy(rec: Recorder, x: Any, function: Callable[[np.ndarray], Any]) -> Any:
     """Return `function` of an array, which moves no element: a view of it, or a copy in C order."""
     if x.cell is None:
-        node, value = recorder_operand(rec, x)
+        node, value = node_and_value(rec, x)
         x = Traced.wrap(rec, node, np.asarray(value))
     found = function(x.v)
     if type(found) is not np.ndarray and not isinstance(found, np.ndarray):
@@ -31,7 +40,7 @@ def view_or_copy(rec: Recorder, x: Any, function: Callable[[np.ndarray], Any]) -
     owner = x.cell.owner
     if found is x.v or found.base is owner or found is owner:
         return _view(x, found)
-    node, _ = recorder_operand(rec, x)
+    node, _ = node_and_value(rec, x)
     if found.shape != x.shape:
         index = _interned(x.shape, 0, found.shape, c_strides(found.shape))
         return result(rec, GATHER, (node,), (index,), found)
@@ -115,7 +124,7 @@ for _function in (np.atleast_1d, np.atleast_2d, np.atleast_3d):
 @implements(np.broadcast_to)
 def broadcast_to(rec: Recorder, array: Any, shape: Any, subok: bool = False) -> Any:
     shape = (shape,) if isinstance(shape, int) else tuple(shape)
-    node, value = recorder_operand(rec, array)
+    node, value = node_and_value(rec, array)
     found = np.broadcast_to(value, shape)
     if found.shape == np.shape(value):
         return Traced.wrap(rec, node, np.array(value))
@@ -277,7 +286,7 @@ def astype(
     dtype = np.dtype(dtype)
     if dtype == x.dtype and not x.weak:
         return x.copy() if copy and x.cell is not None else x
-    node, value = recorder_operand(rec, x)
+    node, value = node_and_value(rec, x)
     made = np.asarray(value).astype(dtype)
     return result(rec, CAST, (node,), (dtype,), made if made.ndim else made[()])
 

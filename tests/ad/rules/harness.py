@@ -19,7 +19,7 @@ import numpy as np
 from revolve_ad import trees
 from revolve_ad.ad import transform
 from revolve_ad.ad.program import Program
-from revolve_ad.ad.recorder import Recording, trace
+from revolve_ad.ad.recording import Recording, trace
 
 __all__ = ["Case", "around", "check", "integers", "one", "positive", "spread", "unit"]
 

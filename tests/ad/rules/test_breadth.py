@@ -10,7 +10,7 @@ import scipy.special
 from revolve_ad.ad.core import elementwise
 from revolve_ad.ad.dispatch import FUNCTIONS
 from revolve_ad.ad.interception import FOREIGN
-from revolve_ad.ad.recorder import trace
+from revolve_ad.ad.recording import trace
 from revolve_ad.ad.rules.table import FREE, VJP
 from revolve_ad.errors import UnsupportedOperationError
 
