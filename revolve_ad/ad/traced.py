@@ -9,12 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from revolve_ad.ad.core import COPY, GATHER, ITEM, SCALAR_POWER, elementwise
+from revolve_ad.ad.core import COPY, GATHER, ITEM, REAL, SCALAR_POWER, elementwise
 from revolve_ad.ad.dispatch import FUNCTIONS
 from revolve_ad.ad.recorder import (
     _PYTHON_DTYPE,
     CLOSED,
     Cell,
+    Part,
     Recorder,
     _interned,
     active,
@@ -161,9 +162,10 @@ class Traced:
     def map(self) -> StridedMap:
         """Which elements of the root it shows."""
         if self._map is None:
-            assert self.cell is not None
-            root, v = self.cell.root, self.v
-            size = v.itemsize
+            cell = self.cell
+            assert cell is not None
+            root, v = cell.root, self.v
+            size = v.itemsize if cell.whole is None else 2 * v.itemsize
             if v.size:
                 offset = (
                     v.__array_interface__["data"][0] - root.__array_interface__["data"][0]
@@ -205,7 +207,7 @@ class Traced:
         if cell is None:
             raise TypeError("a number can't be assigned to in place")
         rec = self.rec
-        if type(value) is Traced and value.cell is cell and value.map is self.map:
+        if type(value) is Traced and value.cell == cell and value.map is self.map:
             return  # ``a[1:] += x`` ends with the assignment of the view to itself
         if rec.child is not None:
             _refuse_outer_write(rec)
@@ -326,7 +328,7 @@ class Traced:
                     return self._element(index, v)
                 return _view(self, v[index])
             if kind is slice and _is_plain_slice(index):
-                return _view(self, v[index])
+                return _sliced(self, (index,), v[index])
             if kind is tuple:
                 for k in index:
                     if type(k) is not int:
@@ -334,9 +336,9 @@ class Traced:
                 else:
                     if len(index) == v.ndim:
                         return self._element(index, v)
-                    return _view(self, v[index])
+                    return _sliced(self, index, v[index])
                 if all(_is_basic(k) for k in index):
-                    return _view(self, v[index])
+                    return _sliced(self, index, v[index])
         return FUNCTIONS["getitem"](self, index)
 
     def _element(self, index: Any, v: np.ndarray) -> Any:
@@ -347,6 +349,9 @@ class Traced:
         value = v[index]
         cell = self.cell
         assert cell is not None
+        if cell.whole is not None:
+            index = index if type(index) is tuple else (index,)
+            return Traced.wrap(rec, _view(self, v[(*index, Ellipsis)]).read(), value)
         if self._map is None and cell.root is v:
             source, offset, strides = v.shape, 0, c_strides(v.shape)
         else:
@@ -378,7 +383,7 @@ class Traced:
                 index = (index,)
             if Ellipsis not in [k for k in index if k is Ellipsis]:
                 index = (*index, Ellipsis)
-            _view(self, self.v[index]).write(value)
+            _sliced(self, index, self.v[index]).write(value)
         else:
             FUNCTIONS["setitem"](self, index, value)
 
@@ -447,13 +452,23 @@ class Traced:
 
     @property
     def real(self) -> Any:
-        """The real part."""
+        """The real part; of a complex array a view of it, as in NumPy."""
         return np.real(self)
+
+    @real.setter
+    def real(self, value: Any) -> None:
+        self.real[...] = value
 
     @property
     def imag(self) -> Any:
-        """The imaginary part."""
+        """The imaginary part; of a complex array a view of it, as in NumPy."""
         return np.imag(self)
+
+    @imag.setter
+    def imag(self, value: Any) -> None:
+        if self.dtype.kind != "c":
+            raise TypeError("array does not have imaginary part to set")
+        self.imag[...] = value
 
     def copy(self, order: str = "C") -> Any:
         """Return a copy."""
@@ -573,6 +588,45 @@ def _view(x: Traced, v: Any) -> Any:
         raise AssertionError("a view is an array")
     t = _new_traced(Traced)
     t.rec, t.v, t.cell, t._node, t._seen, t._map = x.rec, v, x.cell, -1, -1, None
+    return t
+
+
+def _sliced(x: Traced, index: tuple[Any, ...], v: np.ndarray) -> Any:
+    """Return ``x[index]``, a view by a basic index, with its map worked out from that of `x`.
+
+    Asking the arrays for their addresses instead costs several times as much.
+    """
+    t = _view(x, v)
+    cell = x.cell
+    if v.size == 0 or cell is None:
+        return t
+    if x._map is None and x.v is cell.root:
+        offset, strides = 0, c_strides(x.v.shape)
+    else:
+        m = x.map
+        offset, strides = m.offset, m.strides
+    shape = x.v.shape
+    axis = 0
+    for part in index:
+        if type(part) is slice:
+            if part.start is not None or (part.step is not None and part.step < 0):
+                offset += part.indices(shape[axis])[0] * strides[axis]
+            axis += 1
+        elif part is Ellipsis:
+            axis = len(shape) - sum(p is not None and p is not Ellipsis for p in index) + axis
+        elif part is not None:
+            offset += (int(part) if part >= 0 else int(part) + shape[axis]) * strides[axis]
+            axis += 1
+    size = v.itemsize
+    t._map = _interned(cell.root.shape, offset, v.shape, tuple([s // size for s in v.strides]))
+    return t
+
+
+def part_of(x: Traced, op: Primitive) -> Traced:
+    """Return the view of the real or imaginary parts of a complex array."""
+    assert x.cell is not None
+    t: Traced = _view(x, x.v.real if op is REAL else x.v.imag)
+    t.cell = Part(x.cell, op)
     return t
 
 
