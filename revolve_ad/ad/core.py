@@ -16,6 +16,7 @@ from revolve_ad.ad.tape import ArrayType, Kind, Primitive
 __all__ = [
     "BROADCAST",
     "CAST",
+    "COMPLEX",
     "CONSTANT",
     "COPY",
     "FULL",
@@ -184,6 +185,26 @@ IMAG = Primitive(
     lambda x: np.imag(x).copy(),
     infer=lambda x: ArrayType(x.shape, np.empty(0, x.dtype).real.dtype),
     kind=Kind.ELEMENTWISE,
+    reads_operands=False,
+    reads_result=False,
+)
+
+
+def _joined(re: Any, im: Any) -> Any:
+    # Not re + 1j * im, which changes infinities and the sign of zeros.
+    shape = np.broadcast_shapes(np.shape(re), np.shape(im))
+    out = np.empty(shape, np.result_type(re, im, np.complex64))
+    out.real, out.imag = re, im
+    return out[()]
+
+
+# A complex number from its parts.
+COMPLEX = Primitive(
+    "complex",
+    _joined,
+    infer=lambda re, im: ArrayType(
+        common_shape((re.shape, im.shape)), np.result_type(re.dtype, im.dtype, np.complex64)
+    ),
     reads_operands=False,
     reads_result=False,
 )

@@ -17,12 +17,23 @@ from typing import Any
 
 import numpy as np
 
-from revolve_ad.ad.core import CAST, CONSTANT, FULL, GATHER, INPUT, SCATTER, Frozen
+from revolve_ad.ad.core import (
+    CAST,
+    COMPLEX,
+    CONSTANT,
+    FULL,
+    GATHER,
+    IMAG,
+    INPUT,
+    REAL,
+    SCATTER,
+    Frozen,
+)
 from revolve_ad.ad.strided import StridedMap, c_strides
 from revolve_ad.ad.tape import Node, Primitive, Tape
 from revolve_ad.errors import LeafError, TracedValueError
 
-__all__ = ["Cell", "Recorder", "active", "opened", "paused", "where_called"]
+__all__ = ["Cell", "Part", "Recorder", "active", "opened", "paused", "where_called"]
 
 _thread = threading.local()
 
@@ -61,6 +72,8 @@ class Cell:
 
     __slots__ = ("node", "owner", "reads", "root")
 
+    whole: Cell | None = None  # what a part is a part of
+
     def __init__(self, root: np.ndarray, owner: np.ndarray, node: int) -> None:
         self.root = root
         self.owner = owner
@@ -73,6 +86,50 @@ class Cell:
             self.reads = [i]
         else:
             self.reads.append(i)
+
+
+class Part(Cell):
+    """The real or the imaginary parts in the memory of complex numbers.
+
+    It has no content of its own: what is read and written is that of the complex array.
+
+    Attributes
+    ----------
+    whole : Cell
+        The memory of the complex array.
+    op : Primitive
+        `REAL` or `IMAG`.
+    """
+
+    __slots__ = ("op", "whole")
+
+    whole: Cell
+
+    def __init__(self, whole: Cell, op: Primitive) -> None:
+        self.whole = whole
+        self.op = op
+        self.root = whole.root.real if op is REAL else whole.root.imag
+        self.owner = whole.owner
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Part) and other.whole is self.whole and other.op is self.op
+
+    def __hash__(self) -> int:
+        return hash((id(self.whole), self.op))
+
+    @property
+    def node(self) -> int:  # type: ignore[override]
+        """The node that is the content of the complex array now."""
+        return self.whole.node
+
+    @property
+    def reads(self) -> list[int] | None:
+        """Nodes whose kept values lie in the memory of the complex array."""
+        return self.whole.reads
+
+    @reads.setter
+    def reads(self, reads: list[int] | None) -> None:
+        self.whole.reads = reads
 
 
 @lru_cache(maxsize=65536)
@@ -208,6 +265,8 @@ class Recorder:
 
     def gather(self, cell: Cell, index: StridedMap, value: Any) -> int:
         """Return the node of what a view shows now."""
+        if isinstance(cell, Part):
+            return self._gather_part(cell, index, value)
         if index.is_identity:
             return cell.node
         key = (cell.node, index)
@@ -217,6 +276,18 @@ class Recorder:
             if index.shape == ():
                 value = value[()]  # a number of its own: a 0-d view would change with a write
             i = self.append(GATHER, (cell.node,), (index,), index.shape, root.dtype, value)
+            self.known[key] = i
+        return i
+
+    def _gather_part(self, cell: Part, index: StridedMap, value: Any) -> int:
+        """Return the node of what a view of real or imaginary parts shows now."""
+        key = (cell.op, cell.node, index)
+        i = self.known.get(key)
+        if i is None:
+            whole = cell.whole
+            z = self.gather(whole, index, index.view(whole.root) if index.shape == () else None)
+            value = value[()] if index.shape == () else value
+            i = self.append(cell.op, (z,), (), index.shape, cell.root.dtype, value)
             self.known[key] = i
         return i
 
@@ -248,6 +319,10 @@ class Recorder:
         node = self.nodes[value]
         root = cell.root
         value = self.cast(value, root.dtype)
+        if isinstance(cell, Part):
+            value = self._joined(cell, index, value)
+            cell = cell.whole
+            root = cell.root
         node = self.nodes[value]
         if index.is_identity and node.shape == root.shape:
             cell.node = value
@@ -258,6 +333,20 @@ class Recorder:
             cell.node = self.append(
                 SCATTER, (cell.node, value), (index,), root.shape, root.dtype, None
             )
+
+    def _joined(self, cell: Part, index: StridedMap, value: int) -> int:
+        """Return the node of the complex numbers of which one part is now `value`."""
+        shape, dtype = index.shape, cell.whole.root.dtype
+        lead = len(self.nodes[value].shape) - len(shape)
+        if lead > 0:  # leading axes of length one
+            value = self.reshape(value, self.nodes[value].shape[lead:])
+        old = cell.node
+        if not index.is_identity:
+            old = self.append(GATHER, (old,), (index,), shape, dtype, None)
+        other = IMAG if cell.op is REAL else REAL
+        rest = self.append(other, (old,), (), shape, cell.root.dtype, None)
+        parts = (value, rest) if cell.op is REAL else (rest, value)
+        return self.append(COMPLEX, parts, (), shape, dtype, None)
 
     def reshape(self, i: int, shape: tuple[int, ...]) -> int:
         """Return node `i` in another shape, in C order."""

@@ -253,8 +253,10 @@ class Traced:
         if self.varies():
             raise TracedValueError(
                 "a traced value would become a plain array here, and its derivative would be lost. "
-                "Use NumPy's functions, which are recorded; give a foreign function its derivative "
-                "with ra.primitive; or cut it on purpose with ra.stop_gradient"
+                "If it is assigned into a plain array from outside, make that array inside of the "
+                "function (np.empty). If it is the argument of a function, use NumPy's, which are "
+                "recorded (np.array makes an array of a list); give a foreign function its "
+                "derivative with ra.primitive; or cut it on purpose with ra.stop_gradient"
             )
         return np.array(self.v, dtype=dtype)
 
@@ -480,7 +482,7 @@ class Traced:
         """Return the elements in another shape; a view where NumPy gives one."""
         if len(shape) == 1:
             shape = shape[0] if not isinstance(shape[0], int) else shape
-        return FUNCTIONS[np.reshape](recorder_of((self,)), self, shape, order)
+        return FUNCTIONS[np.reshape](recorder_of((self,)), self, shape, order, copy=copy)
 
     def transpose(self, *axes: Any) -> Any:
         """Return the array with its axes permuted."""
@@ -617,7 +619,7 @@ def _sliced(x: Traced, index: tuple[Any, ...], v: np.ndarray) -> Any:
         elif part is not None:
             offset += (int(part) if part >= 0 else int(part) + shape[axis]) * strides[axis]
             axis += 1
-    size = v.itemsize
+    size = v.itemsize if cell.whole is None else 2 * v.itemsize
     t._map = _interned(cell.root.shape, offset, v.shape, tuple([s // size for s in v.strides]))
     return t
 

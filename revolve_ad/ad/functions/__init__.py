@@ -3,6 +3,7 @@
 from revolve_ad.ad.functions import (
     creation,
     filters,
+    flat,
     foreign,
     formulas,
     fourier,
@@ -29,6 +30,7 @@ from revolve_ad.ad.functions import (
 __all__ = [
     "creation",
     "filters",
+    "flat",
     "foreign",
     "formulas",
     "fourier",

@@ -142,6 +142,8 @@ def sliding_window_view(rec: Recorder, x: Any, *args: Any, **kwargs: Any) -> Any
     kwargs.pop("subok", None)
     if kwargs.get("writeable"):
         raise ValueError("sliding_window_view(writeable=True) of a traced array isn't possible")
+    if x.cell is not None and x.cell.whole is not None:
+        x = x.copy()
     if x.cell is None:
         x = Traced.wrap(rec, node_and_value(rec, x)[0], np.asarray(x.v))
     shown = np.lib.stride_tricks.sliding_window_view(x.v, *args, **kwargs)

@@ -58,10 +58,18 @@ def clip(
 
 @implements(np.copyto)
 def copyto(
-    rec: Recorder, dst: Any, src: Any, casting: str = "same_kind", where: Any = True
+    rec: Recorder, dst: Any, src: Any, casting: Any = "same_kind", where: Any = True
 ) -> None:
     if type(dst) is not Traced:
         raise captured_write("np.copyto")
+    given = src.v if type(src) is Traced else src
+    if isinstance(given, np.ndarray | np.generic) and not np.can_cast(
+        given.dtype, dst.dtype, casting
+    ):
+        raise TypeError(
+            f"Cannot cast array data from {given.dtype!r} to {dst.dtype!r} according to the rule "
+            f"{casting!r}"
+        )
     dst.write(src, where=where)
 
 

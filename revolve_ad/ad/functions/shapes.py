@@ -24,6 +24,7 @@ from revolve_ad.ad.traced import (
     apply,
     copied,
     node_and_value,
+    part_of,
     recorder_of,
     result,
 )
@@ -53,7 +54,7 @@ def reshape(
     a: Any,
     /,
     shape: Any = None,
-    order: str = "C",
+    order: Any = "C",
     *,
     newshape: Any = None,
     copy: Any = None,
@@ -62,6 +63,12 @@ def reshape(
     if order == "A":
         order = "F" if a.flags.f_contiguous and not a.flags.c_contiguous else "C"
     shape = tuple(shape) if isinstance(shape, Sequence) else shape
+    if copy:
+        a = a.copy()
+    elif copy is not None and not np.shares_memory(
+        a.v, np.asarray(a.v).reshape(shape, order=order)
+    ):
+        raise ValueError("Unable to avoid creating a copy while reshaping.")
     if order == "F":
         sizes = np.empty(a.shape, np.int8).reshape(shape).shape
         return np.transpose(np.reshape(np.transpose(a), sizes[::-1]))
@@ -310,12 +317,10 @@ for _function, _as in ((np.real, "REAL"), (np.imag, "IMAG")):
                 return val
             if val.cell is None:
                 return val.dtype.type(0)
-            return np.zeros_like(val)
-        found = apply(getattr(core, _as), (val,))
-        if found.cell is not None:
-            # NumPy's is a view into the complex array; ours is a copy, so that a write into it
-            # would be lost there: let it raise.
-            found.v.flags.writeable = False
-        return found
+            zeros = np.zeros_like(val)
+            zeros.v.flags.writeable = False  # as NumPy's
+            return zeros
+        op = getattr(core, _as)
+        return apply(op, (val,)) if val.cell is None else part_of(val, op)
 
     implements(_function)(_part)

@@ -10,6 +10,7 @@ from revolve_ad.ad.builder import Symbol
 from revolve_ad.ad.core import (
     BROADCAST,
     CAST,
+    COMPLEX,
     COPY,
     GATHER,
     IMAG,
@@ -29,6 +30,26 @@ define_linear(CAST, lambda g, y, x, dtype: g)
 define_linear(BROADCAST, lambda g, y, x, shape: g)  # `match` sums
 define_linear(REAL, lambda g, y, x: s.cast(g, x.dtype))
 define_linear(IMAG, lambda g, y, x: s.cast(g, x.dtype) * (1j if x.dtype.kind == "c" else 0))
+
+
+def _complex_vjp(
+    g: Symbol, y: Symbol, xs: Sequence[Symbol], params: tuple[Any, ...]
+) -> Sequence[Symbol | None]:
+    re, im = xs
+    return [s.match(s.real(g), re), s.match(s.imag(g), im)]
+
+
+def _complex_jvp(
+    ts: Sequence[Symbol | None], y: Symbol, xs: Sequence[Symbol], params: tuple[Any, ...]
+) -> Symbol:
+    first = next(t for t in ts if t is not None)
+    re, im = (
+        s.zeros(first, x.shape, x.dtype) if t is None else t for t, x in zip(ts, xs, strict=True)
+    )
+    return s.match(re.apply(COMPLEX, im), y)
+
+
+define_rules(COMPLEX, vjp=_complex_vjp, jvp=_complex_jvp)
 
 
 def _sum_adjoint(g: Symbol, y: Symbol, x: Symbol, axes: tuple[int, ...], keepdims: bool) -> Symbol:
