@@ -38,6 +38,19 @@ def _names(code: CodeType) -> Iterator[str]:
             yield from _names(constant)
 
 
+def _holds_arrays(x: Any) -> bool:
+    """Tell whether a value is an object of a user's class with arrays among its attributes."""
+    cls = type(x)
+    if cls is Traced or isinstance(x, type | ModuleType | FunctionType | MethodType):
+        return False
+    attributes = getattr(x, "__dict__", None)
+    return (
+        type(attributes) is dict
+        and _is_users(cls)
+        and any(type(v) is _ndarray for v in attributes.values())
+    )
+
+
 def _is_numpy(x: Any) -> bool:
     """Tell whether a value is NumPy, or what stands for it while a recording is open."""
     return isinstance(x, ModuleType) and x.__name__ == "numpy"
@@ -53,8 +66,8 @@ def _content(cell: CellType) -> Any:
 _UNBOUND = object()
 
 
-def _is_users(x: FunctionType | ModuleType) -> bool:
-    """Tell whether a function or module is the user's own, not NumPy's or Python's."""
+def _is_users(x: FunctionType | ModuleType | type) -> bool:
+    """Tell whether a function, class or module is the user's own, not NumPy's or Python's."""
     name = x.__name__ if isinstance(x, ModuleType) else x.__module__
     package = (name or "").partition(".")[0]
     return package not in _TRUSTED and (
@@ -75,6 +88,7 @@ class Rebound:
         self.firsts: list[tuple[int, Any]] = []
         self._arrays: dict[int, tuple[np.ndarray, Any]] = {}
         self._functions: dict[int, FunctionType] = {}
+        self._objects: dict[int, tuple[Any, Any]] = {}
         self._globals: dict[int, dict[str, Any]] = {}
 
     def copy(self, f: Callable[..., Any], recorder: Any) -> Callable[..., Any]:
@@ -94,7 +108,7 @@ class Rebound:
             args = [self.value(a) for a in f.args]
             return functools.partial(self.function(f.func), *args, **f.keywords)
         if isinstance(f, MethodType):
-            return MethodType(self.function(f.__func__), f.__self__)
+            return MethodType(self.function(f.__func__), self.value(f.__self__))
         if not isinstance(f, FunctionType) or not _is_users(f):
             return f
         known = self._functions.get(id(f))
@@ -132,7 +146,18 @@ class Rebound:
             return self._stand_in
         if isinstance(x, ModuleType) and _is_users(x):
             return _Module(x, self.value)
+        if _holds_arrays(x):
+            return self._object(x)
         return self.function(x)
+
+    def _object(self, x: Any) -> Any:
+        """Return a copy of an object of a user's class, whose arrays are those of the recording."""
+        known = self._objects.get(id(x))
+        if known is None:
+            copy = object.__new__(type(x))
+            known = self._objects[id(x)] = (x, copy)
+            copy.__dict__.update({name: self.value(v) for name, v in vars(x).items()})
+        return known[1]
 
     def array(self, x: np.ndarray) -> Any:
         """Return the traced form of a captured array; of a view, that view of its base."""

@@ -8,6 +8,7 @@ that the recorded function gave.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from math import prod
 from typing import Any
@@ -83,7 +84,8 @@ class Interpreter:
             if i not in given and _is_constant(nodes[i])
         ]
         # A result that could share memory with an input, a constant or another result is copied.
-        single = {i for i in ours if [origin[o] for o in outputs].count(i) == 1}
+        times = Counter(origin[o] for o in outputs)
+        single = {i for i in ours if times[i] == 1}
         self._outputs = tuple((i, i in single) for i in outputs)
 
         steps: list[tuple[Any, ...]] = []

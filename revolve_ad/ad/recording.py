@@ -12,7 +12,7 @@ from revolve_ad.ad.interception import intercepted
 from revolve_ad.ad.recorder import Cell, Recorder, active, opened
 from revolve_ad.ad.tape import Tape
 from revolve_ad.ad.traced import Traced, node_and_value, plain
-from revolve_ad.errors import HiddenStateError, TracedValueError, WriteError
+from revolve_ad.errors import HiddenStateError, RevolveError, TracedValueError, WriteError
 
 __all__ = ["Recording", "trace"]
 
@@ -65,12 +65,17 @@ def trace(
     """
     try:
         return _record(f, args, keep, read_only, None)
-    except (WriteError, TracedValueError):
+    except (WriteError, TracedValueError, ValueError) as error:
+        # "setting an array element" is how NumPy says that a plain array was written into.
+        if not isinstance(error, WriteError | TracedValueError) and (
+            isinstance(error, RevolveError) or "array element" not in str(error)
+        ):
+            raise
         try:
             return _record(f, args, keep, read_only, Rebound())
         except HiddenStateError:
             raise
-        except (WriteError, TracedValueError):
+        except (WriteError, TracedValueError, ValueError):
             pass  # the first error names what the user wrote
         raise
 

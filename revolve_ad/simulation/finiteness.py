@@ -20,7 +20,7 @@ _FEW: Final = 16
 def first_bad(leaves: Sequence[Array]) -> int | None:
     """Return the position of the first leaf with NaN or Inf; None if there is none."""
     for i, leaf in enumerate(leaves):
-        # A sum, or a sum of squares, is finite only if every element is.  It may overflow when they
+        # A sum is finite only if every element is.  It may overflow when they
         # are finite, and only then is every one looked at.
         if leaf.ndim == 1 and leaf.size <= _FEW:
             if isfinite(sum(leaf.tolist())):
@@ -28,8 +28,10 @@ def first_bad(leaves: Sequence[Array]) -> int | None:
         elif leaf.dtype.kind not in "fc":
             continue
         else:
-            flat = leaf if leaf.ndim == 1 else leaf.ravel()
-            if isfinite(flat.dot(flat)):
+            # Not a dot product: BLAS would start threads for it.
+            with np.errstate(all="ignore"):
+                total = np.add.reduce(leaf, axis=None)
+            if isfinite(total):
                 continue
         if not _isfinite(leaf).all():
             return i

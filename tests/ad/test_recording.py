@@ -167,6 +167,22 @@ def test_a_captured_variable_that_is_none_stays_none():
     assert_gradient(f)
 
 
+def test_an_element_of_a_captured_array_may_be_written():
+    c = np.zeros(3)
+
+    def f(x):
+        c[:] = 0.0
+        c[0] += x[0] * x[1]
+        c[1] = x[2]
+        return np.sum(c * c)
+
+    assert_gradient(f)
+
+
+def test_unique_elements_keep_their_derivative():
+    assert_gradient(lambda x: np.sum(np.unique(np.array([x[0], x[1], x[0]])) ** 2))
+
+
 def test_hidden_state_in_an_array_from_outside_is_refused():
     total = np.zeros(6)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from revolve_ad.ad.dispatch import FUNCTIONS
+from revolve_ad.ad.dispatch import FUNCTIONS, implements
 from revolve_ad.ad.recorder import Recorder
 from revolve_ad.ad.traced import Traced
 
@@ -50,9 +50,27 @@ for _function in (  # type: ignore[assignment]
     np.array_equal,
     np.allclose,
     np.array_equiv,
-    np.unique,
     np.flatnonzero,
     np.argwhere,
     np.lexsort,
 ):
     FUNCTIONS[_function] = _looked_at(_function)
+
+
+@implements(np.unique)
+def unique(
+    rec: Recorder,
+    ar: Any,
+    return_index: bool = False,
+    return_inverse: bool = False,
+    return_counts: bool = False,
+    axis: int | None = None,
+    **kwargs: Any,
+) -> Any:
+    """Record np.unique: which elements are taken depends on values, the elements are traced."""
+    real = ar._concrete("np.unique of traced values")
+    _, index, *rest = np.unique(real, True, return_inverse, return_counts, axis, **kwargs)
+    found = np.take(np.ravel(ar) if axis is None else ar, index, axis=0 if axis is None else axis)
+    if return_index:
+        rest = [index, *rest]
+    return (found, *rest) if rest else found
