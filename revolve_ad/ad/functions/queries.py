@@ -69,7 +69,8 @@ def unique(
 ) -> Any:
     """Record np.unique: which elements are taken depends on values, the elements are traced."""
     real = ar._concrete("np.unique of traced values")
-    _, index, *rest = np.unique(real, True, return_inverse, return_counts, axis, **kwargs)
+    plain: Any = np.unique  # NumPy's stubs know each combination of flags apart
+    _, index, *rest = plain(real, True, return_inverse, return_counts, axis, **kwargs)
     found = np.take(np.ravel(ar) if axis is None else ar, index, axis=0 if axis is None else axis)
     if return_index:
         rest = [index, *rest]
