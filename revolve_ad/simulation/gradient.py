@@ -21,6 +21,7 @@ from revolve_ad.simulation.progress import Progress
 from revolve_ad.simulation.replay import Replays, sampled_states
 from revolve_ad.simulation.report import Report
 from revolve_ad.simulation.run import Record
+from revolve_ad.simulation.seeing import DynamicObserver, ObserveCheck
 from revolve_ad.simulation.settings import Settings
 from revolve_ad.simulation.shelf import Shelf
 from revolve_ad.simulation.stepcheck import StepCheck
@@ -111,6 +112,11 @@ class Gradient:
             lookers.append((self._check.states(n_steps, check), self._check.look))
         if observer is not None:
             seen = settings.observed(n_steps)
+            plain = model.original_observer(arguments.params)
+            if check != "off" and plain is not None:
+                assert model.observation is not None
+                look = ObserveCheck(plain, observer, model.observation.paths, fresh=fresh).look
+                lookers.append((ObserveCheck.states(seen, check), look))
             self._observations = Observations(observer, seen, known=n_steps is not None)
             lookers.append((seen, self._observations.see))
         if self.plan.counts is None or self.plan.counts.restored:
@@ -195,6 +201,8 @@ class Gradient:
             observer = self._model.observer(arguments.params, arguments.hidden)
             assert observer is not None
             # Sums of their own: under every schedule they are then added in the same order.
+            if isinstance(observer, DynamicObserver):
+                observer.ledger = self._ledger
             seen = Gradients(replace(form, inputs=None))
             observer.bind_gradients(seen)
             self._observations.observer = observer

@@ -13,9 +13,11 @@ from revolve_ad.simulation.kernel import Kernel, Observer
 from revolve_ad.simulation.layout import Layout, Leaves
 from revolve_ad.simulation.loop_kernel import LoopKernel
 from revolve_ad.simulation.native_kernel import NativeKernel, native_loop
+from revolve_ad.simulation.observations import PlainObserver
 from revolve_ad.simulation.recording import RoleTape, record_observe, record_step
+from revolve_ad.simulation.seeing import Seeing, refuse_hidden_in_observe
 from revolve_ad.simulation.stepping import Stepper
-from revolve_ad.simulation.tape_kernel import TapeKernel, TapeObserver
+from revolve_ad.simulation.tape_kernel import TapeKernel
 from revolve_ad.simulation.user_kernel import UserKernel
 from revolve_ad.simulation.user_step import Step
 from revolve_ad.simulation.user_tangent import UserTangentModel
@@ -49,6 +51,9 @@ class Model(Protocol):
 
     def original(self, params: list[Any], inputs: list[Any]) -> Stepper | None:
         """Return the user's step to compare a tape with; None where there is nothing to compare."""
+
+    def original_observer(self, params: list[Any]) -> PlainObserver | None:
+        """Return the user's `observe` to compare its tape with; None where it can't be."""
 
     @property
     def is_native(self) -> bool:
@@ -85,8 +90,8 @@ class TapeModel:
         The layouts of the arguments.
     step : RoleTape
         The tape of a step.
-    seen : RoleTape or None
-        The tape of an observation.
+    seen : Seeing or None
+        The observation.
     function : callable or None
         The step itself; None for a derived model, which has no Python function.
     loop : Loop or None
@@ -97,7 +102,7 @@ class TapeModel:
 
     form: Form
     step: RoleTape
-    seen: RoleTape | None
+    seen: Seeing | None
     function: Callable[..., Any] | None
     loop: Loop | None = None
     why_not: str = ""
@@ -105,7 +110,7 @@ class TapeModel:
     @property
     def observation(self) -> Layout | None:
         """See `Model.observation`."""
-        return None if self.seen is None else self.seen.result
+        return None if self.seen is None else self.seen.tape.result
 
     @property
     def remarks(self) -> tuple[str, ...]:
@@ -145,14 +150,11 @@ class TapeModel:
 
     def observer(self, params: list[Any], hidden: list[Any]) -> Observer | None:
         """See `Model.observer`."""
-        if self.seen is None:
-            return None
-        if self.seen.tape.depends_on_values is not None:
-            raise NotDifferentiableError(
-                f"observe depends on values ({self.seen.tape.depends_on_values}): write the branch "
-                "with np.where, or observe more and choose outside of the simulation."
-            )
-        return TapeObserver(self.seen, self.form, params, hidden)
+        return None if self.seen is None else self.seen.observer(self.form, params, hidden)
+
+    def original_observer(self, params: list[Any]) -> PlainObserver | None:
+        """See `Model.original_observer`."""
+        return None if self.seen is None else self.seen.original(self.form, params)
 
     def original(self, params: list[Any], inputs: list[Any]) -> Stepper | None:
         """See `Model.original`."""
@@ -176,7 +178,7 @@ class TapeModel:
         """What the interpreter holds; where tapes depend on values, a later one may need more."""
         sizes = [0]
         if self.seen is not None:
-            sizes += [self.seen.forward.bytes, self.seen.reverse.bytes]
+            sizes.append(self.seen.workspace_bytes)
         if self.loop is None:
             sizes += [self.step.workspace_bytes, self.step.forward.bytes]
             return max(sizes)
@@ -187,7 +189,7 @@ class TapeModel:
     @property
     def inside(self) -> list[Any]:
         """See `Model.inside`."""
-        return self.step.inside + ([] if self.seen is None else self.seen.inside)
+        return self.step.inside + ([] if self.seen is None else self.seen.tape.inside)
 
     @property
     def is_compared(self) -> bool:
@@ -214,18 +216,18 @@ class UserModel:
         The layouts of the arguments.
     step : Step
         The step.
-    seen : RoleTape or None
-        The tape of an observation.
+    seen : Seeing or None
+        The observation.
     """
 
     form: Form
     step: Step
-    seen: RoleTape | None
+    seen: Seeing | None
 
     @property
     def observation(self) -> Layout | None:
         """See `Model.observation`."""
-        return None if self.seen is None else self.seen.result
+        return None if self.seen is None else self.seen.tape.result
 
     @property
     def remarks(self) -> tuple[str, ...]:
@@ -242,7 +244,11 @@ class UserModel:
 
     def observer(self, params: list[Any], hidden: list[Any]) -> Observer | None:
         """See `Model.observer`."""
-        return None if self.seen is None else TapeObserver(self.seen, self.form, params, hidden)
+        return None if self.seen is None else self.seen.observer(self.form, params, hidden)
+
+    def original_observer(self, params: list[Any]) -> PlainObserver | None:
+        """See `Model.original_observer`."""
+        return None if self.seen is None else self.seen.original(self.form, params)
 
     def original(self, params: list[Any], inputs: list[Any]) -> Stepper | None:
         """See `Model.original`."""
@@ -262,15 +268,13 @@ class UserModel:
     def workspace_bytes(self) -> int:
         """The cotangents of params and of a row of inputs, which the user's vjp returns."""
         rows = 0 if self.form.inputs is None else self.form.inputs.rows.nbytes
-        seen = 0
-        if self.seen is not None:
-            seen = max(self.seen.forward.bytes, self.seen.reverse.bytes)
+        seen = 0 if self.seen is None else self.seen.workspace_bytes
         return max(self.form.params.nbytes + rows, seen)
 
     @property
     def inside(self) -> list[Any]:
         """See `Model.inside`."""
-        return [] if self.seen is None else self.seen.inside
+        return [] if self.seen is None else self.seen.tape.inside
 
     @property
     def is_compared(self) -> bool:
@@ -311,10 +315,12 @@ def record_model(
         recorded = equal_tape(recorded)
         if hidden and recorded.tape.depends_on_values is not None:
             raise refuse_hidden()
-    seen: RoleTape | None = None
+    seen: Seeing | None = None
     if observe is not None:
-        seen, _, more = record_observe(observe, form, state, params, 0)
-        seen = equal_tape(seen)
+        tape, _, more = record_observe(observe, form, state, params, 0)
+        seen = Seeing(equal_tape(tape), observe)
+        if more and tape.tape.depends_on_values is not None:
+            raise refuse_hidden_in_observe()
         hidden += more
     form = Form(form.state, form.params, form.inputs, Layout.of(hidden, "hidden")[1])
     if recorded is None:

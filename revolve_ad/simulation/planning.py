@@ -91,6 +91,8 @@ def sizes_of(settings: Settings, model: Model) -> Sizes:
     row = model.observation
     if row is not None:
         fixed["gradient"] *= 2  # of the steps and of the observations apart
+        if settings.replay_check != "off":
+            fixed["working copies"] += 2 * row.nbytes  # an observation is compared with its tape
         fixed["observations"] = len(seen) * (row.nbytes + row.cotangents.nbytes)
         if seen and seen[-1] == settings.max_steps:
             fixed["final state, cotangent"] += state

@@ -254,17 +254,31 @@ def record_step(
 
 
 def record_observe(
-    observe: Callable[..., Any], form: Form, state: Leaves, params: Sequence[Any], k: int
+    observe: Callable[..., Any],
+    form: Form,
+    state: Leaves,
+    params: Sequence[Any],
+    k: int,
+    result: Layout | None = None,
 ) -> tuple[RoleTape, Leaves, tuple[Any, ...]]:
-    """Run `observe` of state `k` on traced arrays; see `record_step`."""
+    """Run `observe` of state `k` on traced arrays, into the form `result` if there is one already.
+
+    See `record_step`.
+    """
     args = (form.state.build_read_only(state), form.params.build_read_only(params), k)
     try:
         made = trace(observe, args, read_only=(True, True, False))
-        leaves, layout = Layout.of(made.value, "observation")
+        if result is None:
+            leaves, layout = Layout.of(made.value, "observation")
+        else:
+            leaves, layout = result.adopt(made.value, f"observe at state {k}"), result
     except Exception as error:
         blame(error, f"observe at state {k}, while it was recorded")
         raise
-    tape = _with_outputs(made.tape, range(len(leaves)), layout)
+    # As in `record_step`: a dict may come with its keys in another order.
+    numbers = made.structure.unflatten(range(made.structure.n_leaves))
+    order = trees.flatten_like(layout.structure, numbers)
+    tape = _with_outputs(made.tape, order, layout)
     groups = (form.state, form.params, NOTHING, _hidden_layout(made.hidden))
     return RoleTape(tape, groups, layout), layout.copy_in(leaves), made.hidden
 

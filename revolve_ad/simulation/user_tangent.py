@@ -11,10 +11,10 @@ from revolve_ad.simulation.blame import blame
 from revolve_ad.simulation.form import Form
 from revolve_ad.simulation.kernel import Gradients, Kernel, Observer, Tape
 from revolve_ad.simulation.layout import Layout, Leaves
-from revolve_ad.simulation.recording import RoleTape
+from revolve_ad.simulation.observations import PlainObserver
+from revolve_ad.simulation.seeing import Seeing
 from revolve_ad.simulation.step_by_step import StepByStep
 from revolve_ad.simulation.stepping import Stepper, row_reader
-from revolve_ad.simulation.tape_kernel import TapeObserver
 from revolve_ad.simulation.user_step import Step
 
 __all__ = ["UserTangentModel"]
@@ -33,19 +33,19 @@ class UserTangentModel:
         The layouts of the values.
     step : Step
         The step.
-    seen : RoleTape or None
-        The tape of the pairs of an observation.
+    seen : Seeing or None
+        The observation of pairs.
     """
 
     form: Form
     primal: Form
     step: Step
-    seen: RoleTape | None
+    seen: Seeing | None
 
     @property
     def observation(self) -> Layout | None:
         """See `Model.observation`."""
-        return None if self.seen is None else self.seen.result
+        return None if self.seen is None else self.seen.tape.result
 
     @property
     def remarks(self) -> tuple[str, ...]:
@@ -62,7 +62,11 @@ class UserTangentModel:
 
     def observer(self, params: list[Any], hidden: list[Any]) -> Observer | None:
         """See `Model.observer`."""
-        return None if self.seen is None else TapeObserver(self.seen, self.form, params, hidden)
+        return None if self.seen is None else self.seen.observer(self.form, params, hidden)
+
+    def original_observer(self, params: list[Any]) -> PlainObserver | None:
+        """See `Model.original_observer`."""
+        return None
 
     def original(self, params: list[Any], inputs: list[Any]) -> Stepper | None:
         """See `Model.original`."""
@@ -86,7 +90,7 @@ class UserTangentModel:
     @property
     def inside(self) -> list[Any]:
         """See `Model.inside`."""
-        return [] if self.seen is None else self.seen.inside
+        return [] if self.seen is None else self.seen.tape.inside
 
     @property
     def is_compared(self) -> bool:
