@@ -13,7 +13,7 @@ from itertools import accumulate
 from revolve_ad.schedule.split_choice import cheapest_of
 from revolve_ad.schedule.split_tree import Node
 
-__all__ = ["BlockLeaves", "by_capacity", "capacity_seconds"]
+__all__ = ["BlockLeaves", "by_capacity"]
 
 # Coming back to a checkpoint counts as this much of an advanced step, so that among schedules with
 # the fewest advanced steps one with the fewest restores is taken.  A power of two, so that sums in
@@ -93,11 +93,6 @@ def reach(capacity: tuple[int, ...], n_steps: int) -> list[list[int]]:
     rows.reverse()
     last = bisect_left(rows[0], n_steps)
     return [row[: max(last, 1) + 1] for row in rows]
-
-
-def capacity_seconds(depth: int) -> float:
-    """About how long `by_capacity` takes [s]: an estimate by counting, so that it never varies."""
-    return 1e-4 + 4e-6 * depth
 
 
 def by_capacity(n_steps: int, leaves: BlockLeaves) -> tuple[float, int, dict[Node, int]]:

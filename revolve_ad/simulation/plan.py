@@ -1,6 +1,6 @@
 """The plan of a gradient: from a budget of bytes to a schedule, with a forecast of the cost."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
@@ -9,7 +9,6 @@ from revolve_ad.errors import BudgetError, ScheduleError
 from revolve_ad.schedule import (
     Counts,
     OnlineSchedule,
-    Schedule,
     binomial,
     check,
     mixed,
@@ -19,8 +18,6 @@ from revolve_ad.schedule import (
 from revolve_ad.simulation.memory import format_bytes
 
 __all__ = ["Plan", "Sizes", "make_plan"]
-
-AnySchedule = Schedule | OnlineSchedule | Iterable[Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -38,12 +38,6 @@ class Progress:
         """Whether anybody listens."""
         return self._bar is not None or self._notify is not None
 
-    def expect(self, total: int) -> None:
-        """Set the number of steps in all, once it is known."""
-        self._total = total
-        if self._bar is not None:
-            self._bar.total = total
-
     def step(self, n: int) -> None:
         """Report that `n` more steps are done."""
         self.done += n
