@@ -461,3 +461,12 @@ def test_reshape_copies_when_asked_to():
     np.testing.assert_array_equal(ra.grad(f)(X), ra.grad(as_in_numpy_2_0)(X))
     with pytest.raises(ValueError, match="avoid"):
         ra.grad(impossible)(X)
+
+
+def test_asarray_copies_where_another_order_is_asked_for():
+    def f(x):
+        a = np.asarray(x.reshape(2, 3), order="F")
+        a[0] = 0.0
+        return np.sum(x**2) + np.sum(a * np.arange(3.0))
+
+    assert_gradient(f)

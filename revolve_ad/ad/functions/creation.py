@@ -232,7 +232,10 @@ def asarray(
     if isinstance(a, _ndarray) and type(a) is not Traced and copy is not True:  # type: ignore[comparison-overlap]
         return _asarray(a, dtype, order, **kwargs)
     if type(a) is Traced and a.cell is not None and copy is not True:
-        return a if dtype is None or a.dtype == dtype else a.astype(dtype)
+        if dtype is not None and a.dtype != dtype:
+            return a.astype(dtype)
+        laid_out = {"C": a.flags.c_contiguous, "F": a.flags.f_contiguous}.get(order, True)
+        return a if laid_out else a.copy(order)
     return array(rec, a, dtype)
 
 
