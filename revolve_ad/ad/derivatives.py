@@ -57,14 +57,14 @@ def value_and_grad(
     NotDifferentiableError
         If the result isn't one real number, or an argument has only integers.
     """
-    numbers = (argnums,) if isinstance(argnums, int) else tuple(argnums)
+    numbers = _argument_numbers(argnums)
 
     def value_and_gradient(*args: Any) -> tuple[Any, Any]:
         call = _Call(f, args, numbers)
         call.require_scalar()
         gradients = call.pull_back([np.ones((), call.output_dtypes[0])])
         value = call.value
-        return value, gradients[0] if isinstance(argnums, int) else gradients
+        return value, gradients if isinstance(argnums, tuple | list) else gradients[0]
 
     return value_and_gradient
 
@@ -367,6 +367,16 @@ class _Call:
         if reverse:
             return np.reshape(np.stack(slices), out.shape + x.shape)
         return np.reshape(np.stack(slices, axis=-1), out.shape + x.shape)
+
+
+def _argument_numbers(argnums: Any) -> tuple[int, ...]:
+    numbers = argnums if isinstance(argnums, tuple | list) else (argnums,)
+    if not all(isinstance(k, int | np.integer) and not isinstance(k, bool) for k in numbers):
+        raise ParameterError(
+            f"argnums is {argnums!r}; give the number of an argument, counted from 0, or a tuple "
+            f"of such numbers. Arguments have no names here."
+        )
+    return tuple(map(int, numbers))
 
 
 def _float_if_int(leaf: Any) -> Any:

@@ -5,6 +5,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from revolve_ad.errors import ParameterError
 from revolve_ad.simulation.memory import parse_bytes
 from revolve_ad.simulation.progress import ProgressOption, require_progress
@@ -74,7 +76,10 @@ def make_settings(**given: Any) -> Settings:
     if given["native"] not in ("auto", True, False):
         raise ParameterError(f'native is {given["native"]!r}; allowed are "auto", True, False.')
     schedule = given["schedule"]
-    if schedule is not None and not callable(schedule) and not hasattr(schedule, "__iter__"):
+    if schedule is not None and (
+        isinstance(schedule, (str, bytes))
+        or not (callable(schedule) or hasattr(schedule, "__iter__"))
+    ):
         raise ParameterError(
             f"schedule is {schedule!r}; give a schedule, such as ra.schedule.binomial(n, 10), or a "
             "function of the number of steps that returns one."
@@ -123,7 +128,9 @@ def _count(name: str, value: Any, smallest: int) -> int:
         number = operator.index(value)
     except TypeError:
         raise ParameterError(f"{name} is {value!r}; give an integer.") from None
-    if isinstance(value, bool) or number < smallest:
+    if isinstance(value, bool):
+        raise ParameterError(f"{name} is {value!r}; give an integer.")
+    if number < smallest:
         raise ParameterError(f"{name} is {value!r}; it must be at least {smallest}.")
     return number
 
@@ -134,7 +141,10 @@ def _indices(asked: Any, last: int) -> Sequence[int] | None:
     given: Sequence[int] = asked
     if not isinstance(given, range):
         try:
-            given = tuple([operator.index(k) for k in given])
+            listed = list(given)
+            if any(isinstance(k, (bool, np.bool_)) for k in listed):
+                raise TypeError("a mask")
+            given = tuple([operator.index(k) for k in listed])
         except TypeError:
             raise ParameterError(
                 f"observe_at is {asked!r}; give the indices of states, integers from 0 to {last}."
