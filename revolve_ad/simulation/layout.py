@@ -71,6 +71,8 @@ class Layout:
         """Return the layout of plain leaves of a known structure."""
         kinds = tuple([_kind(leaf) for leaf in leaves])
         dtypes = tuple([_dtype(leaf) for leaf in leaves])
+        if any(dtype in _TOO_WIDE for dtype in dtypes):
+            raise _too_wide(structure.paths(name), dtypes)
         return cls(name, structure, tuple([np.shape(x) for x in leaves]), dtypes, kinds)
 
     @cached_property
@@ -256,6 +258,20 @@ class Layout:
 
 
 _ARRAY = trees.flatten(np.zeros(0))[1]
+
+
+_TOO_WIDE = {np.dtype(t) for t in (np.longdouble, np.clongdouble)} - {
+    np.dtype(np.float64),
+    np.dtype(np.complex128),
+}
+
+
+def _too_wide(paths: Sequence[str], dtypes: Sequence[np.dtype[Any]]) -> DtypeError:
+    path, dtype = next(
+        (path, dtype) for path, dtype in zip(paths, dtypes, strict=True) if dtype in _TOO_WIDE
+    )
+    double = "complex128" if dtype.kind == "c" else "float64"
+    return DtypeError(f"{path} has dtype {dtype}, which isn't supported; use .astype(np.{double}).")
 
 
 def _kind(leaf: Any) -> Kind:
