@@ -1,13 +1,20 @@
 """Says in which step an exception of the user's code was raised."""
 
+import inspect
 from collections.abc import Callable
+from typing import Any
 
 from revolve_ad.errors import RevolveError, WriteError
 
 __all__ = ["blame"]
 
 
-def blame(error: Exception, where: str, written: Callable[[], list[str]] | None = None) -> None:
+def blame(
+    error: Exception,
+    where: str,
+    written: Callable[[], list[str]] | None = None,
+    called: tuple[Callable[..., Any], str] | None = None,
+) -> None:
     """Add to an exception where it was raised; its type and traceback stay.
 
     Parameters
@@ -18,6 +25,9 @@ def blame(error: Exception, where: str, written: Callable[[], list[str]] | None 
         Such as ``"step 3"``.
     written : callable, optional
         Finds out which leaves were written into, if that was it.
+    called : (function, str), optional
+        What was called, and how, such as ``"step(state, params, k)"``: a function that takes other
+        arguments is told so.
 
     Raises
     ------
@@ -34,3 +44,18 @@ def blame(error: Exception, where: str, written: Callable[[], list[str]] | None 
             "neither params nor inputs: copy them first, or make what changes a part of the state."
         ) from error
     error.add_note(f"revolve_ad: raised in {where}")
+    if called is not None and isinstance(error, TypeError) and not _takes(*called):
+        error.add_note(f"revolve_ad: it is called as {called[1]}; let it take these arguments")
+
+
+def _takes(function: Callable[..., Any], call: str) -> bool:
+    """Tell whether a function takes as many arguments as the call has; True if nobody can say."""
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):
+        return True
+    try:
+        signature.bind(*call.split(","))
+    except TypeError:
+        return False
+    return True

@@ -49,7 +49,7 @@ class Ending:
         try:
             ended = bool(self.until(self.layout.build_read_only(state), self.params, k))
         except Exception as error:
-            blame(error, f"until at state {k}")
+            blame(error, f"until at state {k}", called=(self.until, "until(state, params, k)"))
             raise
         if not ended and k >= self.max_steps:
             raise StepLimitError(

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from revolve_ad.errors import NonFiniteError
 from revolve_ad.simulation.ending import Ending
 from revolve_ad.simulation.exploring import explore
-from revolve_ad.simulation.finiteness import require_finite
+from revolve_ad.simulation.finiteness import require_finite_state
 from revolve_ad.simulation.form import Form
 from revolve_ad.simulation.kernel import Observer
 from revolve_ad.simulation.layout import Leaves
@@ -66,7 +66,7 @@ def evaluate(
         lookers.append(
             (
                 range(settings.max_steps + 1),
-                lambda k, s: require_finite(s, form.state, f"state {k}"),
+                lambda k, s: require_finite_state(s, form.state, k),
             )
         )
     observations: Observations | None = None
@@ -94,7 +94,7 @@ def evaluate(
                 )
             finally:
                 progress.close()
-        require_finite(live, form.state, f"state {at}")
+        require_finite_state(live, form.state, at)
     except NonFiniteError:
         if not careful:
             evaluate(settings, form, advance, observer, state, params, careful=True)

@@ -9,7 +9,7 @@ import numpy as np
 from revolve_ad.errors import NonFiniteError
 from revolve_ad.simulation.layout import Array, Layout
 
-__all__ = ["first_bad", "require_finite"]
+__all__ = ["first_bad", "require_finite", "require_finite_state"]
 
 _isfinite = np.isfinite
 
@@ -38,21 +38,36 @@ def first_bad(leaves: Sequence[Array]) -> int | None:
     return None
 
 
-def require_finite(leaves: Sequence[Array], layout: Layout, where: str) -> None:
-    """Raise `NonFiniteError` that names the leaf, and where it was found."""
+_REMEDY: Final = "Shorten the time step, or bound the params."
+
+
+def require_finite(
+    leaves: Sequence[Array], layout: Layout, where: str, remedy: str = _REMEDY
+) -> None:
+    """Raise `NonFiniteError` that names the leaf, where it was found, and what to do."""
     bad = first_bad(leaves)
     if bad is not None:
-        raise NonFiniteError(describe(leaves[bad], layout.paths[bad], where))
+        raise NonFiniteError(describe(leaves[bad], layout.paths[bad], where, remedy))
 
 
-def describe(leaf: Array, path: str, where: str) -> str:
+def require_finite_state(leaves: Sequence[Array], layout: Layout, k: int) -> None:
+    """Test state `k`; state 0 is the caller's own."""
+    if k == 0:
+        remedy = "That is the state that the simulation was given: no step has run yet."
+        require_finite(leaves, layout, "state 0", remedy)
+    else:
+        require_finite(leaves, layout, f"state {k}")
+
+
+def describe(leaf: Array, path: str, where: str, remedy: str) -> str:
     """Return the message for a leaf that holds NaN or Inf."""
     flat = np.isfinite(leaf).ravel()
     n_bad = int(flat.size - np.count_nonzero(flat))
     first = tuple(int(i) for i in np.unravel_index(int(np.argmin(flat)), leaf.shape))
     at = f"{path}{list(first)}" if leaf.ndim else path
-    kind = "element is" if n_bad == 1 else "elements are"
+    elements = "1 element" if flat.size == 1 else f"{flat.size} elements"
+    verb = "is" if n_bad == 1 else "are"
     return (
-        f"{where}: {n_bad} of {flat.size} {kind} NaN or Inf, the first at {at} "
-        f"({leaf[first]}). Shorten the time step, or bound the params."
+        f"{where}: {n_bad} of {elements} {verb} NaN or Inf, the first at {at} "
+        f"({leaf[first]}). {remedy}"
     )

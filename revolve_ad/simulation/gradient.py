@@ -8,7 +8,7 @@ from revolve_ad.simulation.allowance import allowing
 from revolve_ad.simulation.crew import Crew
 from revolve_ad.simulation.dynamic_kernel import DynamicKernel
 from revolve_ad.simulation.ending import Ending
-from revolve_ad.simulation.finiteness import require_finite
+from revolve_ad.simulation.finiteness import require_finite_state
 from revolve_ad.simulation.kernel import Gradients
 from revolve_ad.simulation.layout import Leaves
 from revolve_ad.simulation.ledger import Ledger
@@ -246,7 +246,7 @@ class Gradient:
         return (storage,) * len(Level)
 
     def _require_finite(self, k: int, state: Leaves) -> None:
-        require_finite(state, self._model.form.state, f"state {k}")
+        require_finite_state(state, self._model.form.state, k)
 
 
 def _executed(plan: Plan) -> int | None:

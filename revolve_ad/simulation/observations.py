@@ -6,8 +6,9 @@ from typing import Any, final
 
 import numpy as np
 
-from revolve_ad.errors import NotDifferentiableError
+from revolve_ad.errors import NonFiniteError, NotDifferentiableError
 from revolve_ad.simulation.blame import blame
+from revolve_ad.simulation.finiteness import first_bad
 from revolve_ad.simulation.form import Form
 from revolve_ad.simulation.kernel import Gradients, Observer
 from revolve_ad.simulation.layout import Layout, Leaves
@@ -46,7 +47,8 @@ class PlainObserver:
                 return self.layout.copy_in(leaves)
             return self.layout.adopt(value, f"observe at state {k}")
         except Exception as error:
-            blame(error, f"observe at state {k}")
+            called = (self._observe, "observe(state, params, k)")
+            blame(error, f"observe at state {k}", called=called)
             raise
 
     def reverse(self, state: Sequence[Any], k: int, cotangent: Leaves) -> Leaves:
@@ -109,7 +111,20 @@ class Observations:
         if self._rows:
             self.stacked = [np.stack(leaves) for leaves in zip(*self._rows, strict=True)]
             self._rows = []
+        bad = first_bad(self.stacked)
+        if bad is not None:
+            raise self._not_finite(bad)
         return self.stacked
+
+    def _not_finite(self, bad: int) -> NonFiniteError:
+        rows = self.stacked[bad]
+        finite = np.isfinite(rows).reshape(len(rows), -1).all(axis=1)
+        i = int(np.argmin(finite))
+        return NonFiniteError(
+            f"observed[{i}], the observation of state {self._indices[i]}, holds NaN or Inf (leaf "
+            f"{bad}): {rows[i]!r:.200}. The state itself is finite: keep observe within the domain "
+            "of its functions, such as by np.where before a log or a division."
+        )
 
     def backwards(self, cotangents: Leaves) -> int:
         """Take the cotangents of the stacked leaves; return the last observed state."""

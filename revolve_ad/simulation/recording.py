@@ -22,6 +22,7 @@ from revolve_ad.native import Loop, Refusal, compile_loop
 from revolve_ad.simulation.blame import blame
 from revolve_ad.simulation.form import Form
 from revolve_ad.simulation.layout import NOTHING, Layout, Leaves
+from revolve_ad.simulation.stepping import STEP_CALL, STEP_CALL_WITH_INPUTS
 from revolve_ad.simulation.writes import written_leaves
 
 __all__ = ["LoopTape", "RoleTape", "record_observe", "record_step"]
@@ -228,7 +229,7 @@ def record_step(
     hidden : tuple
         Traced values of an outer recording that the step read.
     """
-    row = [] if form.inputs is None else [leaf[k] for leaf in inputs]
+    row = [] if form.inputs is None else [_row(leaf, k) for leaf in inputs]
     args: tuple[Any, ...] = (form.state.build(state), form.params.build_read_only(params), k)
     rows = NOTHING
     if form.inputs is not None:
@@ -243,6 +244,7 @@ def record_step(
             error,
             where,
             lambda: written_leaves(step, form, params, row if form.inputs is not None else None, k),
+            (step, STEP_CALL if form.inputs is None else STEP_CALL_WITH_INPUTS),
         )
         raise
     # The outputs stand as the step returned them: a dict may hold its keys in another order.
@@ -273,7 +275,11 @@ def record_observe(
         else:
             leaves, layout = result.adopt(made.value, f"observe at state {k}"), result
     except Exception as error:
-        blame(error, f"observe at state {k}, while it was recorded")
+        blame(
+            error,
+            f"observe at state {k}, while it was recorded",
+            called=(observe, "observe(state, params, k)"),
+        )
         raise
     # As in `record_step`: a dict may come with its keys in another order.
     numbers = made.structure.unflatten(range(made.structure.n_leaves))
@@ -281,6 +287,11 @@ def record_observe(
     tape = _with_outputs(made.tape, order, layout)
     groups = (form.state, form.params, NOTHING, _hidden_layout(made.hidden))
     return RoleTape(tape, groups, layout), layout.copy_in(leaves), made.hidden
+
+
+def _row(leaf: Any, k: int) -> Any:
+    """Return row `k`; ones in a run of no steps, which has no rows but is recorded all the same."""
+    return leaf[k] if len(leaf) else np.ones(np.shape(leaf)[1:], leaf.dtype)[()]
 
 
 def _hidden_layout(hidden: tuple[Any, ...]) -> Layout:

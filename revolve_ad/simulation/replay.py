@@ -93,5 +93,6 @@ class Replays:
                 f"{', '.join(leaves)} differs. A step must be a function of its arguments alone: "
                 "it may not draw random numbers, count its calls, keep a state of its own, or read "
                 "what changes during the run. Draw random numbers and forcings before the run and "
-                "pass them as inputs=, and carry a memory in the state."
+                "pass them as inputs=, and carry a memory in the state. A step's "
+                "own advance must give the bits of the step."
             )

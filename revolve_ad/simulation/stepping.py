@@ -21,6 +21,9 @@ __all__ = ["SOLE", "Stepper", "hand_over"]
 
 _ndarray = np.ndarray
 
+STEP_CALL: Final = "step(state, params, k)"
+STEP_CALL_WITH_INPUTS: Final = "step(state, params, k, inputs_k)"
+
 
 def _count() -> int:
     new = np.zeros(1)
@@ -77,8 +80,10 @@ class Stepper:
         self._function = function
         self._leaves = params
         run = self._run_array if self._layout.is_array else self._run
-        self._run_for: Callable[..., Leaves] = self._advance_by_user if self._advance else run
+        self._run_for: Callable[..., Leaves] = run
         self.advance: Callable[[Leaves, int, int], Leaves] = self._run_for
+        if self._advance is not None:
+            self.advance = self._advance_by_user
         self._inputs: Leaves = []
         if form.inputs is not None:
             self._inputs = form.inputs.read_only(inputs)
@@ -94,7 +99,7 @@ class Stepper:
                     tape.append([leaf.copy() for leaf in state])
                 state = layout.adopt(call(hand_over(layout, state), params, k), f"step {k}")
         except Exception as error:
-            blame(error, f"step {k}", lambda: self._written(k))
+            blame(error, f"step {k}", lambda: self._written(k), self._called)
             raise
         return state
 
@@ -123,40 +128,35 @@ class Stepper:
                 else:
                     array = layout.adopt(new, f"step {k}")[0]
         except Exception as error:
-            blame(error, f"step {k}", lambda: self._written(k))
+            blame(error, f"step {k}", lambda: self._written(k), self._called)
             raise
         state.append(array)
         return state
 
-    def _advance_by_user(
-        self, state: Leaves, start: int, stop: int, tape: Tape | None = None
-    ) -> Leaves:
-        if tape is not None and stop > start + 1:
-            for k in range(start, stop):
-                state = self._advance_by_user(state, k, k + 1, tape)
-            return state
-        if start == stop:
-            return state
-        if tape is not None:
-            tape.append([leaf.copy() for leaf in state])
+    def _advance_by_user(self, state: Leaves, start: int, stop: int) -> Leaves:
+        if stop <= start + 1:
+            return self._run_for(state, start, stop)  # to the same bits, without the detour
         assert self._advance is not None
         layout, inputs = self._layout, self._form.inputs
-        where = f"advance from state {start} to {stop}"
         try:
             if inputs is None:
                 value = self._advance(hand_over(layout, state), self.params, start, stop)
             else:
                 rows = inputs.build([leaf[start:stop] for leaf in self._inputs])
                 value = self._advance(hand_over(layout, state), self.params, start, stop, rows)
-            return layout.adopt(value, where)
+            return layout.adopt(value, f"advance from state {start} to {stop}")
         except Exception as error:
-            blame(error, where)
+            blame(error, f"advance from state {start} to {stop}")
             raise
 
     def record(self, state: Leaves, start: int, stop: int) -> tuple[Tape, Leaves]:
         """See `Kernel.record`: the tape is a copy of the state before each step."""
         tape: Tape = []
         return tape, self._run_for(state, start, stop, tape)
+
+    @property
+    def _called(self) -> tuple[Callable[..., Any], str]:
+        return self._function, STEP_CALL if self.row is None else STEP_CALL_WITH_INPUTS
 
     def _written(self, k: int) -> list[str]:
         row = None if self.row is None else [leaf[k] for leaf in self._inputs]

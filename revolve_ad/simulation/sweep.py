@@ -27,7 +27,7 @@ from revolve_ad.schedule.actions import (
 from revolve_ad.schedule.protocol import OnlineDriver
 from revolve_ad.simulation.crew import Counters, Crew
 from revolve_ad.simulation.exploring import explore
-from revolve_ad.simulation.finiteness import first_bad, require_finite
+from revolve_ad.simulation.finiteness import first_bad, require_finite, require_finite_state
 from revolve_ad.simulation.kernel import Kernel, Tape
 from revolve_ad.simulation.layout import Leaves
 from revolve_ad.simulation.shelf import free_idle_buffers
@@ -144,7 +144,7 @@ class Sweep:
                         )
                     case _:
                         assert_never(action)
-            require_finite(live, crew.layout, f"state {at}")
+            require_finite_state(live, crew.layout, at)
         except Exception as error:
             error.add_note("revolve_ad: during the first sweep")
             raise
@@ -240,7 +240,8 @@ class Sweep:
                     case _:
                         assert_never(action)
         except Exception as error:
-            error.add_note(f"revolve_ad: during the reverse sweep, at {action}")
+            at = "before its first action" if action is None else f"at {action}"
+            error.add_note(f"revolve_ad: during the reverse sweep, {at}")
             raise
         finally:
             crew.progress.close()
@@ -341,7 +342,7 @@ class Sweep:
 
     def _save(self, action: Save, live: Leaves) -> None:
         if first_bad(live) is not None:
-            require_finite(live, self._crew.layout, f"state {action.state}")
+            require_finite_state(live, self._crew.layout, action.state)
         storage, counters = self._storages[action.level], self.counters
         storage.save(action.state, live)
         counters.saved += 1
