@@ -62,7 +62,7 @@ class Step:
         ``(state, params, start, stop) -> state``: from state `start` to state `stop`, to the same
         bits as the step itself, one by one.  With inputs
         ``(state, params, start, stop, inputs) -> state``, where `inputs` holds the rows of these
-        steps.  It may update `state` in place.
+        steps.  It may update `state` in place.  A single step is run by the step itself.
         """
         self._advance = _callable(function, "advance")
         return function
