@@ -608,7 +608,7 @@ class _Plan:
 
 _NONE = _Storage(-1, 0)
 _NEGATIVE = elementwise(np.negative)
-_OPERATORS = {"add": "+", "subtract": "-", "multiply": "*", "true_divide": "/"}
+_OPERATORS = {"add": "+", "subtract": "-", "multiply": "*", "divide": "/"}
 
 
 def _spelled(value: Any) -> bool:

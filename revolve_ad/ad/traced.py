@@ -942,7 +942,8 @@ def _general(function: Callable[[Any, Any], Any], ufunc: np.ufunc, a: Any, b: An
 def _in_place(self: Traced, value: Any) -> Any:
     if value is NotImplemented or self.cell is None:
         return value
-    if not np.can_cast(value.dtype, self.dtype, "same_kind"):
+    made, dtype = value.dtype, self.v.dtype
+    if made is not dtype and not np.can_cast(made, dtype, "same_kind"):
         raise TypeError(
             f"cannot cast the result from {value.dtype} to {self.dtype} in place, as in NumPy"
         )
