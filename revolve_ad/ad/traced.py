@@ -940,9 +940,26 @@ def _general(function: Callable[[Any, Any], Any], ufunc: np.ufunc, a: Any, b: An
 
 
 def _in_place(self: Traced, value: Any) -> Any:
-    if value is NotImplemented or self.cell is None:
+    cell = self.cell
+    if value is NotImplemented or cell is None:
         return value
-    made, dtype = value.dtype, self.v.dtype
+    rec, v = self.rec, self.v
+    made, dtype = value.dtype, v.dtype
+    if (  # the usual case: an array of the same type, computed a moment ago
+        type(value) is Traced
+        and value.rec is rec
+        and rec.child is None
+        and cell.whole is None
+        and made is dtype
+        and value.v.shape == v.shape
+        and v.flags.writeable
+    ):
+        node = value.read()
+        rec.before_write(cell)
+        v[...] = value.v
+        rec.write(cell, self.map, node)
+        self._node, self._seen = node, cell.node
+        return self
     if made is not dtype and not np.can_cast(made, dtype, "same_kind"):
         raise TypeError(
             f"cannot cast the result from {value.dtype} to {self.dtype} in place, as in NumPy"
