@@ -159,6 +159,8 @@ class _Plan:
             "scatter_into": scatter_into,
             "scatter_add_into": scatter_add_into,
         }
+        # The constants keep the objects alive, so that their identities stay theirs.
+        self.named = {id(value): name for name, value in self.constants.items()}
         self.names: dict[int, str] = {}
         self.views: list[tuple[str, str, StridedMap]] = []
         self.buffers: list[tuple[str, int]] = []  # name of a register, its bytes
@@ -261,7 +263,7 @@ class _Plan:
             root = self.origin[base]
             if any(self.origin[a] == root for k in between for a in nodes[k].args):
                 continue
-            if base not in self.order[: position[i]] and nodes[base].op is not INPUT:
+            if position[base] >= position[i] and nodes[base].op is not INPUT:
                 continue
             if any(self.origin.get(k) == root for k in between):
                 continue
@@ -313,7 +315,8 @@ class _Plan:
                     held = max(held, small)
             for done in ends.pop(i, ()):
                 if done.name.startswith("reg"):
-                    free.append((dict(self.buffers)[done.name], done.name))
+                    _, nbytes = self.buffers[int(done.name.removeprefix("reg"))]
+                    free.append((nbytes, done.name))
                 elif not done.name:
                     small -= done.nbytes
         self.peak = held + sum(n for _, n in self.buffers)
@@ -408,11 +411,10 @@ class _Plan:
 
     def _value(self, what: str, value: Any) -> str:
         """Name an object that the code uses."""
-        for name, known in self.constants.items():
-            if known is value:
-                return name
-        name = f"{what}{len(self.constants)}"
-        self.constants[name] = value
+        name = self.named.get(id(value))
+        if name is None:
+            name = self.named[id(value)] = f"{what}{len(self.constants)}"
+            self.constants[name] = value
         return name
 
     def _array(self, i: int, body: list[str]) -> str:
