@@ -1,9 +1,10 @@
 """One gradient of one run: forward now, in reverse when the cotangents come."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, final
 
-from revolve_ad.schedule import Level
 from revolve_ad.simulation.allowance import allowing
 from revolve_ad.simulation.crew import Crew
 from revolve_ad.simulation.dynamic_kernel import DynamicKernel
@@ -11,6 +12,7 @@ from revolve_ad.simulation.ending import Ending
 from revolve_ad.simulation.finiteness import require_finite_state
 from revolve_ad.simulation.kernel import Gradients
 from revolve_ad.simulation.layout import Leaves
+from revolve_ad.simulation.levels import storages_by_level
 from revolve_ad.simulation.ledger import Ledger
 from revolve_ad.simulation.lookout import Look, Lookout
 from revolve_ad.simulation.model import Model
@@ -23,10 +25,8 @@ from revolve_ad.simulation.report import Report
 from revolve_ad.simulation.run import Record
 from revolve_ad.simulation.seeing import DynamicObserver, ObserveCheck
 from revolve_ad.simulation.settings import Settings
-from revolve_ad.simulation.shelf import Shelf
 from revolve_ad.simulation.stepcheck import StepCheck
 from revolve_ad.simulation.sweep import Sweep
-from revolve_ad.storage import Ram, Storage
 
 __all__ = ["Arguments", "Gradient", "Pulled"]
 
@@ -141,7 +141,7 @@ class Gradient:
                 careful=careful,
             ),
             iter(self.plan.schedule),
-            self._storages(),
+            storages_by_level(self.plan.schedule, self.plan.counts, settings.storage),
         )
         self._reversed = False
         self.record: Record | None = None
@@ -149,7 +149,7 @@ class Gradient:
     def forward(self, state: list[Any]) -> tuple[Leaves, Leaves]:
         """Run from the leaves of state 0; return those of state N and of the observations."""
         form = self._model.form
-        with allowing(self._inside):
+        with allowing(self._inside), self._abandoned_on_error():
             final = self._sweep.forward(form.state.copy_in(state))
         observed = (
             [] if self._observations is None else self._observations.finish(final, self.n_steps)
@@ -165,6 +165,15 @@ class Gradient:
         """Let go of all that is held; a pullback begins afresh."""
         self._reversed = True
         self._sweep.abandon()
+
+    @contextmanager
+    def _abandoned_on_error(self) -> Iterator[None]:
+        """Free checkpoints at once when something is raised, however long the error is kept."""
+        try:
+            yield
+        except BaseException:
+            self.abandon()
+            raise
 
     @property
     def n_observed(self) -> int:
@@ -206,7 +215,7 @@ class Gradient:
             seen = Gradients(replace(form, inputs=None))
             observer.bind_gradients(seen)
             self._observations.observer = observer
-        with allowing(self._inside):
+        with allowing(self._inside), self._abandoned_on_error():
             cotangent = self._sweep.reverse(kernel, final, observed)
         kernel.finish()
         if seen is not None:
@@ -239,11 +248,6 @@ class Gradient:
             reverse_seconds=counters.reverse_seconds,
             schedule=self.plan.schedule,
         )
-
-    def _storages(self) -> tuple[Storage, ...]:
-        given = self._settings.storage
-        storage: Storage = Ram() if given is None else Shelf(given)
-        return (storage,) * len(Level)
 
     def _require_finite(self, k: int, state: Leaves) -> None:
         require_finite_state(state, self._model.form.state, k)

@@ -1,5 +1,6 @@
 """The part of a storage given by the user that belongs to one run."""
 
+import contextlib
 import itertools
 from collections.abc import Sequence
 from typing import final
@@ -49,9 +50,11 @@ class Shelf:
         self._held.discard(key)
 
     def clear(self) -> None:
-        """Discard what this run still holds."""
+        """Discard what this run still holds, as far as the storage allows."""
         while self._held:
-            self._storage.discard((self._run, self._held.pop()))
+            # What can't be deleted stays; an error here would hide the one that led to it.
+            with contextlib.suppress(OSError):
+                self._storage.discard((self._run, self._held.pop()))
 
     def __del__(self) -> None:
         self.clear()

@@ -30,8 +30,8 @@ from revolve_ad.simulation.exploring import explore
 from revolve_ad.simulation.finiteness import first_bad, require_finite, require_finite_state
 from revolve_ad.simulation.kernel import Kernel, Tape
 from revolve_ad.simulation.layout import Leaves
-from revolve_ad.simulation.shelf import free_idle_buffers
-from revolve_ad.storage import Storage
+from revolve_ad.simulation.shelf import Shelf, free_idle_buffers
+from revolve_ad.storage import Ram
 
 __all__ = ["Sweep"]
 
@@ -46,8 +46,8 @@ class Sweep:
         Who works on it.
     actions : iterator of Action
         One pass over a schedule of as many steps as the run has, or an `OnlineDriver`.
-    storages : sequence of Storage
-        Where checkpoints are kept, by level.
+    storages : sequence of Ram or Shelf
+        Where checkpoints are kept, by level; they belong to this run.
 
     Attributes
     ----------
@@ -71,11 +71,13 @@ class Sweep:
         "n_steps",
     )
 
-    def __init__(self, crew: Crew, actions: Iterator[Action], storages: Sequence[Storage]) -> None:
+    def __init__(
+        self, crew: Crew, actions: Iterator[Action], storages: Sequence[Ram | Shelf]
+    ) -> None:
         self._crew = crew
         self._kernel = crew.kernel
         self._actions = actions
-        self._storages: Sequence[Storage] = storages
+        self._storages: Sequence[Ram | Shelf] = storages
         self._tapes: list[tuple[int, int, Tape]] = []  # start, stop, tape of each stretch
         self._watched = -1  # the next observed state on the way back
         self._known_bytes = 0  # of checkpoints, when the ledger was last told
@@ -253,6 +255,8 @@ class Sweep:
 
     def abandon(self) -> None:
         """Let go of all checkpoints and tapes; it can't be reversed any more."""
+        for storage in self._storages:
+            storage.clear()
         self._storages = ()
         self._tapes = []
         self._final = []

@@ -114,9 +114,14 @@ class Disk:
     def discard(self, key: Key) -> None:
         """Delete a checkpoint's file; see `Storage.discard`."""
         self._require_held(key)
+        try:
+            self._file(key).unlink(missing_ok=True)
+        except OSError as error:
+            raise StorageError(
+                f"checkpoint {key} can't be deleted from {self._path}: {error}. Give a folder that "
+                "can be written to, and delete its *.checkpoint files."
+            ) from error
         del self._held[key]
-        with contextlib.suppress(FileNotFoundError):
-            self._file(key).unlink()
 
     def clear(self) -> None:
         """Discard all checkpoints of this object; other files in the folder stay."""
