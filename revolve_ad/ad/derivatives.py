@@ -17,6 +17,7 @@ from revolve_ad.ad.interpreter import Interpreter
 from revolve_ad.ad.program import Program
 from revolve_ad.ad.recording import Recording, trace
 from revolve_ad.ad.tape import Node, Tape, live_nodes
+from revolve_ad.ad.together import gains_together, run_together
 from revolve_ad.ad.traced import is_traced, plain
 from revolve_ad.errors import NotDifferentiableError, ParameterError, ShapeError
 
@@ -312,6 +313,22 @@ class _Call:
             for k in self.argnums
         )
 
+    def pull_back_each(self, each: Sequence[list[Any]]) -> list[tuple[Any, ...]]:
+        """Return what `pull_back` gives for several cotangents."""
+        tape = _transformed("vjp", self.recording, tuple(self.wrt))
+        if self.traced or len(each) < 2 or not gains_together(tape):
+            return [self.pull_back(cotangents) for cotangents in each]
+        recording = self.recording
+        n_hidden = len(recording.tape.inputs) - len(self.leaves)
+        values = [*self.leaves, *[None] * n_hidden]
+        return [
+            tuple(
+                self.structures[k].unflatten([_own(next(flat)) for _ in self.positions[k]])
+                for k in self.argnums
+            )
+            for flat in map(iter, run_together(tape, values, each, recording.values))
+        ]
+
     def cotangents(self, cotangent: Any) -> list[Any]:
         """Return the leaves of a cotangent of the result, checked."""
         structure = self.recording.structure
@@ -356,12 +373,15 @@ class _Call:
                 "imaginary parts"
             )
         n, one = (n_out, out) if reverse else (n_x, x)
-        slices = []
+        seeds = []
         for j in range(n):
             unit = np.zeros(n, one.dtype)
             unit[j] = 1
-            seed = unit.reshape(one.shape)[()]
-            slices.append(self.pull_back([seed])[0] if reverse else self.push_forward([seed]))
+            seeds.append([unit.reshape(one.shape)[()]])
+        if reverse:
+            slices = [cotangents[0] for cotangents in self.pull_back_each(seeds)]
+        else:
+            slices = [self.push_forward(seed) for seed in seeds]
         if not slices:
             return np.zeros(out.shape + x.shape)
         if reverse:

@@ -60,6 +60,9 @@ class Primitive:
         Whether the derivative rules read the operands' values, and the result's.  A recording
         whose gradient will be asked for keeps what is read; what turns out to be missing is
         computed again.
+    together : callable, optional
+        ``together(list of operands, *params)`` computes as many values at once, where that costs
+        less than one after the other.
     """
 
     __slots__ = (
@@ -70,6 +73,7 @@ class Primitive:
         "params",
         "reads_operands",
         "reads_result",
+        "together",
         "ufunc",
     )
 
@@ -84,6 +88,7 @@ class Primitive:
         ufunc: np.ufunc | None = None,
         reads_operands: bool = True,
         reads_result: bool = True,
+        together: Callable[..., Any] | None = None,
     ) -> None:
         self.name = name
         self.evaluate = evaluate
@@ -93,6 +98,7 @@ class Primitive:
         self.ufunc = ufunc
         self.reads_operands = reads_operands
         self.reads_result = reads_result
+        self.together = together
 
     def __repr__(self) -> str:
         return self.name

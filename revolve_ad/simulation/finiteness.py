@@ -47,7 +47,8 @@ def require_finite(
     """Raise `NonFiniteError` that names the leaf, where it was found, and what to do."""
     bad = first_bad(leaves)
     if bad is not None:
-        raise NonFiniteError(describe(leaves[bad], layout.paths[bad], where, remedy))
+        path = layout.paths[bad % len(layout.paths)]  # of several cotangents in a row
+        raise NonFiniteError(describe(leaves[bad], path, where, remedy))
 
 
 def require_finite_state(leaves: Sequence[Array], layout: Layout, k: int) -> None:

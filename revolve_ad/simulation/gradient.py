@@ -1,6 +1,6 @@
 """One gradient of one run: forward now, in reverse when the cotangents come."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, final
@@ -10,10 +10,10 @@ from revolve_ad.simulation.crew import Crew
 from revolve_ad.simulation.dynamic_kernel import DynamicKernel
 from revolve_ad.simulation.ending import Ending
 from revolve_ad.simulation.finiteness import require_finite_state
-from revolve_ad.simulation.kernel import Gradients
+from revolve_ad.simulation.kernel import Gradients, Kernel, Observer
 from revolve_ad.simulation.layout import Leaves
-from revolve_ad.simulation.levels import storages_by_level
 from revolve_ad.simulation.ledger import Ledger
+from revolve_ad.simulation.levels import storages_by_level
 from revolve_ad.simulation.lookout import Look, Lookout
 from revolve_ad.simulation.model import Model
 from revolve_ad.simulation.observations import Observations
@@ -25,6 +25,7 @@ from revolve_ad.simulation.report import Report
 from revolve_ad.simulation.run import Record
 from revolve_ad.simulation.seeing import DynamicObserver, ObserveCheck
 from revolve_ad.simulation.settings import Settings
+from revolve_ad.simulation.several import SeveralKernels, SeveralObservers, bytes_of_more
 from revolve_ad.simulation.stepcheck import StepCheck
 from revolve_ad.simulation.sweep import Sweep
 
@@ -66,6 +67,8 @@ class Gradient:
         Whether the model was recorded for this very call.
     careful : bool
         Test every state and cotangent for NaN and Inf, to find the first.
+    reserved : int
+        Bytes beside the memory of the settings, for more cotangents than one.
 
     Attributes
     ----------
@@ -85,8 +88,8 @@ class Gradient:
         *,
         fresh: bool = True,
         careful: bool = False,
+        reserved: int = 0,
     ) -> None:
-        self._settings = settings
         self._model = model
         form = model.form
         kernel = model.kernel(arguments.params, arguments.inputs, arguments.hidden)
@@ -94,7 +97,9 @@ class Gradient:
         n_steps = settings.steps
         self.plan: Plan = plan_gradient(settings, model)
         self._inside = self.plan.sizes.fixed.get(INSIDE)
-        self._ledger = Ledger(None if settings.schedule is not None else self.plan.budget)
+        self._ledger = Ledger(
+            None if settings.schedule is not None else self.plan.budget + reserved
+        )
         for holder, size in self.plan.sizes.fixed.items():
             self._ledger.set(holder, size)
         self._replays = Replays(form.state)
@@ -185,6 +190,23 @@ class Gradient:
         """Number of steps of the run."""
         return self._sweep.n_steps
 
+    def bytes_of_more(self, n_more: int) -> int:
+        """Return the bytes that so many cotangents take beside the first."""
+        n_observed = 0
+        if self._observations is not None:
+            n_observed = self._observations.count or self._observations.n_wanted
+        return bytes_of_more(self._model, self.plan.sizes, n_more, n_observed)
+
+    def most_cotangents(self, wanted: int) -> int:
+        """Return how many cotangents, of so many, the budget lets one sweep reverse."""
+        limit = self._ledger.limit
+        if limit is None:
+            return wanted
+        room = limit - self.plan.peak_bytes
+        while wanted > 1 and self.bytes_of_more(wanted - 1) > room:
+            wanted -= 1
+        return wanted
+
     def reverse(self, arguments: Arguments, final: Leaves, observed: Leaves) -> Pulled:
         """Pull cotangents back.
 
@@ -197,7 +219,48 @@ class Gradient:
         observed : list of ndarray
             The cotangents of the observations.
         """
+        return self.reverse_several(arguments, [(final, observed)])[0]
+
+    def reverse_several(
+        self, arguments: Arguments, cotangents: Sequence[tuple[Leaves, Leaves]]
+    ) -> list[Pulled]:
+        """Pull several cotangents back in one sweep; see `reverse`.
+
+        Parameters
+        ----------
+        arguments : Arguments
+            Those of `forward` again, bit for bit.
+        cotangents : sequence of (list of ndarray, list of ndarray)
+            Each as for `reverse`; the lists are emptied.
+        """
         self._reversed = True
+        bound = [self._bound(arguments) for _ in cotangents]
+        kernels = [kernel for kernel, _, _ in bound]
+        kernel = kernels[0]
+        if len(kernels) > 1:
+            self._ledger.set("further cotangents", self.bytes_of_more(len(kernels) - 1))
+            kernel = SeveralKernels(kernels, self.plan.sizes.tape)
+        if self._observations is not None:
+            observers = [observer for _, observer, _ in bound if observer is not None]
+            self._observations.observer = (
+                observers[0] if len(observers) == 1 else SeveralObservers(observers)
+            )
+        final = [leaf for one, _ in cotangents for leaf in one]
+        observed = [leaf for _, one in cotangents for leaf in one]
+        for pair in cotangents:
+            for leaves in pair:
+                leaves.clear()  # the sweep lets go of each array after its last use
+        with allowing(self._inside), self._abandoned_on_error():
+            cotangent = self._sweep.reverse(kernel, final, observed)
+        kernel.finish()
+        n = len(cotangent) // len(bound)
+        parts = [cotangent[i * n : (i + 1) * n] for i in range(len(bound))]
+        return [finish(part) for part, (_, _, finish) in zip(parts, bound, strict=True)]
+
+    def _bound(
+        self, arguments: Arguments
+    ) -> tuple[Kernel, Observer | None, Callable[[Leaves], Pulled]]:
+        """Return kernel and observer bound to fresh sums, and what returns these at the end."""
         form = self._model.form
         gradients = Gradients(form)
         # Bound afresh: the recorder may have lent the arrays of the first sweep to others since.
@@ -205,6 +268,7 @@ class Gradient:
         kernel.bind_gradients(gradients)
         if isinstance(kernel, DynamicKernel):
             kernel.ledger = self._ledger
+        observer: Observer | None = None
         seen: Gradients | None = None
         if self._observations is not None:
             observer = self._model.observer(arguments.params, arguments.hidden)
@@ -214,19 +278,19 @@ class Gradient:
                 observer.ledger = self._ledger
             seen = Gradients(replace(form, inputs=None))
             observer.bind_gradients(seen)
-            self._observations.observer = observer
-        with allowing(self._inside), self._abandoned_on_error():
-            cotangent = self._sweep.reverse(kernel, final, observed)
-        kernel.finish()
-        if seen is not None:
-            gradients.params.add_leaves(seen.params.leaves)
-            gradients.hidden.add_leaves(seen.hidden.leaves)
-        return Pulled(
-            cotangent,
-            gradients.params.result(),
-            [] if gradients.inputs is None else gradients.inputs.result(),
-            gradients.hidden.result(),
-        )
+
+        def finish(cotangent: Leaves) -> Pulled:
+            if seen is not None:
+                gradients.params.add_leaves(seen.params.leaves)
+                gradients.hidden.add_leaves(seen.hidden.leaves)
+            return Pulled(
+                cotangent,
+                gradients.params.result(),
+                [] if gradients.inputs is None else gradients.inputs.result(),
+                gradients.hidden.result(),
+            )
+
+        return kernel, observer, finish
 
     @property
     def report(self) -> Report:

@@ -90,6 +90,11 @@ class Observations:
         rows = sum(leaf.nbytes for row in self._rows for leaf in row)
         return rows + sum(leaf.nbytes for leaf in (*self.stacked, *self._given))
 
+    @property
+    def n_wanted(self) -> int:
+        """The number of states to see, if the run gets to all of them."""
+        return len(self._indices)
+
     def see(self, k: int, state: Sequence[Any]) -> None:
         """Observe state `k`, the next one in order."""
         row = self.observer.observe(state, k)

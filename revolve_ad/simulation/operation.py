@@ -7,7 +7,8 @@ is given the token, the arguments again, and the cotangents: it plays the rest o
 that was done before or there is no sweep (inside of a recorded step), begins one at state 0.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, NoReturn, final
 
@@ -17,7 +18,7 @@ from revolve_ad.ad.builder import Symbol
 from revolve_ad.ad.recorder import paused
 from revolve_ad.ad.rules.table import define_rules
 from revolve_ad.ad.tape import ArrayType, Primitive
-from revolve_ad.errors import NonFiniteError, NotDifferentiableError
+from revolve_ad.errors import BudgetError, NonFiniteError, NotDifferentiableError
 from revolve_ad.simulation.evaluation import evaluate
 from revolve_ad.simulation.gradient import Arguments, Gradient, Pulled
 from revolve_ad.simulation.layout import Layout, Leaves
@@ -177,25 +178,95 @@ def _value(call: Call, arguments: Arguments, *, careful: bool = False) -> Any:
 
 def _reverse(*operands: Any) -> tuple[Any, ...]:
     *values, call, given = operands
-    n_cotangents = len(given)
-    cotangents = dict(zip(given, values[len(values) - n_cotangents :], strict=True))
-    values = values[: len(values) - n_cotangents]
-    gradient = values.pop(0) if call.keep else None
+    return _reverse_together([values], call, given)[0]
+
+
+def _reverse_together(
+    each: Sequence[Sequence[Any]], call: Call, given: tuple[int, ...]
+) -> list[tuple[Any, ...]]:
+    """Reverse one run with several cotangents, in one sweep if the memory allows it.
+
+    Parameters
+    ----------
+    each : sequence of sequence
+        Operands, of which only the cotangents differ.
+    call, given
+        The parameters of the operation.
+    """
+    n = len(each[0]) - len(given)
+    cotangents = [dict(zip(given, operands[n:], strict=True)) for operands in each]
+    values = list(each[0][:n])
+    gradient: Gradient | None = values.pop(0) if call.keep else None
     arguments = _arguments(values, call)
+    results: list[tuple[Any, ...]] = []
     with paused():
-        if gradient is None or not gradient.live:
-            gradient = Gradient(call.settings, call.model, arguments)
-            gradient.forward(arguments.state)
-        try:
-            pulled = _pull(call, gradient, arguments, cotangents)
-        except NonFiniteError:
-            again = Gradient(call.settings, call.model, arguments, careful=True)
-            again.forward(arguments.state)
-            _pull(call, again, arguments, cotangents)
-            raise
-    call.last.report = gradient.report
-    if gradient.record is not None:
-        gradient.record.report = call.last.report
+        while len(results) < len(cotangents):
+            wanted = cotangents[len(results) :]
+            gradient = _running(call, gradient, arguments, len(wanted))
+            some = wanted[: gradient.most_cotangents(len(wanted))]
+            try:
+                pulled = _pull(call, gradient, arguments, some)
+            except NonFiniteError:
+                for one in some:
+                    again = Gradient(call.settings, call.model, arguments, careful=True)
+                    again.forward(arguments.state)
+                    _pull(call, again, arguments, [one])
+                raise
+            results += [_results(call, one) for one in pulled]
+            call.last.report = gradient.report
+            if gradient.record is not None:
+                gradient.record.report = call.last.report
+    return results
+
+
+def _running(
+    call: Call, gradient: Gradient | None, arguments: Arguments, n_cotangents: int
+) -> Gradient:
+    """Return a sweep that has played its forward part: the one given, if it can be used.
+
+    Where memory is short, several cotangents need a plan that leaves room for them; such a sweep
+    begins anew, which costs less than a sweep for each.
+    """
+    record = None if gradient is None else gradient.record
+    begun = gradient is not None and gradient.live
+    if gradient is None or not begun:
+        gradient = Gradient(call.settings, call.model, arguments)
+    if gradient.most_cotangents(n_cotangents) < n_cotangents:
+        for n in _fewer(n_cotangents):
+            reserved = gradient.bytes_of_more(n - 1)
+            settings = replace(call.settings, memory=max(0, gradient.plan.budget - reserved))
+            with suppress(BudgetError):
+                again = Gradient(settings, call.model, arguments, reserved=reserved)
+                gradient.abandon()
+                gradient, begun = again, False
+                break
+    if not begun:
+        gradient.forward(arguments.state)
+    gradient.record = record
+    return gradient
+
+
+def _fewer(n: int) -> Iterator[int]:
+    """Yield n, n / 2, n / 4, … while that is more than one."""
+    while n > 1:
+        yield n
+        n //= 2
+
+
+def _pull(
+    call: Call, gradient: Gradient, arguments: Arguments, cotangents: Sequence[dict[int, Any]]
+) -> list[Pulled]:
+    form, row = call.model.form, call.model.observation
+    pairs: list[tuple[Leaves, Leaves]] = []
+    for given in cotangents:
+        observed: Leaves = []
+        if row is not None:
+            observed = _cotangent(row.cotangents, given, call.n_final, (gradient.n_observed,))
+        pairs.append((_cotangent(form.state.cotangents, given, 0, ()), observed))
+    return gradient.reverse_several(arguments, pairs)
+
+
+def _results(call: Call, pulled: Pulled) -> tuple[Any, ...]:
     parts = [*pulled.state, *pulled.params, *pulled.inputs, *pulled.hidden]
     flags = [flag for group in call.groups for flag in group.differentiable]
     shapes = [shape for group in call.groups for shape in group.shapes]
@@ -206,17 +277,6 @@ def _reverse(*operands: Any) -> tuple[Any, ...]:
             if flag
         ]
     )
-
-
-def _pull(
-    call: Call, gradient: Gradient, arguments: Arguments, cotangents: dict[int, Any]
-) -> Pulled:
-    form, row = call.model.form, call.model.observation
-    final = _cotangent(form.state.cotangents, cotangents, 0, ())
-    observed: Leaves = []
-    if row is not None:
-        observed = _cotangent(row.cotangents, cotangents, call.n_final, (gradient.n_observed,))
-    return gradient.reverse(arguments, final, observed)
 
 
 def _cotangent(
@@ -250,7 +310,11 @@ SIMULATE = Primitive(
 )
 
 SIMULATE_REVERSE = Primitive(
-    "simulate_reverse", _reverse, infer=_reverse_types, params=("call", "given")
+    "simulate_reverse",
+    _reverse,
+    infer=_reverse_types,
+    params=("call", "given"),
+    together=_reverse_together,
 )
 
 
