@@ -11,7 +11,7 @@ import numpy as np
 
 from revolve_ad.ad.core import CONSTANT
 from revolve_ad.ad.tape import Tape
-from revolve_ad.native.emit import nest_functions
+from revolve_ad.native.emit import named_calls, nest_functions
 from revolve_ad.native.fuse import Target, fuse
 from revolve_ad.native.load import Argument, Module, has_numba, indexable, writable
 from revolve_ad.native.points import RefusedError
@@ -50,11 +50,14 @@ class Compiled:
         What planning and compiling took.
     bytes : int
         Array bytes of the intermediate values of a run.
+    called : tuple of str
+        What NumPy does between the loops, and why.
     """
 
     source: str
     compile_seconds: float
     bytes: int
+    called: tuple[str, ...]
     _function: Any
     _inputs: tuple[tuple[int, np.dtype[Any]], ...]
     _constants: tuple[np.ndarray, ...]
@@ -116,9 +119,6 @@ def compile_tape(
     nodes = tape.nodes
     if len(nodes) > max_operations:
         return Refusal(f"{len(nodes)} operations are more than {max_operations}")
-    if any(n.results is not None for n in nodes):
-        name = next(n.op.name for n in nodes if n.results is not None)
-        return Refusal(f"{name} has several results")
     constants = [i for i, n in enumerate(nodes) if n.op is CONSTANT]
     buffers = {i: f"x{k}" for k, i in enumerate(tape.inputs)}
     buffers |= {i: f"c{k}" for k, i in enumerate(constants)}
@@ -130,18 +130,29 @@ def compile_tape(
     heading = f'"""{len(nodes)} operations in {len(fused.nests)} loops."""\n'
     body, calls = nest_functions(fused, "nest")
     parameters = [*buffers.values(), *(t.buffer for t in targets), *fused.work]
-    lines = [f"@kernel\ndef run({', '.join(parameters)}):"]
+    numpy_calls = named_calls(fused, "nest")
+    lines = [f"def run({', '.join(parameters)}):"]
+    if not numpy_calls:
+        lines.insert(0, "@kernel")
     lines += [f"    {name}({', '.join(args)})" for name, args in calls] or ["    pass"]
     source = "\n\n".join([heading, *body, "\n".join(lines) + "\n"])
     work = list(fused.work.values())
-    arguments = [Argument(nodes[i].dtype, len(nodes[i].shape)) for i in buffers]
-    arguments += [Argument(nodes[t.node].dtype, len(nodes[t.node].shape)) for t in targets]
-    arguments += [Argument(dtype, len(shape)) for shape, dtype in work]
-    run = Module(source, native=native).function("run", source, arguments)
+    types = {b: Argument(nodes[i].dtype, len(nodes[i].shape)) for i, b in buffers.items()}
+    types |= {t.buffer: Argument(nodes[t.node].dtype, len(nodes[t.node].shape)) for t in targets}
+    types |= {name: Argument(dtype, len(shape)) for name, (shape, dtype) in fused.work.items()}
+    module = Module(source, native=native, names=numpy_calls)
+    if numpy_calls:
+        own = [call for call in calls if call[0] not in numpy_calls]
+        for text, (name, args) in zip(body, own, strict=True):
+            module.function(name, text, [types[a] for a in args])
+        run = module.space["run"]
+    else:
+        run = module.function("run", source, [types[p] for p in parameters])
     return Compiled(
         source,
         time.perf_counter() - start,
-        sum(int(np.prod(shape)) * dtype.itemsize for shape, dtype in work),
+        sum(int(np.prod(shape)) * dtype.itemsize for shape, dtype in work) + fused.temporary_bytes,
+        tuple(dict.fromkeys(fused.reasons.values())),
         run,
         tuple((len(nodes[i].shape), nodes[i].dtype) for i in tape.inputs),
         tuple(

@@ -25,8 +25,8 @@ def _calls(calls: Sequence[Call]) -> list[str]:
     return [f"{name}({', '.join(args)})" for name, args in calls]
 
 
-def _function(name: str, parameters: Sequence[str], body: Sequence[str]) -> str:
-    lines = [f"@kernel\ndef {name}({', '.join(parameters)}):"]
+def _function(name: str, parameters: Sequence[str], body: Sequence[str], compiled: bool) -> str:
+    lines = [f"{'@kernel' if compiled else ''}\ndef {name}({', '.join(parameters)}):".lstrip()]
     return "\n".join([*lines, *["    " + line for line in body]]) + "\n"
 
 
@@ -35,12 +35,18 @@ def _indented(lines: Sequence[str]) -> list[str]:
 
 
 def advance_source(
-    turns: Turns, calls: Sequence[Call], parameters: Sequence[str], rows: Sequence[int]
+    turns: Turns,
+    calls: Sequence[Call],
+    parameters: Sequence[str],
+    rows: Sequence[int],
+    *,
+    compiled: bool = True,
 ) -> str:
     """Return ``advance(start, stop, …)``: from the arrays x, which stay, through y0, y1, ….
 
     `x{j}` holds leaf j, `y{c}` takes the first result of the computed leaf c, and `s{c}_{t}`
-    replaces the array that would fall free after step t but is the caller's.
+    replaces the array that would fall free after step t but is the caller's.  A loop that calls
+    NumPy isn't `compiled` itself, its nests are.
     """
     body = ["for k in range(start, stop):"]
     inner = rows_source(rows, "row", "k") + _calls(calls)
@@ -55,7 +61,8 @@ def advance_source(
             inner.append(f"{'if' if t == 0 else 'elif'} k == start + {t}:")
             inner.append(f"    y{c} = s{c}_{t}")
         inner += ["else:", f"    y{c} = free{c}"]
-    return _function("advance", ["start", "stop", *parameters], body + _indented(inner or ["pass"]))
+    body += _indented(inner or ["pass"])
+    return _function("advance", ["start", "stop", *parameters], body, compiled)
 
 
 def _state_at(turns: Turns, step: str) -> list[str]:
@@ -74,7 +81,12 @@ def _state_at(turns: Turns, step: str) -> list[str]:
 
 
 def record_source(
-    turns: Turns, calls: Sequence[Call], parameters: Sequence[str], rows: Sequence[int]
+    turns: Turns,
+    calls: Sequence[Call],
+    parameters: Sequence[str],
+    rows: Sequence[int],
+    *,
+    compiled: bool = True,
 ) -> str:
     """Return ``record(start, stop, …)``: advance and keep each state.
 
@@ -84,7 +96,7 @@ def record_source(
     inner = _state_at(turns, "t") + [f"y{c} = kept{c}[t]" for c in turns.computed]
     inner += ["k = start + t", *rows_source(rows, "row", "k"), *_calls(calls)]
     body = ["for t in range(stop - start):", *_indented(inner)]
-    return _function("record", ["start", "stop", *parameters], body)
+    return _function("record", ["start", "stop", *parameters], body, compiled)
 
 
 def pull_source(
@@ -94,6 +106,8 @@ def pull_source(
     parameters: Sequence[str],
     rows: Sequence[int],
     row_cotangents: Sequence[int],
+    *,
+    compiled: bool = True,
 ) -> str:
     """Return ``pull(origin, start, stop, …)``: pull back through recorded steps.
 
@@ -114,4 +128,4 @@ def pull_source(
         inner += [*free, f"{', '.join(moved)} = {', '.join(new)}"]
         inner += [f"h{c} = free{c}" for c in backward.freed]
     body += _indented(inner)
-    return _function("pull", ["origin", "start", "stop", *parameters], body)
+    return _function("pull", ["origin", "start", "stop", *parameters], body, compiled)

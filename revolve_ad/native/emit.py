@@ -8,16 +8,25 @@ that an inner loop doesn't change computed outside of it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
 from revolve_ad.native import arithmetic
+from revolve_ad.native.calls import Call
 from revolve_ad.native.expression import Expr, Graph, Position
-from revolve_ad.native.fuse import Fused
+from revolve_ad.native.fuse import Fused, Nest
 from revolve_ad.native.nests import Loops, Store
 
-__all__ = ["buffers_of", "function", "loops_source", "nest_functions", "scalars_of"]
+__all__ = [
+    "buffers_of",
+    "function",
+    "loops_source",
+    "named_calls",
+    "nest_functions",
+    "scalars_of",
+]
 
 COUNTERS = "ijlmnopq"
 MANY = 7
@@ -86,6 +95,8 @@ def nest_functions(fused: Fused, prefix: str) -> tuple[list[str], list[tuple[str
     """Return a function for each nest, and the calls that run them in order: (name, arguments)."""
     parts, calls = [], []
     for k, nest in enumerate(fused.nests):
+        if nest.call is not None:
+            calls.append((call_name(prefix, k, nest), [*nest.call.results, *nest.call.operands]))
         if nest.loops:
             body, parameters = function(f"{prefix}{k}", fused.graph, nest.loops, fused.before)
             # Without loops, or with many arrays, it pays to know that arrays don't overlap; else
@@ -95,6 +106,21 @@ def nest_functions(fused: Fused, prefix: str) -> tuple[list[str], list[tuple[str
             parts.append(f"@kernel{'_apart' if apart else ''}\n" + body)
             calls.append((f"{prefix}{k}", parameters))
     return parts, calls
+
+
+def call_name(prefix: str, k: int, nest: Nest) -> str:
+    """Return what the call of NumPy that stands for nest `k` is called."""
+    assert nest.call is not None
+    return f"{prefix}{k}_{re.sub('[^A-Za-z0-9]', '_', nest.call.name)}"
+
+
+def named_calls(fused: Fused, prefix: str) -> dict[str, Call]:
+    """Return the calls of NumPy by the names that `nest_functions` gives them."""
+    return {
+        call_name(prefix, k, nest): nest.call
+        for k, nest in enumerate(fused.nests)
+        if nest.call is not None
+    }
 
 
 def loops_source(graph: Graph, nest: Loops, before: Mapping[str, int]) -> list[str]:

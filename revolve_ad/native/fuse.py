@@ -8,15 +8,16 @@ loops, where almost all points lie.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import product
 from math import prod
 from typing import Any
 
 import numpy as np
 
-from revolve_ad.ad.core import CONSTANT, FULL, GATHER, INPUT, SCATTER, SCATTER_ADD, SUM
+from revolve_ad.ad.core import CONSTANT, FULL, GATHER, INPUT, ITEM, SCATTER, SCATTER_ADD, SUM
 from revolve_ad.ad.tape import Node
+from revolve_ad.native.calls import Call, call_of, origin, settled, why_called
 from revolve_ad.native.expression import Graph, Position
 from revolve_ad.native.indices import PUT, PUT_ADD, TAKE
 from revolve_ad.native.nests import Loops, Store, TailError, cover, main_box
@@ -67,10 +68,14 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Nest:
-    """Loops that compute some targets; those of `loops` may run in this order only."""
+    """Loops that compute some targets; those of `loops` may run in this order only.
+
+    With `call`, a call of NumPy instead of loops.
+    """
 
     targets: tuple[Target, ...]
     loops: tuple[Loops, ...]
+    call: Call | None = None
 
 
 @dataclass(slots=True)
@@ -83,6 +88,13 @@ class Fused:
     """Buffers for intermediate values: shape and dtype."""
     before: dict[str, int]
     """Buffers whose element 0 has so many before it."""
+    reasons: dict[int, str] = field(default_factory=dict)
+    """The nodes that NumPy computes, and why."""
+
+    @property
+    def temporary_bytes(self) -> int:
+        """Array bytes that the calls of NumPy allocate, one after the other."""
+        return max((n.call.temporary_bytes for n in self.nests if n.call is not None), default=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +119,8 @@ class _Fusion:
     exact: bool
     prefix: str
     tails: set[int] = field(default_factory=set)
+    calls: dict[int, str] = field(default_factory=dict)
+    roots: dict[int, list[int]] = field(default_factory=dict)
     work: dict[str, int] = field(default_factory=dict)
     rings: dict[int, str] = field(default_factory=dict)
     shifts: dict[str, tuple[int, ...]] = field(default_factory=dict)
@@ -129,6 +143,64 @@ class _Fusion:
         if len(self.nodes[i].shape) == 1:
             self.pads[name] = [0, 0]
         self.targets.append(Target(i, name))
+
+    def call(self, i: int, reason: str) -> None:
+        """Let NumPy compute node `i`: its operands and its results lie in buffers."""
+        self.calls[i] = reason
+        self.known.clear()
+        held = self.buffers.keys() | self.scalars.keys()
+        self.roots[i] = [settled(self.nodes, a, held) for a in self.nodes[i].args]
+        for root in self.roots[i]:
+            self.hold(root)
+        if self.nodes[i].results is None:
+            self.hold(i)
+
+    def hold(self, i: int) -> None:
+        """Give node `i` a buffer of exactly its shape, unless it has one."""
+        if i in self.scalars or self.nodes[i].op is FULL:
+            return
+        if i not in self.buffers:
+            self.store(i)
+        self.pads.pop(self.buffers[i], None)
+
+    def find_calls(self) -> None:
+        """Find what the targets need and only NumPy computes."""
+        seen: set[int] = set()
+        stack = [t.node for t in self.targets]
+        found: dict[int, str] = {}
+        items: list[int] = []
+        while stack:
+            i = stack.pop()
+            if i in seen or i in self.scalars or (i in self.buffers and not self.nodes[i].args):
+                continue
+            seen.add(i)
+            reason = why_called(self.nodes, i)
+            if reason is not None:
+                found[i] = reason
+            elif self.nodes[i].op is ITEM:
+                items.append(i)
+            stack.extend(self.nodes[i].args)
+        for i in sorted(found):
+            self.call(i, found[i])
+        for i in items:
+            self.hold(i)
+
+    def is_call(self, target: Target) -> bool:
+        """Whether NumPy computes the target."""
+        return self.defines(target) and origin(self.nodes, target.node) in self.calls
+
+    def calling(self, group: Sequence[Target]) -> Nest:
+        """Return the call that computes a group."""
+        i = origin(self.nodes, group[0].node)
+        results = {
+            (self.nodes[t.node].params[0] if self.nodes[t.node].op is ITEM else 0): t.buffer
+            for t in group
+        }
+        return Nest(
+            tuple(group),
+            (),
+            call_of(self.nodes, i, self.roots[i], results, self.buffers, self.scalars),
+        )
 
     def forget(self, i: int) -> None:
         """Drop what is known of loops that evaluate node `i`."""
@@ -243,9 +315,18 @@ class _Fusion:
             assert len(rest) < len(pending), "a tape has no cycles"
             pending = rest
         groups: list[list[Target]] = []
+        called: dict[int, int] = {}
         for t in sorted(self.targets, key=lambda t: (level[t.buffer], t.node)):
+            if self.is_call(t):
+                at = called.setdefault(origin(self.nodes, t.node), len(groups))
+                if at == len(groups):
+                    groups.append([])
+                groups[at].append(t)
+                continue
             for group in groups:
                 first = group[0]
+                if self.is_call(first):
+                    continue
                 touched = {b for m in [*group, t] for b in (*needs[m.buffer], m.buffer)}
                 if (
                     level[first.buffer] == level[t.buffer]
@@ -267,6 +348,8 @@ class _Fusion:
 
         Interior points may be written from 0 on: the same cell then has another index.
         """
+        if self.is_call(group[0]):
+            return
         first = max(group, key=lambda t: prod(self.domain(t)))
         whole = self.domain(first)
         for t in group:
@@ -320,7 +403,8 @@ class _Fusion:
         if key in self.known:
             return self.known[key]
         found = None
-        region = None if self.is_pushed(group[0]) else self.interior(group)
+        loops = not (self.is_call(group[0]) or self.is_pushed(group[0]))
+        region = self.interior(group) if loops else None
         if region is not None:
             graph = Graph(self.exact)
             points = self.points(graph, False)
@@ -457,6 +541,8 @@ class _Fusion:
     def nest(self, group: Sequence[Target]) -> Nest:
         """Write the loops of a group."""
         first = group[0]
+        if self.is_call(first):
+            return self.calling(group)
         if self.is_pushed(first):
             return Nest((first,), tuple(self.pushed(first)))
         loops = self.zeroing(group)
@@ -638,6 +724,7 @@ def fuse(
         if not t.add and t.node not in known and (scalars is None or t.node not in scalars):
             known[t.node] = t.buffer
     fusion = _Fusion(nodes, list(targets), known, scalars or {}, exact, prefix)
+    fusion.find_calls()
     while True:
         try:
             for pad in fusion.pads.values():
@@ -656,7 +743,7 @@ def fuse(
             nests = [fusion.nest(g) for g in groups]
             # Only now is it known how far the loops read across the seams.
             nests = [
-                Nest(n.targets, (*n.loops, *(x for t in n.targets for x in fusion.ends(t))))
+                replace(n, loops=(*n.loops, *(x for t in n.targets for x in fusion.ends(t))))
                 for n in nests
             ]
             work = {}
@@ -666,10 +753,13 @@ def fuse(
                     shape = (shape[0] + sum(fusion.pads[name]),)
                 work[name] = (shape, nodes[i].dtype)
             before = {name: pad[0] for name, pad in fusion.pads.items() if pad[0]}
-            return Fused(fusion.graph, nests, work, before)
+            return Fused(fusion.graph, nests, work, before, fusion.calls)
         except NeedsBufferError as need:
             if need.node in fusion.buffers:
-                raise RefusedError(f"{nodes[need.node].op.name} has no compiled form") from None
+                if need.node in fusion.calls:
+                    raise AssertionError("a call stands in its own way") from None
+                fusion.call(need.node, f"{nodes[need.node].op.name} has no compiled form")
+                continue
             fusion.store(need.node)
         except NeedsRingError as need:
             fusion.copy_to_ring(need.node)

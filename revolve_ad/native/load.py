@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -95,14 +95,18 @@ class Module:
         Functions decorated with ``@kernel`` or ``@kernel_apart``, in terms of ``np``.
     native : bool
         Compile with Numba; False runs plain Python, for tests.
+    names : mapping of str to object, optional
+        What functions that aren't compiled refer to.
     """
 
     __slots__ = ("native", "space")
 
-    def __init__(self, source: str, *, native: bool) -> None:
+    def __init__(
+        self, source: str, *, native: bool, names: Mapping[str, Any] | None = None
+    ) -> None:
         self.native = native
         # Numba looks up the module of cached functions by name.
-        self.space: dict[str, Any] = {"__name__": __name__, "np": np}
+        self.space: dict[str, Any] = {"__name__": __name__, "np": np, **(names or {})}
         self.space["kernel"] = kernel(apart=False) if native else _unchanged
         self.space["kernel_apart"] = kernel(apart=True) if native else _unchanged
         exec(compile(source, "<generated>", "exec"), self.space)

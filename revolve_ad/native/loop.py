@@ -21,10 +21,11 @@ from revolve_ad.ad.interpreter import Interpreter
 from revolve_ad.ad.tape import Node, Tape, live_nodes
 from revolve_ad.ad.transform import vjp
 from revolve_ad.native.accumulate import Assembly, assemble
+from revolve_ad.native.calls import Call
 from revolve_ad.native.compiled import MAX_OPERATIONS, Refusal
 from revolve_ad.native.drive import advance_source, pull_source, record_source
-from revolve_ad.native.emit import nest_functions
-from revolve_ad.native.fuse import Target, fuse
+from revolve_ad.native.emit import named_calls, nest_functions
+from revolve_ad.native.fuse import Fused, Target, fuse
 from revolve_ad.native.invariants import frontier, invariant_nodes
 from revolve_ad.native.load import Argument, Module, has_numba, indexable, writable
 from revolve_ad.native.points import RefusedError
@@ -56,12 +57,17 @@ class Layout(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    """A generated function: its source, and its parameters in order with their types."""
+    """A generated function: its source, and its parameters in order with their types.
+
+    One that calls NumPy isn't compiled; its `nests` are.
+    """
 
     name: str
     source: str
     parameters: tuple[str, ...]
     types: dict[str, Argument]
+    nests: tuple[_Entry, ...] = ()
+    calls_numpy: bool = False
 
     def arguments(self) -> list[Argument]:
         return [self.types[p] for p in self.parameters]
@@ -87,6 +93,11 @@ class Loop:
         Further working arrays of `Sweep.pull`.
     recorded_bytes : int
         A row of a block: what `Sweep.record` keeps of a state.
+    called : tuple of str
+        What NumPy does between the loops, and why.
+    saved : float
+        The share of the operations of step and adjoint that a loop takes from NumPy: 1 if all run
+        in one loop, 0 if each has a loop or a call of its own.
     """
 
     source: str
@@ -97,6 +108,8 @@ class Loop:
     sum_bytes: int
     reverse_bytes: int
     recorded_bytes: int
+    called: tuple[str, ...]
+    saved: float
     native: bool
     layout: Layout
     turns: Turns
@@ -127,11 +140,16 @@ class Loop:
                 found = self._functions.get(name)
                 if found is None:
                     start = time.perf_counter()
-                    entry = self.entries[name]
-                    found = self.module.function(name, entry.source, entry.arguments())
-                    self._functions[name] = found
+                    found = self._functions[name] = self._made(self.entries[name])
                     self.compile_seconds += time.perf_counter() - start
         return found
+
+    def _made(self, entry: _Entry) -> Any:
+        if not entry.calls_numpy:
+            return self.module.function(entry.name, entry.source, entry.arguments())
+        for nest in entry.nests:
+            self.module.function(nest.name, nest.source, nest.arguments())
+        return self.module.space[entry.name]
 
     def sweep(self, params: Sequence[Any], inputs: Sequence[np.ndarray] = ()) -> Sweep:
         """Begin the calculations with these params.
@@ -217,9 +235,6 @@ def _planned(
     native: bool,
 ) -> Loop | Refusal:
     nodes, inputs, m = both.nodes, both.inputs, layout.state
-    several = next((n.op.name for n in nodes if n.results is not None), None)
-    if several is not None:
-        return Refusal(f"{several} has several results")
 
     def type_of(i: int) -> Type:
         return nodes[i].shape, nodes[i].dtype
@@ -287,13 +302,14 @@ def _planned(
     types |= {f"sum{k}": Argument(d, len(s)) for k, (s, d) in enumerate(sum_types)}
     for k, j in enumerate(row_at):
         node = nodes[inputs[j]]
+        types[f"row{k}"] = types[f"rbar{k}"] = _argument(node)
         types[f"all_row{k}"] = Argument(node.dtype, len(node.shape) + 1)
         types[f"all_rbar{k}"] = types[f"all_row{k}"]
     for name, (shape, dtype) in [*forward.work.items(), *reverse.work.items()]:
         types[name] = Argument(dtype, len(shape))
     types |= {q: _argument(nodes[i]) for i, q in prepared.items()}
     number = Argument(np.dtype(np.int64), None)
-    types |= dict.fromkeys(("origin", "start", "stop"), number)
+    types |= dict.fromkeys(("origin", "start", "stop", "k"), number)
 
     ps = [f"p{k}" for k in range(len(param_at))]
     cs = [f"c{k}" for k in range(len(constants))]
@@ -302,6 +318,9 @@ def _planned(
     row_ndims = [len(nodes[inputs[j]].shape) for j in row_at]
 
     forward_body, forward_calls = nest_functions(forward, "step")
+    numpy_calls = named_calls(forward, "step")
+    plain = not numpy_calls
+    nests = _nests(forward_body, forward_calls, numpy_calls, types)
     given = [
         *xs,
         *[f"{kind}{j}" if kind == "y" else f"s{j}_{t}" for kind, j, t in labels(turns)],
@@ -311,20 +330,34 @@ def _planned(
         *prepared.values(),
         *forward.work,
     ]
-    source = advance_source(turns, forward_calls, given, row_ndims)
-    advance = _Entry("advance", _module([*forward_body, source]), ("start", "stop", *given), types)
+    source = advance_source(turns, forward_calls, given, row_ndims, compiled=plain)
+    advance = _Entry(
+        "advance",
+        _module([*forward_body, source]),
+        ("start", "stop", *given),
+        types,
+        nests,
+        not plain,
+    )
     whole_source = [*forward_body, source]
 
     rename = {x: f"u{x[1:]}" for x in xs}
     kept = [f"kept{c}" for c in turns.computed]
     given = [*xs, *kept, *ps, *rows, *cs, *prepared.values(), *forward.work]
     calls = _renamed(forward_calls, rename)
-    record_text = record_source(turns, calls, given, row_ndims)
+    record_text = record_source(turns, calls, given, row_ndims, compiled=plain)
     record = _Entry(
-        "record", _module([*forward_body, record_text]), ("start", "stop", *given), types
+        "record",
+        _module([*forward_body, record_text]),
+        ("start", "stop", *given),
+        types,
+        nests,
+        not plain,
     )
 
     reverse_body, reverse_calls = nest_functions(reverse, "pull")
+    reverse_numpy_calls = named_calls(reverse, "pull")
+    plain = not reverse_numpy_calls
     given = [
         *xs,
         *kept,
@@ -339,9 +372,14 @@ def _planned(
         *reverse.work,
     ]
     calls = _renamed(reverse_calls, rename)
-    source = pull_source(turns, backward, calls, given, row_ndims, row_cotangents)
+    source = pull_source(turns, backward, calls, given, row_ndims, row_cotangents, compiled=plain)
     back = _Entry(
-        "pull", _module([*reverse_body, source]), ("origin", "start", "stop", *given), types
+        "pull",
+        _module([*reverse_body, source]),
+        ("origin", "start", "stop", *given),
+        types,
+        _nests(reverse_body, reverse_calls, reverse_numpy_calls, types),
+        not plain,
     )
     text = _module([*whole_source, record_text, *reverse_body, source])
     state_types = [type_of(i) for i in state_in]
@@ -354,10 +392,13 @@ def _planned(
         compile_seconds=0.0,
         prepared_bytes=_size([type_of(i) for i in prepared]),
         forward_bytes=_size(forward_work)
+        + forward.temporary_bytes
         + _size([state_types[j] for j, n in spares(turns) for _ in range(n)]),
         sum_bytes=_size(sum_types),
-        reverse_bytes=_size(reverse_work) + _size(turning),
+        reverse_bytes=_size(reverse_work) + reverse.temporary_bytes + _size(turning),
         recorded_bytes=_size([state_types[c] for c in turns.computed]),
+        called=tuple(dict.fromkeys((forward.reasons | reverse.reasons).values())),
+        saved=_saved(nodes, live, fixed, forward, reverse),
         native=native,
         layout=layout,
         turns=turns,
@@ -378,8 +419,24 @@ def _planned(
         cotangent_params=[k for k, j in enumerate(param_at) if j in cotangent],
         entries={"advance": advance, "record": record, "pull": back},
         prepare=prepare,
-        module=Module(text, native=native),
+        module=Module(text, native=native, names=numpy_calls | reverse_numpy_calls),
     )
+
+
+def _saved(
+    nodes: Sequence[Node],
+    live: Sequence[bool],
+    fixed: Sequence[bool],
+    forward: Fused,
+    reverse: Fused,
+) -> float:
+    """Return the share of operations that NumPy would do in calls of its own."""
+    called = forward.reasons.keys() | reverse.reasons.keys()
+    if not called:
+        return 1.0
+    work = [i for i, n in enumerate(nodes) if live[i] and not fixed[i] and n.args]
+    loops = sum(n.call is None for f in (forward, reverse) for n in f.nests)
+    return max(0.0, 1.0 - (len(called) + loops) / max(len(work), 1))
 
 
 def _argument(node: Node) -> Argument:
@@ -388,6 +445,22 @@ def _argument(node: Node) -> Argument:
 
 def _module(parts: Sequence[str]) -> str:
     return "\n\n".join(parts)
+
+
+def _nests(
+    bodies: Sequence[str],
+    calls: Sequence[tuple[str, list[str]]],
+    numpy_calls: Mapping[str, Call],
+    types: dict[str, Argument],
+) -> tuple[_Entry, ...]:
+    """Return the nests of a function that calls NumPy between them; none where nothing does."""
+    if not numpy_calls:
+        return ()
+    own = [(name, parameters) for name, parameters in calls if name not in numpy_calls]
+    return tuple(
+        _Entry(name, body, tuple(parameters), types)
+        for body, (name, parameters) in zip(bodies, own, strict=True)
+    )
 
 
 def _renamed(

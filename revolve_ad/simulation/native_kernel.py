@@ -147,6 +147,8 @@ def native_loop(tape: RoleTape, n_steps: int, native: str | bool) -> tuple[Loop 
         return None, "it is quick enough"
     found = tape.native
     if isinstance(found, Loop):
+        if native == "auto" and _numpy_seconds(tape, n_steps) * found.saved < _WORTH_SECONDS:
+            return None, f"NumPy would do most of it all the same ({'; '.join(found.called)})"
         return found, ""
     if native is True:
         raise UnsupportedOperationError(

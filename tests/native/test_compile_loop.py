@@ -48,7 +48,7 @@ class Case:
         self.cotangents = g
 
     def arguments(self, k: int) -> list[Any]:
-        return [*self.states[k], *self.params, k, *[r[k] for r in self.inputs]]
+        return [*self.states[k], *self.params, np.int64(k), *[r[k] for r in self.inputs]]
 
     def check(self, loop: Any, block: int = 2) -> None:
         assert isinstance(loop, Loop), loop
