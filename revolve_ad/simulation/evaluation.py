@@ -85,7 +85,7 @@ def evaluate(
     live, at = form.state.copy_in(state), 0
     try:
         if lookout.next == 0:
-            lookout.look(0, live)
+            lookout.look(0, live, last=settings.steps == 0)
         if settings.steps != 0:
             progress = Progress(settings.progress, settings.steps)
             try:

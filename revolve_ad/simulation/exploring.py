@@ -48,7 +48,7 @@ def explore(
         live = advance(live, at, pause)
         progress.step(pause - at)
         at = pause
-        if lookout.next == at:
-            lookout.look(at, live)
         ended = ending.reached(live, at)
+        if lookout.next == at:
+            lookout.look(at, live, last=ended)
     return live, at, ended

@@ -137,7 +137,7 @@ class Gradient:
                     settings.until,
                     form.params.build_read_only(arguments.params[: len(form.params.shapes)]),
                 ),
-                lookout=Lookout(lookers),
+                lookout=Lookout(lookers, [self._check.look]),
                 observations=self._observations,
                 replays=self._replays,
                 ledger=self._ledger,

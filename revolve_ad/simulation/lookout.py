@@ -23,22 +23,28 @@ class Lookout:
     ----------
     lookers : sequence of (increasing indices, function)
         Whom to call, and where.
+    of_steps : sequence of function, optional
+        Those among them who look at the step that begins there, and so not at the last state.
     """
 
-    __slots__ = ("_lookers", "_next", "next")
+    __slots__ = ("_lookers", "_next", "_of_steps", "next")
 
-    def __init__(self, lookers: Sequence[tuple[Iterable[int], Look]]) -> None:
+    def __init__(
+        self, lookers: Sequence[tuple[Iterable[int], Look]], of_steps: Sequence[Look] = ()
+    ) -> None:
+        self._of_steps = of_steps
         self._lookers: list[tuple[Iterator[int], Look]] = [(iter(i), f) for i, f in lookers]
         self._next = [(next(i, NEVER), n) for n, (i, _) in enumerate(self._lookers)]
         heapq.heapify(self._next)
         self.next = self._next[0][0] if self._next else NEVER
 
-    def look(self, k: int, state: Leaves) -> None:
-        """Call those who wait for state `k`, which is `self.next`."""
+    def look(self, k: int, state: Leaves, *, last: bool) -> None:
+        """Call those who wait for state `k`, which is `self.next`; `last` if no step follows."""
         waiting = self._next
         while waiting and waiting[0][0] == k:
             n = waiting[0][1]
             indices, function = self._lookers[n]
-            function(k, state)
+            if not last or function not in self._of_steps:
+                function(k, state)
             heapq.heapreplace(waiting, (next(indices, NEVER), n))
         self.next = waiting[0][0] if waiting else NEVER

@@ -1,5 +1,6 @@
 """Compares the tape of a step with the step itself, called plainly on states of the run."""
 
+import itertools
 from collections.abc import Iterable
 from typing import final
 
@@ -61,7 +62,7 @@ class StepCheck:
     def states(self, n_steps: int | None, check: ReplayCheck) -> Iterable[int]:
         """Return the indices of the states from which a step is compared."""
         if n_steps is None:
-            return iter(_powers())
+            return itertools.count() if check == "all" else _powers()
         if check == "all":
             return range(n_steps)
         return sorted({0, n_steps // 2, n_steps - 1} if n_steps else ())

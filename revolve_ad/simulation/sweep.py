@@ -105,7 +105,7 @@ class Sweep:
         live, at, ended = state, 0, crew.ending.n_steps == 0
         online, careful = isinstance(self._actions, OnlineDriver), crew.careful
         if lookout.next == 0:
-            lookout.look(0, live)
+            lookout.look(0, live, last=ended)
         try:
             while not ended:
                 match action := next(self._actions):
@@ -127,9 +127,9 @@ class Sweep:
                             pause = min(pause, lookout.next)
                             live = self._record(kernel, live, at, pause)
                             at = pause
-                            if lookout.next == at:
-                                lookout.look(at, live)
                             ended = crew.ending.reached(live, at)
+                            if lookout.next == at:
+                                lookout.look(at, live, last=ended)
                         counters.recorded += at - action.start
                         crew.progress.step(at - action.start)
                     case Save():
