@@ -29,7 +29,7 @@ from revolve_ad.ad.core import (
     SCATTER,
     Frozen,
 )
-from revolve_ad.ad.strided import StridedMap, c_strides
+from revolve_ad.ad.strided import StridedMap, c_strides, known_map
 from revolve_ad.ad.tape import Node, Primitive, Tape
 from revolve_ad.errors import LeafError, TracedValueError
 
@@ -73,6 +73,11 @@ class Cell:
     __slots__ = ("node", "owner", "reads", "root")
 
     whole: Cell | None = None  # what a part is a part of
+
+    @property
+    def itemsize(self) -> int:
+        """Bytes from one element of the memory to the next."""
+        return self.root.itemsize
 
     def __init__(self, root: np.ndarray, owner: np.ndarray, node: int) -> None:
         self.root = root
@@ -118,6 +123,11 @@ class Part(Cell):
         return hash((id(self.whole), self.op))
 
     @property
+    def itemsize(self) -> int:
+        """Bytes from one complex number to the next."""
+        return self.whole.root.itemsize
+
+    @property
     def node(self) -> int:  # type: ignore[override]
         """The node that is the content of the complex array now."""
         return self.whole.node
@@ -132,11 +142,7 @@ class Part(Cell):
         self.whole.reads = reads
 
 
-@lru_cache(maxsize=65536)
-def _interned(
-    source: tuple[int, ...], offset: int, shape: tuple[int, ...], strides: tuple[int, ...]
-) -> StridedMap:
-    return StridedMap(source, offset, shape, strides)
+_interned = known_map
 
 
 @lru_cache(maxsize=4096)
@@ -153,6 +159,12 @@ _PYTHON_DTYPE = {
     int: np.dtype(np.int64),
     float: np.dtype(np.float64),
     complex: np.dtype(np.complex128),
+}
+
+# The dtypes of numbers by their type, which is found faster than their attribute.
+_SCALAR_DTYPE: dict[type, np.dtype[Any]] = {
+    **_PYTHON_DTYPE,
+    **{kind: np.dtype(kind) for kind in np.ScalarType if np.dtype(kind).kind in "biufc"},
 }
 
 
@@ -172,8 +184,10 @@ class Recorder:
         self.parent = parent
         self.nodes: list[Node] = []
         self.values: list[Any] = []
-        self.varies: list[bool] = []
+        self._varies: list[bool] = []
+        self._steady: set[int] = set()
         self.known: dict[Any, int] = {}
+        self.literals: dict[Any, int] = {}
         self.inputs: list[int] = []
         self.hidden: list[Any] = []
         self.lifted: dict[tuple[int, int], int] = {}
@@ -182,6 +196,9 @@ class Recorder:
         self.layouts = False
         # The recorder that takes over: an inner one while it records, `CLOSED` after the end.
         self.child: Recorder | None = None
+        # Whether the usual case may be taken for granted: no child, no lazy masks.
+        self.simple = True
+        self.masks = False
 
     # -- nodes ---------------------------------------------------------------------------------
 
@@ -196,24 +213,32 @@ class Recorder:
     ) -> int:
         """Append a node and return its position."""
         nodes = self.nodes
-        i = len(nodes)
         nodes.append(_new_node(Node, (op, args, params, shape, dtype, None)))
-        varies = self.varies
-        for a in args:
-            if varies[a]:
-                varies.append(True)
-                break
-        else:
-            varies.append(False)
         if self.keep:
             self.values.append(value if op.reads_result or shape == () else None)
-        return i
+        return len(nodes) - 1
+
+    def varies(self, i: int) -> bool:
+        """Tell whether node `i` depends on the arguments of the recorded function."""
+        # Found when asked for: few nodes are ever asked about.
+        found = self._varies
+        for j in range(len(found), i + 1):
+            node = self.nodes[j]
+            if node.op is INPUT:
+                found.append(j not in self._steady)
+                continue
+            for a in node.args:
+                if found[a]:
+                    found.append(True)
+                    break
+            else:
+                found.append(False)
+        return found[i]
 
     def input(self, value: Any, name: str = "") -> int:
         """Append an input."""
-        dtype = _PYTHON_DTYPE.get(type(value)) or value.dtype
+        dtype = _SCALAR_DTYPE.get(type(value)) or value.dtype
         i = self.append(INPUT, (), (name,), np.shape(value), dtype, value)
-        self.varies[i] = True
         self.inputs.append(i)
         return i
 
@@ -231,6 +256,27 @@ class Recorder:
                 i = self.known[key] = self.append(FULL, (), params, shape, dtype, full)
         if value == value:
             self.known[(value, type(value), dtype, shape)] = i
+        return i
+
+    def beside(self, value: Any, strong: np.dtype[Any]) -> int:
+        """Return the node of a Python number as an operand beside an array of dtype `strong`."""
+        kind: Any = type(value)
+        key = (value, kind, strong)
+        i = self.literals.get(key)
+        if i is None or value == 0:
+            i = self.literal(value, weak_dtype(strong, kind))
+            if kind is not complex and value == value:
+                self.literals[key] = i
+        return i
+
+    def number(self, value: Any, dtype: np.dtype[Any]) -> int:
+        """Return the node of a number that is written into an array of a dtype."""
+        key = (value, dtype)
+        i = self.literals.get(key)
+        if i is None or value == 0:
+            i = self.cast(self.literal(value, _SCALAR_DTYPE[type(value)]), dtype)
+            if dtype.kind != "c" and value == value:
+                self.literals[key] = i
         return i
 
     def constant(self, array: np.ndarray | np.generic) -> int:
@@ -265,7 +311,7 @@ class Recorder:
 
     def gather(self, cell: Cell, index: StridedMap, value: Any) -> int:
         """Return the node of what a view shows now."""
-        if isinstance(cell, Part):
+        if type(cell) is Part:
             return self._gather_part(cell, index, value)
         if index.is_identity:
             return cell.node
@@ -316,14 +362,16 @@ class Recorder:
 
     def write(self, cell: Cell, index: StridedMap, value: int) -> None:
         """Make `value` the content of a view; the real memory has changed already."""
-        node = self.nodes[value]
         root = cell.root
-        value = self.cast(value, root.dtype)
-        if isinstance(cell, Part):
+        node = self.nodes[value]
+        if node.dtype is not root.dtype:
+            value = self.cast(value, root.dtype)
+            node = self.nodes[value]
+        if type(cell) is Part:
             value = self._joined(cell, index, value)
             cell = cell.whole
             root = cell.root
-        node = self.nodes[value]
+            node = self.nodes[value]
         if index.is_identity and node.shape == root.shape:
             cell.node = value
         else:
@@ -377,13 +425,14 @@ class Recorder:
             found = self.lifted[key] = self.append(
                 INPUT, (), ("hidden",), np.shape(value), self._dtype(value), value
             )
-            self.varies[found] = outer.varies[i]
+            if not outer.varies(i):
+                self._steady.add(found)
             self.hidden.append((outer, i, value))
         return found
 
     @staticmethod
     def _dtype(value: Any) -> np.dtype[Any]:
-        return _PYTHON_DTYPE.get(type(value)) or value.dtype
+        return _SCALAR_DTYPE.get(type(value)) or value.dtype
 
     def mark_dependent(self, what: str) -> None:
         """Note that the function looked at a value, and where."""
@@ -416,15 +465,15 @@ def opened(recorder: Recorder) -> Iterator[None]:
     stack = _thread.__dict__.setdefault("stack", [])
     outer = recorder.parent
     if outer is not None:
-        outer.child = recorder
+        outer.child, outer.simple = recorder, False
     stack.append(recorder)
     try:
         yield
     finally:
         stack.pop()
         if outer is not None:
-            outer.child = None
-        recorder.child = CLOSED
+            outer.child, outer.simple = None, not outer.masks
+        recorder.child, recorder.simple = CLOSED, False
 
 
 def where_called() -> str:

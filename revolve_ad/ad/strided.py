@@ -11,10 +11,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from math import prod
+from typing import Any, NamedTuple
 
 import numpy as np
 
-__all__ = ["Axis", "Box", "StridedMap", "box_map", "c_strides"]
+__all__ = ["Axis", "Box", "StridedMap", "box_map", "c_strides", "element_map", "known_map"]
 
 # NumPy's own class: while a recording is open, the name on the module may be a stand-in.
 _ndarray = np.ndarray
@@ -62,8 +63,16 @@ class Box:
     shape: tuple[int, ...]
 
 
-@dataclass(frozen=True)
-class StridedMap:
+class _Fields(NamedTuple):
+    """What makes two maps equal: as a tuple it is made, hashed and compared without Python."""
+
+    source: tuple[int, ...]
+    offset: int
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+
+
+class StridedMap(_Fields):
     """The elements of a C-ordered array of shape `source` that a view shows.
 
     Attributes
@@ -78,13 +87,10 @@ class StridedMap:
         Distance in the flat array, in elements, along each axis of the view.
     """
 
-    source: tuple[int, ...]
-    offset: int
-    shape: tuple[int, ...]
-    strides: tuple[int, ...]
-
-    def __hash__(self) -> int:
-        return hash((self.offset, self.shape, self.strides))
+    @cached_property
+    def parts(self) -> dict[Any, StridedMap]:
+        """The maps of views of this view that were worked out before, by their index."""
+        return {}
 
     @cached_property
     def size(self) -> int:
@@ -203,6 +209,16 @@ class StridedMap:
         shown = [a.view_axis for a in box.axes if a.view_axis is not None]
         order = sorted(range(len(shown)), key=shown.__getitem__)
         return array[index].transpose(order).reshape(self.shape)
+
+
+# The same map is one object, so that what was found out about it is found once.
+known_map = lru_cache(maxsize=16384)(StridedMap)
+
+
+@lru_cache(maxsize=65536)
+def element_map(source: tuple[int, ...], offset: int) -> StridedMap:
+    """Return the map of one element."""
+    return StridedMap(source, offset, (), ())
 
 
 @lru_cache(maxsize=8192)
