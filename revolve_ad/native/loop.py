@@ -23,6 +23,7 @@ from revolve_ad.ad.transform import vjp
 from revolve_ad.native.accumulate import Assembly, assemble
 from revolve_ad.native.calls import Call
 from revolve_ad.native.compiled import MAX_OPERATIONS, Refusal
+from revolve_ad.native.courses import Courses
 from revolve_ad.native.drive import advance_source, pull_source, record_source
 from revolve_ad.native.emit import named_calls, nest_functions
 from revolve_ad.native.fuse import Fused, Target, fuse
@@ -30,8 +31,7 @@ from revolve_ad.native.invariants import frontier, invariant_nodes
 from revolve_ad.native.load import Argument, Module, has_numba, indexable, writable
 from revolve_ad.native.points import RefusedError
 from revolve_ad.native.simplify import simplified
-from revolve_ad.native.sweep import Sweep, Type
-from revolve_ad.native.turns import Turns, labels, spares, turns_of
+from revolve_ad.native.turns import Turns, Type, labels, spares, turns_of
 
 __all__ = ["Layout", "Loop", "compile_loop"]
 
@@ -113,6 +113,7 @@ class Loop:
     native: bool
     layout: Layout
     turns: Turns
+    courses: Courses
     backward: Turns
     state_types: list[Type]
     param_types: list[Type]
@@ -150,18 +151,6 @@ class Loop:
         for nest in entry.nests:
             self.module.function(nest.name, nest.source, nest.arguments())
         return self.module.space[entry.name]
-
-    def sweep(self, params: Sequence[Any], inputs: Sequence[np.ndarray] = ()) -> Sweep:
-        """Begin the calculations with these params.
-
-        Parameters
-        ----------
-        params : sequence of array or number
-            The leaves of the params, then the hidden ones.
-        inputs : sequence of ndarray
-            The leaves of the inputs, with a leading axis of steps.
-        """
-        return Sweep(self, params, inputs)
 
 
 def _size(types: Sequence[Type]) -> int:
@@ -402,6 +391,7 @@ def _planned(
         native=native,
         layout=layout,
         turns=turns,
+        courses=Courses(turns, backward, state_types),
         backward=backward,
         state_types=state_types,
         param_types=[type_of(inputs[j]) for j in param_at],

@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from revolve_ad.native.load import indexable, writable
-from revolve_ad.native.turns import labels, landing, period, spares
+from revolve_ad.native.loop import Loop
+from revolve_ad.native.turns import Type, spares
 
-if TYPE_CHECKING:
-    from revolve_ad.native.loop import Loop
-
-__all__ = ["Block", "Sweep", "Type"]
-
-Type = tuple[tuple[int, ...], np.dtype[Any]]
-"""Shape and dtype of an array."""
+__all__ = ["Block", "Sweep"]
 
 Block = list[np.ndarray]
 """Recorded states: for each leaf that steps compute an array with a row a state."""
@@ -34,9 +29,12 @@ class Sweep:
     """
 
     __slots__ = (
+        "_ahead",
+        "_back",
         "_forward",
         "_given",
         "_kept",
+        "_lent",
         "_params",
         "_reverse",
         "_rows",
@@ -65,7 +63,10 @@ class Sweep:
             for q in loop.prepare.run(self._param_values())
         ]
         self._given = [*self._params, *self._rows, *loop.constants, *prepared]
-        self._spare: list[list[np.ndarray]] | None = None
+        self._ahead: list[np.ndarray] = []  # what `advance` and `record` are given at the end
+        self._back: list[np.ndarray] = []  # the same of `pull`
+        self._spare: list[np.ndarray] | None = None
+        self._lent: list[np.ndarray] | None = None
         self._forward: list[np.ndarray] | None = None
         self._reverse: list[np.ndarray] = []
         self._turning: list[np.ndarray] | None = None
@@ -88,44 +89,50 @@ class Sweep:
         loop = self.loop
         xs = _sources(source)
         ys = [indexable(y) for y in target]
-        turns, n = loop.turns, stop - start
-        if n == 0:
+        if stop == start:
             for x, y in zip(xs, ys, strict=True):
                 y[...] = x
             return
         if self._spare is None:
-            self._spare = [_arrays([loop.state_types[j]] * m) for j, m in spares(turns)]
-        pools = {j: list(self._spare[k]) for k, (j, _) in enumerate(spares(turns))}
-        places = landing(turns, n)
-        arrays: dict[Any, np.ndarray] = {}
-        copied = []
-        for j, label in enumerate(places):
-            if label[0] == "x":
-                copied.append((j, label[1]))
-            else:
-                arrays[label] = ys[j]
-        for j, i in enumerate(turns.source):
-            if i is not None and not turns.constant(j) and places[j][0] == "x":
-                pools.setdefault(j, []).append(ys[j])
-        first: list[np.ndarray] = []
-        fresh: list[np.ndarray] = []
-        for label in labels(turns):
-            if label not in arrays:
-                kind = loop.state_types[label[1]]
-                owner = next(j for j in pools if pools[j] and loop.state_types[j] == kind)
-                arrays[label] = pools[owner].pop()
-            (first if label[0] == "y" else fresh).append(arrays[label])
+            counts = spares(loop.turns)
+            self._spare = _arrays([loop.state_types[j] for j, m in counts for _ in range(m)])
+        order, copied = loop.courses.passage(stop - start)
+        arrays = [*self._spare, *ys]
         loop.function("advance")(
-            start,
-            stop,
-            *xs,
-            *first,
-            *fresh,
-            *self._given,
-            *self._forward_work(),
+            start, stop, *xs, *[arrays[i] for i in order], *self._forward_arguments()
         )
         for j, i in copied:
             ys[j][...] = xs[i]
+
+    def advance_lent(self, state: Sequence[np.ndarray], start: int, stop: int) -> list[np.ndarray]:
+        """Run the steps `start` … `stop` - 1 in the arrays of state `start`.
+
+        Parameters
+        ----------
+        state : sequence of ndarray
+            The leaves of state `start`, in C order; they belong to this object from now on.
+
+        Returns
+        -------
+        list of ndarray
+            The leaves of state `stop`, which belong to the caller.
+        """
+        if stop == start:
+            return list(state)
+        loop = self.loop
+        lent = self._lent
+        if lent is None:
+            lent = _arrays([loop.state_types[c] for c in loop.turns.computed])
+        xs = [x if x.flags.writeable else x.copy() for x in map(indexable, state)]
+        arrays = [*xs, *lent]
+        order, held, spare = loop.courses.lending(stop - start)
+        loop.function("advance")(
+            start, stop, *xs, *[arrays[i] for i in order], *self._forward_arguments()
+        )
+        self._lent = [arrays[i] for i in spare]
+        return [
+            arrays[i].reshape(shape) for i, (shape, _) in zip(held, loop.state_types, strict=True)
+        ]
 
     def block(self, rows: int) -> Block:
         """Return room for so many states, of `Loop.recorded_bytes` each."""
@@ -145,7 +152,7 @@ class Sweep:
             Row t takes state `start` + 1 + t.
         """
         self.loop.function("record")(
-            start, stop, *_sources(source), *block, *self._given, *self._forward_work()
+            start, stop, *_sources(source), *block, *self._forward_arguments()
         )
 
     def state(self, source: Sequence[np.ndarray], block: Block, steps: int) -> list[np.ndarray]:
@@ -198,17 +205,14 @@ class Sweep:
             *block,
             *held,
             *self._turning,
-            *self.sums,
-            *[r for r in self.input_cotangents if r is not None],
-            *self._given,
-            *self._reverse,
+            *self._back,
         )
-        spare = dict(zip(loop.backward.computed, self._turning, strict=True))
-        for _ in range((stop - start) % period(loop.backward)):
-            held, spare = loop.backward.after(held, spare)
-        self._turning = [spare[c] for c in loop.backward.computed]
+        arrays = [*held, *self._turning]
+        after, spare = loop.courses.returning(stop - start)
+        self._turning = [arrays[i] for i in spare]
         cotangents[:] = [
-            g.reshape(loop.state_types[j][0]) for g, j in zip(held, loop.float_leaves, strict=True)
+            arrays[i].reshape(loop.state_types[j][0])
+            for i, j in zip(after, loop.float_leaves, strict=True)
         ]
 
     def reverse(
@@ -222,10 +226,11 @@ class Sweep:
             self.record(source, self._kept, start, stop - 1)
         self.pull(source, self._kept, cotangents, start, stop)
 
-    def _forward_work(self) -> list[np.ndarray]:
+    def _forward_arguments(self) -> list[np.ndarray]:
         if self._forward is None:
             self._forward = _arrays(self.loop.forward_work)
-        return self._forward
+            self._ahead = [*self._given, *self._forward]
+        return self._ahead
 
     def _begin_reverse(self) -> None:
         loop = self.loop
@@ -240,6 +245,8 @@ class Sweep:
                 self._rows, loop.row_types, loop.row_cotangents, strict=True
             )
         ]
+        rows = [r for r in self.input_cotangents if r is not None]
+        self._back = [*self.sums, *rows, *self._given, *self._reverse]
 
     def param_cotangents(self) -> list[Any]:
         """Return the cotangents of the float leaves of params and hidden params, in float64."""

@@ -11,7 +11,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Label", "Turns", "labels", "landing", "period", "spares", "turns_of"]
+import numpy as np
+
+__all__ = [
+    "Label",
+    "Turns",
+    "Type",
+    "labels",
+    "landing",
+    "lent",
+    "period",
+    "settled",
+    "spares",
+    "turned",
+    "turns_of",
+]
+
+Type = tuple[tuple[int, ...], np.dtype[Any]]
+"""Shape and dtype of an array."""
 
 Label = tuple[str, int, int]
 """An array that `advance` is given: ("x", leaf, 0) of the caller, ("y", leaf, 0) for the first
@@ -129,15 +146,38 @@ def period(turns: Turns) -> int:
     return n
 
 
+def turned(turns: Turns, n: int) -> tuple[list[int], list[int]]:
+    """Return which arrays hold the leaves, and which are spare, after `n` steps.
+
+    The arrays are numbered: those of the leaves before the steps, then the spare one of each
+    computed leaf.
+    """
+    computed = turns.computed
+    held: list[int] = list(range(len(turns.source)))
+    spare = {c: len(held) + k for k, c in enumerate(computed)}
+    for _ in range(n):
+        held, spare = turns.after(held, spare)
+    return held, [spare[c] for c in computed]
+
+
+def lent(turns: Turns) -> list[int]:
+    """Return the arrays for `labels` where the caller lends those of its leaves: see `turned`."""
+    first = [len(turns.source) + k for k in range(len(turns.computed))]
+    return first + [turns.root(i, t) for i in turns.freed.values() for t in range(turns.age(i) + 1)]
+
+
+def settled(turns: Turns, n: int) -> int:
+    """Return the smallest number of steps after which `landing` is as after `n`."""
+    start = max((turns.age(i) for i in turns.freed.values()), default=0) + 1
+    cycle = period(turns)
+    return start + (n - start) % cycle if n > start + cycle else n
+
+
 def landing(turns: Turns, n: int) -> list[Label]:
     """Return which array holds each leaf after `n` steps of `advance`."""
-    settled = max((turns.age(i) for i in turns.freed.values()), default=0) + 1
     held: list[Label] = [("x", j, 0) for j in range(len(turns.source))]
     spare: dict[int, Label] = {c: ("y", c, 0) for c in turns.computed}
-    cycle = period(turns)
-    if n > settled + cycle:
-        n = settled + (n - settled) % cycle
-    for step in range(n):
+    for step in range(settled(turns, n)):
         held, spare = turns.after(held, spare)
         for c, i in turns.freed.items():
             if step <= turns.age(i):

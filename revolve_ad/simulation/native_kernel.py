@@ -6,7 +6,7 @@ from typing import Any, Final, final
 import numpy as np
 
 from revolve_ad.errors import UnsupportedOperationError
-from revolve_ad.native import Loop
+from revolve_ad.native import Loop, Sweep
 from revolve_ad.simulation.form import Form
 from revolve_ad.simulation.kernel import Gradients, Tape
 from revolve_ad.simulation.layout import Leaves
@@ -51,7 +51,7 @@ class NativeKernel:
         self._n_params = sum(form.params.differentiable)
         values = [*form.params.read_only(params), *form.hidden.read_only(hidden)]
         rows = [] if form.inputs is None else form.inputs.read_only(inputs)
-        self._sweep = loop.sweep(values, rows)
+        self._sweep = Sweep(loop, values, rows)
         self._gradients: Gradients | None = None
 
     def bind_gradients(self, gradients: Gradients) -> None:
@@ -60,10 +60,7 @@ class NativeKernel:
 
     def advance(self, state: Leaves, start: int, stop: int) -> Leaves:
         """See `Kernel.advance`."""
-        layout = self._layout
-        target = [np.empty(s, d) for s, d in zip(layout.shapes, layout.dtypes, strict=True)]
-        self._sweep.advance(state, target, start, stop)
-        return target
+        return self._sweep.advance_lent(state, start, stop)
 
     def record(self, state: Leaves, start: int, stop: int) -> tuple[Tape, Leaves]:
         """See `Kernel.record`."""
@@ -71,8 +68,10 @@ class NativeKernel:
         block = sweep.block(n)
         if n:
             sweep.record(state, block, start, stop - 1)
-        before = [np.ascontiguousarray(leaf) for leaf in sweep.state(state, block, n)]
-        return [state, block], self.advance(before, stop - 1, stop)
+        layout = self._layout
+        last = [np.empty(s, d) for s, d in zip(layout.shapes, layout.dtypes, strict=True)]
+        sweep.advance(sweep.state(state, block, n), last, stop - 1, stop)
+        return [state, block], last
 
     def reverse(self, tape: Tape, start: int, stop: int, cotangent: Leaves) -> Leaves:
         """See `Kernel.reverse`."""

@@ -12,7 +12,7 @@ from revolve_ad.ad.interpreter import Interpreter
 from revolve_ad.ad.recording import trace
 from revolve_ad.ad.tape import Tape
 from revolve_ad.ad.transform import vjp
-from revolve_ad.native import Layout, Loop, compile_loop
+from revolve_ad.native import Layout, Loop, Sweep, compile_loop
 from tests.benchmarks.problems import make
 
 STEPS = 5
@@ -52,15 +52,17 @@ class Case:
 
     def check(self, loop: Any, block: int = 2) -> None:
         assert isinstance(loop, Loop), loop
-        sweep = loop.sweep(self.params, self.inputs)
+        sweep = Sweep(loop, self.params, self.inputs)
         start = [x.copy() for x in self.states[0]]
         for x in start:
             x.flags.writeable = False
         for n in range(STEPS + 1):
             found = [np.full_like(x, np.nan) for x in start]
             sweep.advance(start, found, 0, n)
-            for a, b in zip(found, self.states[n], strict=True):
+            lent = sweep.advance_lent([np.array(x) for x in start], 0, n)
+            for a, b, c in zip(found, self.states[n], lent, strict=True):
                 np.testing.assert_array_equal(a, b)
+                np.testing.assert_array_equal(c, b)
         held = [g.copy() for g in self.seeds]
         for first in reversed(range(0, STEPS, block)):
             sweep.reverse(self.states[first], held, first, min(first + block, STEPS))
@@ -131,7 +133,7 @@ def test_all_schedules_give_the_same_bits() -> None:
     assert isinstance(loop, Loop)
     found = []
     for block in (1, 2, STEPS):
-        sweep = loop.sweep(case.params, case.inputs)
+        sweep = Sweep(loop, case.params, case.inputs)
         held = [g.copy() for g in case.seeds]
         for first in reversed(range(0, STEPS, block)):
             sweep.reverse(case.states[first], held, first, min(first + block, STEPS))
@@ -157,7 +159,7 @@ def test_recorded_states_can_be_read_and_pulled_back_through_in_parts(step: Any)
         case = Case(step, tuple(rng.standard_normal(6) for _ in range(m)), 0.7)
     loop = compile_loop(case.tape, case.layout, native=False)
     assert isinstance(loop, Loop)
-    sweep = loop.sweep(case.params, case.inputs)
+    sweep = Sweep(loop, case.params, case.inputs)
     block = sweep.block(STEPS)
     sweep.record(case.states[0], block, 0, STEPS)
     for t, expected in enumerate(case.states):
