@@ -7,6 +7,7 @@ functions and powers may differ by a few ulp.  A function that is missing here i
 from __future__ import annotations
 
 import math
+import re
 from typing import Any
 
 import numpy as np
@@ -47,10 +48,8 @@ _FORMS: dict[str, str] = {
     "logical_or": "({0} or {1})",
     "logical_not": "(not {0})",
     "logical_xor": "({0} != {1})",
-    "deg2rad": f"({{0}} * {math.pi / 180!r})",
-    "radians": f"({{0}} * {math.pi / 180!r})",
-    "rad2deg": f"({{0}} * {180 / math.pi!r})",
-    "degrees": f"({{0}} * {180 / math.pi!r})",
+    **dict.fromkeys(("deg2rad", "radians"), f"({{0}} * {math.pi / 180!r})"),
+    **dict.fromkeys(("rad2deg", "degrees"), f"({{0}} * {180 / math.pi!r})"),
     "conjugate": "np.conj({0})",
     "real": "{0}.real",
     "imag": "{0}.imag",
@@ -72,45 +71,96 @@ _FORMS |= {name: f"np.{name}({{0}}, {{1}})" for name in _TWO}
 _FORMS |= {name: f"np.{name}({{0}})" for name in ("sqrt", "floor", "ceil", "trunc", "rint")}
 _FORMS |= {name: f"np.{name}({{0}})" for name in ("isfinite", "isinf", "signbit")}
 
-_TRUTH = frozenset(("logical_and", "logical_or", "logical_not", "logical_xor"))
-_BITS = {"bitwise_and": "({0} & {1})", "bitwise_or": "({0} | {1})", "bitwise_xor": "({0} ^ {1})"}
-_INTEGER = frozenset(
-    ["add", "subtract", "multiply", "negative", "positive", "absolute", "square", "where"]
-) | frozenset(("less", "less_equal", "greater", "greater_equal", "equal", "not_equal"))
-_COMPLEX = frozenset(
-    ["add", "subtract", "multiply", "negative", "positive", "conjugate", "where"]
-) | frozenset(("real", "imag", "equal", "not_equal"))
-_BOOL = (
-    frozenset(("where", "equal", "not_equal", "logical_and", "logical_or", "logical_xor"))
-    | frozenset(_BITS)
-    | frozenset(("logical_not", "invert"))
-)
+_COMPARE = ("less", "less_equal", "greater", "greater_equal", "equal", "not_equal")
+
+_FLOATS: dict[str, str] = {
+    "floor_divide": "float_floor_divide({0}, {1})",
+    "remainder": "float_remainder({0}, {1})",
+    "fmod": "np.fmod({0}, {1})",
+    "float_power": "({0} ** {1})",
+    "heaviside": "({0} if {0} != {0} else (0.0 if {0} < 0.0 else (1.0 if {0} > 0.0 else {1})))",
+}
+
+_INTEGERS: dict[str, str] = {
+    **{name: _FORMS[name] for name in ("add", "subtract", "multiply", "square", "where")},
+    **{name: _FORMS[name] for name in ("negative", "positive", *_COMPARE)},
+    **dict.fromkeys(("floor", "ceil", "trunc", "rint", "conjugate"), "{0}"),
+    **dict.fromkeys(("maximum", "fmax"), "({0} if {0} >= {1} else {1})"),
+    **dict.fromkeys(("minimum", "fmin"), "({0} if {0} <= {1} else {1})"),
+    "absolute": "abs({0})",
+    "sign": "(1 if {0} > 0 else (-1 if {0} < 0 else 0))",
+    "isfinite": "({0} == {0})",
+    "isnan": "({0} != {0})",
+    "isinf": "({0} != {0})",
+    "bitwise_and": "({0} & {1})",
+    "bitwise_or": "({0} | {1})",
+    "bitwise_xor": "({0} ^ {1})",
+    "invert": "(~{0})",
+    "floor_divide": "integer_floor_divide({0}, {1}, {zero})",
+    "remainder": "integer_remainder({0}, {1}, {zero})",
+    "fmod": "integer_fmod({0}, {1}, {zero})",
+    "left_shift": "left_shifted({0}, {1}, {bits}, {zero})",
+    "right_shift": "right_shifted({0}, {1}, {bits}, {zero})",
+    "power": "integer_power({0}, {1}, {one})",
+}
+
+_BOOLEANS: dict[str, str] = {
+    "where": _FORMS["where"],
+    **dict.fromkeys(("equal",), "({0} == {1})"),
+    **dict.fromkeys(("not_equal", "bitwise_xor"), "({0} != {1})"),
+    **dict.fromkeys(("bitwise_and", "multiply", "minimum", "fmin"), "({0} and {1})"),
+    **dict.fromkeys(("bitwise_or", "add", "maximum", "fmax"), "({0} or {1})"),
+    **dict.fromkeys(("absolute", "conjugate"), "{0}"),
+    "invert": "(not {0})",
+    "less": "((not {0}) and {1})",
+    "less_equal": "((not {0}) or {1})",
+    "greater": "({0} and (not {1}))",
+    "greater_equal": "({0} or (not {1}))",
+}
+
+_COMPLEX: dict[str, str] = {
+    **{name: _FORMS[name] for name in ("add", "subtract", "multiply", "negative", "positive")},
+    **{name: _FORMS[name] for name in ("conjugate", "where", "real", "imag", "square")},
+    **{name: _FORMS[name] for name in ("equal", "not_equal", "isnan")},
+    # Others of Numba's functions lose digits near their zeros.
+    **{name: f"np.{name}({{0}})" for name in ("sin", "cos", "sqrt", "isfinite")},
+    "isinf": "(np.isinf({0}.real) or np.isinf({0}.imag))",
+    "absolute": "np.hypot({0}.real, {0}.imag)",
+    "divide": "complex_divide({0}, {1}, {one})",
+    "reciprocal": "complex_reciprocal({0}, {one})",
+    "exp": "complex_exp({0})",
+}
+
+_TRUTH = ("logical_and", "logical_or", "logical_not", "logical_xor")
+
+_OF_KIND: dict[str, dict[str, str]] = {
+    "f": {k: v for k, v in _FORMS.items() if k not in ("real", "imag")} | _FLOATS,
+    "c": _COMPLEX,
+    "i": _INTEGERS,
+    "u": _INTEGERS,
+    "b": _BOOLEANS,
+}
+for _kind in _OF_KIND.values():
+    for _name in _TRUTH:
+        _kind[_name] = _FORMS[_name]
+_OF_KIND["u"] = _INTEGERS | {"absolute": "{0}", "sign": "(1 if {0} > 0 else 0)"}
+
+
+def _form(name: str, operand: np.dtype[Any]) -> str | None:
+    """Return the text of an operation on operands of a dtype; None if there is none."""
+    return _OF_KIND.get(operand.kind, {}).get(name)
 
 
 def refusal(name: str, dtypes: tuple[np.dtype[Any], ...]) -> str | None:
     """Say why `name` of operands of `dtypes` can't be compiled; None if it can."""
-    kinds = {d.kind for d in dtypes}
-    known = name in _FORMS or name in _BITS or name == "invert"
-    if not known:
-        return f"{name} has no compiled form"
-    if kinds - set("fcbi"):
-        return f"{name} of {', '.join(map(str, dtypes))} has no compiled form"
-    if any(d.itemsize not in (4, 8) for d in dtypes if d.kind == "f"):
-        return f"{name} of {', '.join(map(str, dtypes))} has no compiled form"
     # The condition of `where` may be of any kind.
-    kinds = {d.kind for d in (dtypes[1:] if name == "where" else dtypes)}
-    if name in _TRUTH:
-        return None
-    allowed = (
-        (_COMPLEX, "c") if "c" in kinds else (_INTEGER | set(_BITS), "i") if "i" in kinds else None
-    )
-    if allowed is not None and name not in allowed[0]:
-        return f"{name} of {', '.join(map(str, dtypes))} has no compiled form"
-    if kinds == {"b"} and name not in _BOOL:
-        return f"{name} of booleans has no compiled form"
-    if "f" in kinds and (name in _BITS or name == "invert"):
-        return f"{name} of {', '.join(map(str, dtypes))} has no compiled form"
-    return None
+    operands = dtypes[1:] if name == "where" else dtypes
+    if all(_form(name, d) is not None and d.char not in "eg" for d in operands):
+        if len({d.kind for d in operands}) == 1:
+            return None
+    if not any(name in forms for forms in _OF_KIND.values()):
+        return f"{name} has no compiled form"
+    return f"{name} of {', '.join(map(str, dtypes))} has no compiled form"
 
 
 def literal(value: Any, dtype: np.dtype[Any]) -> str:
@@ -136,46 +186,57 @@ def literal(value: Any, dtype: np.dtype[Any]) -> str:
 
 
 _FLOAT = np.dtype(np.float64)
+# NumPy's own constants, which are rounded twice.
+_DEGREES = {
+    **dict.fromkeys(("deg2rad", "radians"), np.float32(math.pi) / np.float32(180)),
+    **dict.fromkeys(("rad2deg", "degrees"), np.float32(180) / np.float32(math.pi)),
+}
+
+
+_DOUBLE_LITERAL = re.compile(r"(?<![\w.])[01]\.0(?!\d)")
 
 
 def text(name: str, dtype: np.dtype[Any], operand: np.dtype[Any], args: list[str]) -> str:
     """Return the source text of one operation with a result of `dtype`."""
     if name == "cast":
         return f"np.{dtype.name}({args[0]})" if dtype.kind != "b" else f"({args[0]} != 0)"
-    if name == "invert":
-        form = "(not {0})" if operand.kind == "b" else "(~{0})"
-    elif name in _TRUTH and operand.kind != "b":
-        form = _FORMS[name]
+    form = _form(name, operand)
+    assert form is not None, "refused before"
+    if name in _TRUTH and operand.kind != "b":
         args = [f"({a} != 0)" for a in args]
-    elif operand.kind == "b" and name in _BITS:
-        form = {"bitwise_and": "({0} and {1})", "bitwise_or": "({0} or {1})"}.get(
-            name, "({0} != {1})"
-        )
-    elif name in _BITS:
-        form = _BITS[name]
-    elif name == "conjugate" and dtype.kind != "c":
-        form = "{0}"
-    else:
-        form = _FORMS[name]
-        if dtype.kind == "f" and dtype.itemsize == 4:
-            # A double literal would make the whole expression double.
-            form = form.replace("1.0", "np.float32(1.0)").replace("0.0", "np.float32(0.0)")
-            if name in ("deg2rad", "radians", "rad2deg", "degrees"):
-                form = f"np.float32({form})"
-    body = form.format(*args)
-    # Small integers wrap around in their own width; Numba computes with 64 bits.
-    return f"np.{dtype.name}({body})" if dtype.kind == "i" and dtype.itemsize < 8 else body
+    if dtype.kind == "f" and dtype.itemsize == 4:
+        # A double literal would make the whole expression double.
+        form = _DOUBLE_LITERAL.sub(lambda m: f"np.float32({m[0]})", form)
+        if name in _DEGREES:
+            form = f"({{0}} * {literal(_DEGREES[name], dtype)})"
+        elif form.startswith("float_"):
+            form = f"np.float32({form})"
+    parts = operand if operand.kind != "c" else np.dtype(f"f{operand.itemsize // 2}")
+    body = form.format(
+        *args,
+        zero=literal(0, parts),
+        one=literal(1, parts),
+        bits=literal(8 * operand.itemsize, parts),
+    )
+    if dtype.kind in "iu" and (dtype.itemsize < 8 or dtype.kind == "u" or "if" in form):
+        # Small integers wrap around in their own width; Numba computes with 64 bits.
+        return f"np.{dtype.name}({body})"
+    if dtype == np.dtype(np.complex64) and "complex_" in form:
+        return f"np.complex64({body})"
+    if dtype == np.dtype(np.float32) and operand.kind == "c" and name == "absolute":
+        return f"np.float32({body})"
+    return body
 
 
 def reads_twice(name: str) -> bool:
     """Whether the text names an operand more than once, so that it should be a variable."""
-    form = _FORMS.get(name, "")
-    return form.count("{0}") > 1 or form.count("{1}") > 1
+    forms = [kind[name] for kind in _OF_KIND.values() if name in kind]
+    return any(form.count("{0}") > 1 or form.count("{1}") > 1 for form in forms)
 
 
 def flops(name: str) -> float:
     """Return the cost of an operation, in additions of a vector loop."""
-    if name in LIBRARY or name == "power":
+    if name in LIBRARY or name in ("power", "float_power", "floor_divide", "remainder", "fmod"):
         return 40.0
     if name in ("divide", "sqrt", "reciprocal", "power_minus_1_5"):
         return 8.0

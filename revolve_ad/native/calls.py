@@ -73,9 +73,19 @@ def why_called(nodes: Sequence[Node], i: int) -> str | None:
     if node.results is not None:
         return f"{op.name}, which has several results, has no compiled form"
     name = "power" if op is SCALAR_POWER else op.name
-    if name == "power":
-        return None if node.dtype.kind == "f" else f"power of {node.dtype} has no compiled form"
+    if name == "power" and node.dtype.kind != "f":
+        exponent = _literal(nodes, node.args[1])
+        if node.dtype.kind in "iu" and exponent is not None and exponent >= 0:
+            return None
+        return f"power of {node.dtype} has no compiled form"
     return arithmetic.refusal(name, loop_dtypes(node, operands))
+
+
+def _literal(nodes: Sequence[Node], i: int) -> Any:
+    """Return the number that a node is everywhere; None if it isn't one."""
+    while nodes[i].op in (CAST, BROADCAST):
+        i = nodes[i].args[0]
+    return nodes[i].params[0] if nodes[i].op is FULL else None
 
 
 def origin(nodes: Sequence[Node], i: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -9,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from revolve_ad.native.cache import entry_path, read_entry, write_entry
+from revolve_ad.native.library import needed
 
 __all__ = ["Argument", "Module", "has_numba", "indexable", "writable"]
 
@@ -106,10 +108,11 @@ class Module:
     ) -> None:
         self.native = native
         # Numba looks up the module of cached functions by name.
-        self.space: dict[str, Any] = {"__name__": __name__, "np": np, **(names or {})}
+        self.space: dict[str, Any] = {"__name__": __name__, "np": np, "math": math}
+        self.space |= names or {}
         self.space["kernel"] = kernel(apart=False) if native else _unchanged
         self.space["kernel_apart"] = kernel(apart=True) if native else _unchanged
-        exec(compile(source, "<generated>", "exec"), self.space)
+        exec(compile(needed(source) + source, "<generated>", "exec"), self.space)
 
     def function(self, name: str, source: str, arguments: Sequence[Argument]) -> Any:
         """Return a function, compiled for arguments of these types.
@@ -118,7 +121,7 @@ class Module:
         """
         found = self.space[name]
         if self.native and not found.overloads:
-            _compile(found, source, name, signature(arguments))
+            _compile(found, needed(source) + source, name, signature(arguments))
             # Arguments of other types are a mistake of ours, not a reason to compile.
             found.disable_compile()
         return found

@@ -335,10 +335,12 @@ class Points:
     def _power(self, node: Node, args: Sequence[int]) -> int:
         """Write powers with the usual fixed exponents as products and roots."""
         graph, dtype = self.graph, node.dtype
-        if dtype.kind != "f":
-            raise RefusedError(f"power of {dtype}")
         exponent = graph.exprs[args[1]]
         known = exponent.what if exponent.kind == "const" else None
+        if dtype.kind not in "fiu" or (dtype.kind != "f" and (known is None or known < 0)):
+            raise RefusedError(f"power of {dtype}")
+        if dtype.kind != "f" and known == 0:
+            return graph.const(1, dtype)
         names: dict[Any, str] = {
             1: "positive",
             2: "square",
@@ -348,7 +350,7 @@ class Points:
             -1.5: "power_minus_1_5",
         }
         name = names.get(known)
-        if name is not None:
+        if name is not None and (dtype.kind == "f" or known in (1, 2)):
             return graph.op(name, dtype, (args[0],))
         return graph.op("power", dtype, tuple(args))
 
