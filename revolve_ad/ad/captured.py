@@ -2,8 +2,9 @@
 
 ``np.multiply(a, b, out=buffer)`` with a plain `buffer` from outside can't be recorded, since
 plain memory doesn't tell who reads it.  Such a function is recorded once more as a copy of
-itself, in which the captured arrays are arrays of the recording.  The functions that it calls are
-copied too, with their globals; nothing that another thread could see is changed.
+itself, in which the captured arrays are arrays of the recording, and NumPy's functions those of
+`lists`.  The functions that it calls are copied too, with their globals; nothing that another
+thread could see is changed.
 
 A captured array that a step reads *before* it overwrites it would carry hidden state from step to
 step.  `hidden_state` finds it, element by element.
@@ -21,7 +22,8 @@ from typing import Any
 import numpy as np
 
 from revolve_ad.ad.core import GATHER, SCATTER
-from revolve_ad.ad.interception import CREATION, numpy_stand_in
+from revolve_ad.ad.interception import CREATION, numpy_stand_in, stand_in_of
+from revolve_ad.ad.lists import stand_ins
 from revolve_ad.ad.tape import Tape
 from revolve_ad.ad.traced import Traced, _view
 
@@ -99,7 +101,8 @@ class Rebound:
 
         self._recorder = recorder
         self._stand_in = _array_class(ndarray)
-        self._numpy = numpy_stand_in(ndarray=self._stand_in)
+        by_name, self._numpys = stand_ins()
+        self._numpy = numpy_stand_in(**by_name, ndarray=self._stand_in)
         return self.function(f)  # type: ignore[no-any-return]
 
     def function(self, f: Any) -> Any:
@@ -144,6 +147,9 @@ class Rebound:
             return self._numpy
         if x is _ndarray:
             return self._stand_in
+        instead = self._numpys.get(id(x)) or stand_in_of(x)
+        if instead is not None:
+            return instead
         if isinstance(x, ModuleType) and _is_users(x):
             return _Module(x, self.value)
         if _holds_arrays(x):

@@ -23,7 +23,7 @@ import numpy as np
 
 from revolve_ad.ad.recorder import active
 
-__all__ = ["CREATION", "FOREIGN", "intercepted", "numpy_stand_in"]
+__all__ = ["CREATION", "FOREIGN", "intercepted", "numpy_stand_in", "stand_in_of"]
 
 CREATION: dict[str, Callable[..., Any]] = {}
 """What is done in a recording instead of NumPy's function of that name: ``f(recorder, *args)``."""
@@ -117,6 +117,11 @@ def numpy_stand_in(**others: Any) -> ModuleType:
     found = ModuleType("numpy")
     found.__dict__.update(vars(_numpy), **others)
     return found
+
+
+def stand_in_of(x: Any) -> Any:
+    """Return what stands for a creation function of NumPy's; None for anything else."""
+    return None if x is np else _replacements.get(id(x))
 
 
 def _prepare_foreign(module_name: str) -> None:

@@ -31,7 +31,7 @@ from revolve_ad.ad.core import (
 )
 from revolve_ad.ad.strided import StridedMap, c_strides, known_map
 from revolve_ad.ad.tape import Node, Primitive, Tape
-from revolve_ad.errors import LeafError, TracedValueError
+from revolve_ad.errors import LeafError, TracedValueError, WriteError
 
 __all__ = ["Cell", "Part", "Recorder", "active", "opened", "paused", "where_called"]
 
@@ -194,6 +194,11 @@ class Recorder:
         self.captured: dict[int, tuple[np.ndarray, int]] = {}
         self.depends_on_values: str | None = None
         self.layouts = False
+        # Arrays made from nothing, in order: their memory and first node; which stay plain.
+        self.made: list[tuple[Cell, int] | None] = []
+        self.stay_plain: frozenset[int] = frozenset()
+        # Memory that foreign code was given, and what stood in it.
+        self.lent: list[tuple[Cell, np.ndarray]] = []
         # The recorder that takes over: an inner one while it records, `CLOSED` after the end.
         self.child: Recorder | None = None
         # Whether the usual case may be taken for granted: no child, no lazy masks.
@@ -353,12 +358,31 @@ class Recorder:
 
     def before_write(self, cell: Cell) -> None:
         """Save the kept values that lie in the memory that is about to change."""
+        if self.lent:
+            self.take_back(cell)
         if cell.reads is not None:
             values = self.values
             for i in cell.reads:
                 if values[i] is not None:
                     values[i] = np.array(values[i], order="K", copy=True)
             cell.reads = None
+
+    def lend(self, cell: Cell) -> None:
+        """Note that foreign code may see the memory from now on, and must not write into it."""
+        self.lent.append((cell, cell.root.copy()))
+        if cell.reads is None:
+            cell.reads = []  # so that `before_write` is asked
+
+    def take_back(self, cell: Cell | None = None) -> None:
+        """Refuse what foreign code wrote into memory (by default any) that it was lent."""
+        for one, before in self.lent:
+            if (cell is None or one is cell) and one.root.tobytes() != before.tobytes():
+                raise WriteError(
+                    f"a function that isn't NumPy's wrote into an array of shape "
+                    f"{one.root.shape} that was made inside of the recorded function. Let it "
+                    f"return what it computes, or wrap it with ra.primitive"
+                )
+        self.lent = [pair for pair in self.lent if cell is not None and pair[0] is not cell]
 
     def write(self, cell: Cell, index: StridedMap, value: int) -> None:
         """Make `value` the content of a view; the real memory has changed already."""

@@ -7,7 +7,9 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from types import CodeType
 from typing import Any
+from weakref import WeakSet
 
 from revolve_ad import trees
 from revolve_ad.ad.captured import Rebound, hidden_state
@@ -66,21 +68,81 @@ def trace(
     read_only : sequence of bool, optional
         For each argument whether a write into it is an error; by default writes go to a copy.
     """
-    try:
-        return _record(f, args, keep, read_only, None)
-    except (WriteError, TracedValueError, ValueError) as error:
+    attempt = _Attempt(rebound=_code(f) in _rebound_before)
+    first = None
+    for _ in range(_MOST_ATTEMPTS):
+        try:
+            found = _record(f, args, keep, read_only, attempt)
+        except HiddenStateError:
+            raise
+        except (WriteError, TracedValueError, ValueError, TypeError) as error:
+            first = first or error  # it names what the user wrote
+            following = attempt.following(error)
+            if following is None:
+                raise first from None
+            attempt = following
+        else:
+            if attempt.rebound and (code := _code(f)) is not None:
+                _rebound_before.add(code)
+            return found
+    assert first is not None
+    raise first
+
+
+_MOST_ATTEMPTS = 4
+
+# The code of functions whose plain recording fails: their first run would be for nothing.
+_rebound_before: WeakSet[CodeType] = WeakSet()
+
+
+def _code(f: Any) -> CodeType | None:
+    return getattr(getattr(f, "__func__", f), "__code__", None)
+
+
+class _Attempt:
+    """How a function is recorded: a first time as it is, then with what its error asks for.
+
+    Parameters
+    ----------
+    rebound : bool
+        Whether a copy of the function is recorded, in which arrays from outside are arrays of the
+        recording and NumPy's functions look into lists.
+    stay_plain : frozenset of int
+        Which of the arrays that the function makes from nothing are left plain, by the order in
+        which it makes them, since a foreign function wants them so.
+    """
+
+    def __init__(self, *, rebound: bool, stay_plain: frozenset[int] = frozenset()) -> None:
+        self.rebound = rebound
+        self.stay_plain = stay_plain
+        self.recorder: Recorder | None = None
+
+    def following(self, error: Exception) -> _Attempt | None:
+        """Return what to try after an error; None if nothing would help."""
+        if isinstance(error, TypeError) and not isinstance(error, RevolveError):
+            # How functions of C say that they take nothing but an array of NumPy's own class.
+            if "Traced" not in str(error) or self.recorder is None:
+                return None
+            constant = {
+                k
+                for k, one in enumerate(self.recorder.made)
+                if one is None or one[0].node == one[1]
+            }
+            if constant <= self.stay_plain:
+                error.add_note(
+                    "a traced value reached a function that isn't NumPy's. Give that function its "
+                    "derivative with ra.primitive, or cut it on purpose with ra.stop_gradient"
+                )
+                return None
+            return _Attempt(rebound=self.rebound, stay_plain=frozenset(constant))
         # "setting an array element" is how NumPy says that a plain array was written into.
         if not isinstance(error, WriteError | TracedValueError) and (
             isinstance(error, RevolveError) or "array element" not in str(error)
         ):
-            raise
-        try:
-            return _record(f, args, keep, read_only, Rebound())
-        except HiddenStateError:
-            raise
-        except (WriteError, TracedValueError, ValueError):
-            pass  # the first error names what the user wrote
-        raise
+            return None
+        if self.rebound:
+            return None
+        return _Attempt(rebound=True, stay_plain=self.stay_plain)
 
 
 def _record(
@@ -88,10 +150,12 @@ def _record(
     args: tuple[Any, ...],
     keep: bool,
     read_only: Sequence[bool] | None,
-    rebound: Rebound | None,
+    attempt: _Attempt,
 ) -> Recording:
-    """Record one call; with `rebound`, of a copy of the function."""
-    recorder = Recorder(keep=keep, parent=active())
+    """Record one call."""
+    rebound = Rebound() if attempt.rebound else None
+    attempt.recorder = recorder = Recorder(keep=keep, parent=active())
+    recorder.stay_plain = attempt.stay_plain
     traced_args = []
     for k, arg in enumerate(args):
         leaves, structure = trees.flatten(arg, f"argument {k}")
@@ -112,6 +176,7 @@ def _record(
             i, value = node_and_value(recorder, leaf)
             outputs.append(i)
             values.append(value)
+    recorder.take_back()
     hidden = tuple(Traced.wrap(rec, i, value) for rec, i, value in recorder.hidden)
     recorder.inputs.extend(recorder.lifted.values())
     kept = {i: v for i, v in enumerate(recorder.values) if v is not None} if keep else {}

@@ -22,12 +22,29 @@ def made(recorder: Recorder, array: np.ndarray) -> Any:
     """Return a plain array that was just made, as an array of the recording."""
     if array.ndim == 0 and not isinstance(array, _ndarray):
         return array
-    return Traced.wrap(recorder, recorder.constant(array), array)
+    if stays_plain(recorder):
+        return array
+    return noted(recorder, Traced.wrap(recorder, recorder.constant(array), array))
+
+
+def stays_plain(recorder: Recorder) -> bool:
+    """Tell whether the array that is made now is to be left as NumPy makes it."""
+    if len(recorder.made) not in recorder.stay_plain:
+        return False
+    recorder.made.append(None)
+    return True
+
+
+def noted(recorder: Recorder, t: Traced) -> Traced:
+    """Note an array that was made from nothing; return it."""
+    if t.cell is not None:
+        recorder.made.append((t.cell, t.cell.node))
+    return t
 
 
 def uniform(recorder: Recorder, array: np.ndarray, value: Any) -> Any:
     """Return an array that holds one value everywhere, as an array of the recording."""
-    if array.dtype.kind not in "biufc":
+    if array.dtype.kind not in "biufc" or stays_plain(recorder):
         return array
     node = recorder.literal(array.dtype.type(value).item(), array.dtype, array.shape)
     if recorder.keep and array.ndim:
@@ -35,7 +52,7 @@ def uniform(recorder: Recorder, array: np.ndarray, value: Any) -> Any:
     t = Traced.wrap(recorder, node, array)
     assert t.cell is not None
     t.cell.reads = None
-    return t
+    return noted(recorder, t)
 
 
 def concrete(x: Any) -> Any:
@@ -194,7 +211,7 @@ def nested(rec: Recorder, obj: Any) -> Any:
             for x in leaves
         )
     )
-    out = uniform(rec, _zeros(shape, dtype), 0)
+    out = Traced.wrap(rec, rec.literal(0, dtype, shape), _zeros(shape, dtype))
     depth = len(shape) - (np.ndim(leaves[0]) if leaves else 0)
     for index, x in zip(itertools.product(*map(range, shape[:depth])), leaves, strict=True):
         out[index] = x
@@ -246,6 +263,15 @@ def ascontiguousarray(rec: Recorder, a: Any, dtype: Any = None, **kwargs: Any) -
     return asarray(rec, a, dtype)
 
 
+def fromiter(rec: Recorder, iter: Any, dtype: Any, count: int = -1, **kwargs: Any) -> Any:
+    taken = list(iter if count < 0 else itertools.islice(iter, count))
+    if not contains_traced(taken):
+        return made(rec, _fromiter(taken, dtype, count, **kwargs))
+    return array(rec, taken, dtype)
+
+
+_fromiter = np.fromiter
+
 for _name in ("zeros", "empty"):
     CREATION[_name] = zeros
 CREATION.update(
@@ -260,6 +286,7 @@ CREATION.update(
     asarray=asarray,
     asanyarray=asarray,
     ascontiguousarray=ascontiguousarray,
+    fromiter=fromiter,
 )
 for _name in ("arange", "eye", "identity", "logspace", "geomspace", "tri", "indices"):
     CREATION[_name] = plain_made(getattr(np, _name))

@@ -25,6 +25,7 @@ for _function in (
     np.iscomplexobj,
     np.isrealobj,
     np.result_type,
+    np.common_type,
     np.can_cast,
     np.min_scalar_type,
     np.may_share_memory,

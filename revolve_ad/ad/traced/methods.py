@@ -14,6 +14,9 @@ from revolve_ad.ad.traced.views import _view
 
 __all__ = ["METHODS"]
 
+# What a copy can't answer.
+_OF_MEMORY = frozenset(("ctypes", "setflags", "resize", "setfield", "itemset", "base", "data"))
+
 METHODS: dict[str, Callable[..., Any]] = {}
 """Methods that are NumPy's function of the array, by name."""
 
@@ -112,6 +115,10 @@ def _other(self: Traced, name: str) -> Any:
     if function is None:
         if name.startswith("_") or not hasattr(np.ndarray, name):
             raise AttributeError(f"a traced array has no attribute {name!r}")
+        if name not in _OF_MEMORY and not self.varies():
+            constant = np.array(self.v)
+            constant.flags.writeable = False
+            return getattr(constant, name)
         raise unsupported(f"ndarray.{name}")
 
     def call(*args: Any, **kwargs: Any) -> Any:

@@ -42,11 +42,50 @@ def __array_ufunc__(self: Traced, ufunc: np.ufunc, how: str, *inputs: Any, **kwa
 def __array_function__(self: Traced, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
     # With ``like=`` NumPy hands over the stand-in that interception put on its module.
     handler = FUNCTIONS.get(func) or FUNCTIONS.get(getattr(func, "__wrapped__", None))
+    rec = active()
     if handler is None:
+        found = plainly(rec, func, args, kwargs)
+        if found is not None:
+            return found
         name = f"{getattr(func, '__module__', 'numpy')}.{getattr(func, '__name__', func)}"
         raise unsupported(name)
-    rec = active()
     return handler(self.rec if rec is None else rec, *args, **kwargs)
+
+
+def plainly(rec: Recorder | None, func: Any, args: Any, kwargs: Any) -> Any:
+    """Return a function without a rule of traced values that are constant; None if one isn't."""
+    lent: list[np.ndarray] = []
+
+    def real(x: Any) -> Any:
+        if type(x) is Traced:
+            if x.varies():
+                raise _Varies
+            v = x.v
+            if isinstance(v, _ndarray):
+                v = v.copy()
+                v.flags.writeable = False
+                lent.append(v)
+            return v
+        if type(x) in (list, tuple):
+            return type(x)(real(k) for k in x)
+        return x
+
+    def own(x: Any) -> Any:
+        if type(x) is tuple:
+            return tuple(map(own, x))
+        if rec is None or type(x) is not _ndarray or x.dtype.kind not in "biufc":
+            return x
+        return Traced.wrap(rec, rec.constant(x), np.array(x))
+
+    try:
+        args, kwargs = real(tuple(args)), {k: real(x) for k, x in kwargs.items()}
+    except _Varies:
+        return None
+    return own(func(*args, **kwargs))
+
+
+class _Varies(Exception):
+    """A value that depends on the arguments of the recorded function."""
 
 
 def call_ufunc(ufunc: np.ufunc, inputs: tuple[Any, ...]) -> Any:
@@ -131,7 +170,7 @@ def write_result(rec: Recorder, op: Primitive, out: Traced, operands: Any, funct
     operands : tuple
         Traced values of that dtype, and Python numbers.
     function : callable
-        Called with the real operands, then with the real memory to compute into.
+        Called with the real operands and ``out=``, the real memory to compute into.
     """
     cell, v = out.cell, out.v
     if not rec.simple or type(cell) is not Cell or type(v) is not _ndarray:
@@ -163,7 +202,7 @@ def write_result(rec: Recorder, op: Primitive, out: Traced, operands: Any, funct
         return False
     if cell.reads is not None:
         rec.before_write(cell)
-    function(*values, v)
+    function(*values, out=v)
     node = rec.append(op, tuple(args), (), shape, dtype, v)
     if rec.keep and op.reads_result:
         cell.reads = [node]

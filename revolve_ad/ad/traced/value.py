@@ -253,7 +253,10 @@ class Traced:
                 "recorded (np.array makes an array of a list); give a foreign function its "
                 "derivative with ra.primitive; or cut it on purpose with ra.stop_gradient"
             )
-        return np.array(self.v, dtype=dtype)
+        if copy or self.cell is None or self.rec.child is CLOSED or dtype not in (None, self.dtype):
+            return np.array(self.v, dtype=dtype)
+        self.rec.lend(self.cell)
+        return self.v  # type: ignore[no-any-return]
 
     def _concrete(self, what: str) -> Any:
         """Return the real value for use as a Python integer or truth value."""
