@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from revolve_ad.native.turns import Turns
 
-__all__ = ["advance_source", "pull_source", "record_source"]
+__all__ = ["advance_source", "pull_source", "record_source", "rows_source", "state_at"]
 
 Call = tuple[str, list[str]]
 
@@ -65,7 +65,7 @@ def advance_source(
     return _function("advance", ["start", "stop", *parameters], body, compiled)
 
 
-def _state_at(turns: Turns, step: str) -> list[str]:
+def state_at(turns: Turns, step: str) -> list[str]:
     """Return lines that name the arrays of the state so many steps after the first."""
     lines = []
     for j in range(len(turns.source)):
@@ -93,7 +93,7 @@ def record_source(
     `x{j}` is leaf j of state `start`; row t of `kept{c}` takes the computed leaf c of the state
     t + 1 steps later.
     """
-    inner = _state_at(turns, "t") + [f"y{c} = kept{c}[t]" for c in turns.computed]
+    inner = state_at(turns, "t") + [f"y{c} = kept{c}[t]" for c in turns.computed]
     inner += ["k = start + t", *rows_source(rows, "row", "k"), *_calls(calls)]
     body = ["for t in range(stop - start):", *_indented(inner)]
     return _function("record", ["start", "stop", *parameters], body, compiled)
@@ -115,7 +115,7 @@ def pull_source(
     what takes turns with them.
     """
     body = ["for t in range(stop - origin - 1, start - origin - 1, -1):"]
-    inner = [*_state_at(turns, "t"), "k = origin + t", *rows_source(rows, "row", "k")]
+    inner = [*state_at(turns, "t"), "k = origin + t", *rows_source(rows, "row", "k")]
     for j, ndim in enumerate(row_cotangents):
         if ndim >= 0:
             row = f"all_rbar{j}[k]" if ndim else f"all_rbar{j}[k:k + 1]"

@@ -33,7 +33,7 @@ from revolve_ad.native.points import RefusedError
 from revolve_ad.native.simplify import simplified
 from revolve_ad.native.turns import Turns, Type, labels, spares, turns_of
 
-__all__ = ["Layout", "Loop", "compile_loop"]
+__all__ = ["Entry", "Layout", "Loop", "compile_loop"]
 
 
 class Layout(NamedTuple):
@@ -56,7 +56,7 @@ class Layout(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class _Entry:
+class Entry:
     """A generated function: its source, and its parameters in order with their types.
 
     One that calls NumPy isn't compiled; its `nests` are.
@@ -66,7 +66,7 @@ class _Entry:
     source: str
     parameters: tuple[str, ...]
     types: dict[str, Argument]
-    nests: tuple[_Entry, ...] = ()
+    nests: tuple[Entry, ...] = ()
     calls_numpy: bool = False
 
     def arguments(self) -> list[Argument]:
@@ -127,7 +127,7 @@ class Loop:
     assemble: Interpreter
     sum_types: list[Type]
     cotangent_params: list[int]
-    entries: dict[str, _Entry]
+    entries: dict[str, Entry]
     prepare: Interpreter
     module: Module
     _functions: dict[str, Any] = field(default_factory=dict)
@@ -145,7 +145,7 @@ class Loop:
                     self.compile_seconds += time.perf_counter() - start
         return found
 
-    def _made(self, entry: _Entry) -> Any:
+    def _made(self, entry: Entry) -> Any:
         if not entry.calls_numpy:
             return self.module.function(entry.name, entry.source, entry.arguments())
         for nest in entry.nests:
@@ -320,7 +320,7 @@ def _planned(
         *forward.work,
     ]
     source = advance_source(turns, forward_calls, given, row_ndims, compiled=plain)
-    advance = _Entry(
+    advance = Entry(
         "advance",
         _module([*forward_body, source]),
         ("start", "stop", *given),
@@ -335,7 +335,7 @@ def _planned(
     given = [*xs, *kept, *ps, *rows, *cs, *prepared.values(), *forward.work]
     calls = _renamed(forward_calls, rename)
     record_text = record_source(turns, calls, given, row_ndims, compiled=plain)
-    record = _Entry(
+    record = Entry(
         "record",
         _module([*forward_body, record_text]),
         ("start", "stop", *given),
@@ -362,7 +362,7 @@ def _planned(
     ]
     calls = _renamed(reverse_calls, rename)
     source = pull_source(turns, backward, calls, given, row_ndims, row_cotangents, compiled=plain)
-    back = _Entry(
+    back = Entry(
         "pull",
         _module([*reverse_body, source]),
         ("origin", "start", "stop", *given),
@@ -442,13 +442,13 @@ def _nests(
     calls: Sequence[tuple[str, list[str]]],
     numpy_calls: Mapping[str, Call],
     types: dict[str, Argument],
-) -> tuple[_Entry, ...]:
+) -> tuple[Entry, ...]:
     """Return the nests of a function that calls NumPy between them; none where nothing does."""
     if not numpy_calls:
         return ()
     own = [(name, parameters) for name, parameters in calls if name not in numpy_calls]
     return tuple(
-        _Entry(name, body, tuple(parameters), types)
+        Entry(name, body, tuple(parameters), types)
         for body, (name, parameters) in zip(bodies, own, strict=True)
     )
 
