@@ -14,30 +14,48 @@ from revolve_ad.schedule.referee import check
 from tests.schedule.exhaustive import fewest_advances
 
 
-def test_nearly_always_no_schedule_is_cheaper_and_never_one_fits_where_ours_does_not() -> None:
+def random_problem(rng: random.Random, n: int) -> tuple[list[float], int, list[int], list[int]]:
+    costs = [float(rng.randint(1, 9)) for _ in range(n)]
+    state, tape = rng.choice([3, 3, 5]), rng.choice([2, 4, 6])
+    states = [rng.randint(1, state) for _ in range(n + 1)]
+    tapes = [rng.randint(1, tape) for _ in range(n)]
+    return costs, rng.randint(4, 10), states, tapes
+
+
+def test_no_schedule_whatever_is_cheaper_and_none_fits_where_ours_does_not() -> None:
     rng = random.Random(21)
-    compared = equal = 0
-    for _ in range(40):
-        n = rng.randint(3, 6)
-        costs = [float(rng.randint(1, 9)) for _ in range(n)]
-        states = [rng.randint(1, 3) for _ in range(n + 1)]
-        tapes = [rng.randint(1, 4) for _ in range(n)]
-        budget = rng.randint(4, 8)
+    compared = 0
+    while compared < 1000:
+        n = rng.randint(3, 5 if rng.random() < 0.9 else 6)
+        costs, budget, states, tapes = random_problem(rng, n)
         for m, least in enumerate(fewest_advances(costs, budget, states[:n], tapes), start=1):
             problem = costs[:m], budget, states[: m + 1], tapes[:m]
+            compared += 1
             if math.isinf(least):
                 with pytest.raises(BudgetError):
                     heterogeneous_bytes(*problem)
                 continue
             schedule = heterogeneous_bytes(*problem)
-            recorded = sum(costs[:m])
             assert check(schedule) == schedule.counts()
-            assert least - 1e-9 <= schedule.advance_cost
-            assert schedule.advance_cost + recorded <= 1.22 * (least + recorded)
-            compared += 1
-            equal += schedule.advance_cost <= least + 1e-9
-    assert compared > 120
-    assert equal > 0.97 * compared
+            assert schedule.advance_cost == pytest.approx(least, abs=1e-9)
+
+
+def test_without_the_exact_search_the_cost_is_mostly_the_same() -> None:
+    rng = random.Random(24)
+    ratios = []
+    while len(ratios) < 60:
+        costs, budget, states, tapes = random_problem(rng, rng.randint(7, 11))
+        try:
+            quick = heterogeneous_bytes(costs, budget, states, tapes, effort=0)
+        except BudgetError:
+            continue
+        assert check(quick) == quick.counts()
+        exact = heterogeneous_bytes(costs, budget, states, tapes)
+        recorded = sum(costs)
+        ratios.append((quick.advance_cost + recorded) / (exact.advance_cost + recorded))
+    assert min(ratios) >= 1 - 1e-12
+    assert sorted(ratios)[48] == pytest.approx(1)
+    assert sum(ratios) / len(ratios) < 1.02
 
 
 def test_the_budget_that_the_error_names_works_and_one_byte_less_does_not() -> None:
@@ -52,7 +70,7 @@ def test_the_budget_that_the_error_names_works_and_one_byte_less_does_not() -> N
             least = int(str(caught.value).split("at least ")[1].split(":")[0])
             schedule = heterogeneous_bytes([1.0] * n, least, states, tapes)
             assert check(schedule) == schedule.counts()
-            assert schedule.counts().peak_bytes == least
+            assert schedule.counts().peak_bytes <= least
             with pytest.raises(BudgetError):
                 heterogeneous_bytes([1.0] * n, least - 1, states, tapes)
 
