@@ -17,6 +17,7 @@ __all__ = [
     "BROADCAST",
     "CAST",
     "COMPLEX",
+    "CONCATENATE",
     "CONSTANT",
     "COPY",
     "FULL",
@@ -308,6 +309,21 @@ BROADCAST = Primitive(
     params=("shape",),
     reads_operands=False,
     reads_result=False,
+)
+
+
+def _concatenate_infer(*rest: Any) -> ArrayType:
+    *types, axis = rest
+    shape = list(types[0].shape)
+    shape[axis] = sum(t.shape[axis] for t in types)
+    return ArrayType(tuple(shape), np.result_type(*(t.dtype for t in types)))
+
+
+CONCATENATE = Primitive(
+    "concatenate",
+    lambda *rest: np.concatenate(rest[:-1], axis=rest[-1]),
+    infer=_concatenate_infer,
+    params=("axis",),
 )
 
 # One of several results.

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from math import prod
 
 from revolve_ad.ad.core import BROADCAST, CONSTANT, FULL, GATHER, INPUT, ITEM
-from revolve_ad.ad.program import c_ordered
+from revolve_ad.ad.lifetimes import c_ordered
 from revolve_ad.ad.tape import Node, Tape
 
 __all__ = ["Hoisted", "hoist"]

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from revolve_ad.ad.core import (
+    CONCATENATE,
     CONSTANT,
     COPY,
     FULL,
@@ -21,7 +22,6 @@ from revolve_ad.ad.core import (
 )
 from revolve_ad.ad.functions.indexing import INDEX, INDEX_ADD, INDEX_SET, LAST_WRITER
 from revolve_ad.ad.functions.products import MATMUL
-from revolve_ad.ad.functions.shapes import CONCATENATE
 from revolve_ad.ad.strided import StridedMap, box_map, c_strides
 from revolve_ad.ad.tape import Node, Tape, live_nodes
 from revolve_ad.native.indices import indexing, last_writers

@@ -11,12 +11,11 @@ from numpy.lib.array_utils import normalize_axis_index
 
 from revolve_ad.ad import symbolic as s
 from revolve_ad.ad.builder import Symbol
-from revolve_ad.ad.core import BROADCAST, GATHER
+from revolve_ad.ad.core import BROADCAST, CONCATENATE, GATHER
 from revolve_ad.ad.dispatch import implements
 from revolve_ad.ad.recorder import Recorder, _interned
 from revolve_ad.ad.rules.table import define_rules
 from revolve_ad.ad.strided import box_map, c_strides
-from revolve_ad.ad.tape import ArrayType, Primitive
 from revolve_ad.ad.traced import (
     METHODS,
     Traced,
@@ -166,19 +165,6 @@ def _concatenate_jvp(ts: Any, y: Symbol, xs: Sequence[Symbol], params: tuple[Any
     return filled[0].apply(CONCATENATE, *filled[1:], params=params)
 
 
-def _concatenate_infer(*rest: Any) -> ArrayType:
-    *types, axis = rest
-    shape = list(types[0].shape)
-    shape[axis] = sum(t.shape[axis] for t in types)
-    return ArrayType(tuple(shape), np.result_type(*(t.dtype for t in types)))
-
-
-CONCATENATE = Primitive(
-    "concatenate",
-    lambda *rest: np.concatenate(rest[:-1], axis=rest[-1]),
-    infer=_concatenate_infer,
-    params=("axis",),
-)
 define_rules(CONCATENATE, vjp=_concatenate_vjp, jvp=_concatenate_jvp)
 
 

@@ -1,0 +1,161 @@
+"""Programs give the bits of the interpreter: in blocks, in given arrays, run after run."""
+
+import tracemalloc
+from time import process_time
+
+import numpy as np
+import pytest
+
+from revolve_ad.ad import blocks
+from revolve_ad.ad.blocks import is_blockwise
+from revolve_ad.ad.interpreter import Interpreter
+from revolve_ad.ad.program import Program
+from revolve_ad.ad.recording import trace
+from revolve_ad.ad.simplify import simplify
+from revolve_ad.ad.transform import vjp
+from tests.ad.random_programs import draw
+
+pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")
+
+
+@pytest.fixture
+def tiny_blocks(monkeypatch):
+    """Let everything run in blocks of one row or a few."""
+    monkeypatch.setattr(blocks, "LEAST_BYTES", 0)
+    monkeypatch.setattr(blocks, "LEAST_OPERATIONS", 1)
+    monkeypatch.setattr(blocks, "BLOCK_BYTES", 16)
+
+
+def reverse_tape(f, *args):
+    return simplify(vjp(simplify(trace(f, args).tape), range(len(args))))
+
+
+def same(found, expected):
+    return [np.asarray(x).tobytes() for x in found] == [np.asarray(x).tobytes() for x in expected]
+
+
+@pytest.mark.usefixtures("tiny_blocks")
+@pytest.mark.parametrize("part", range(4))
+def test_random_programs_and_their_reverse_have_the_same_bits_in_blocks(part):
+    in_blocks = 0
+    for seed in range(7000 + 60 * part, 7060 + 60 * part):
+        rng = np.random.default_rng(seed)
+        function = draw(rng, int(rng.integers(5, 40)))
+        x, y = rng.normal(size=function.shape), rng.normal(size=function.shape)
+        tape = trace(function, (x,)).tape
+        if tape.depends_on_values:
+            continue
+        for made, values in (
+            (simplify(tape), [y]),
+            (simplify(vjp(tape, [0])), [y, np.float64(1.5)]),
+        ):
+            program = Program(made)
+            in_blocks += "low:high" in program.source
+            expected = Interpreter(made).run([np.copy(v)[()] for v in values])
+            for _ in range(2):
+                assert same(program.run(values), expected), f"seed {seed}"
+    assert in_blocks > 20
+
+
+@pytest.mark.usefixtures("tiny_blocks")
+@pytest.mark.parametrize("in_turn", [False, True])
+def test_inputs_that_are_given_away_take_results_and_the_bits_stay(in_turn):
+    rng = np.random.default_rng(11)
+    for seed in range(8000, 8100):
+        rng = np.random.default_rng(seed)
+        first = draw(rng, int(rng.integers(5, 25)))
+        shape = first.shape
+
+        def function(x, y, first=first):
+            z = x * 0.5
+            z[1:] += y[:-1]
+            y = y + first(x)
+            return z, x, y * 2.0 - x if in_turn else y
+
+        arguments = [rng.normal(size=shape) for _ in range(2)]
+        tape = trace(function, tuple(arguments)).tape
+        if tape.depends_on_values:
+            continue
+        tape = simplify(tape)
+        expected = Interpreter(tape).run([a.copy() for a in arguments])
+        found = Program(tape, donated=(0, 1)).run([a.copy() for a in arguments])
+        assert same(found, expected), f"seed {seed}"
+        assert len({id(x) for x in found}) == len(found)
+        for a in range(3):
+            for b in range(a):
+                assert not np.shares_memory(found[a], found[b]), f"seed {seed}"
+
+
+def test_a_sum_that_is_given_away_grows_in_place():
+    def function(total, x):
+        return total + np.sin(x) * x
+
+    x = np.linspace(0.0, 1.0, 100_000)
+    tape = simplify(trace(function, (x, x)).tape)
+    program = Program(tape, donated=(0,))
+    total = np.ones_like(x)
+    (found,) = program.run([total, x])
+    assert found is total
+    np.testing.assert_array_equal(found, 1.0 + np.sin(x) * x)
+
+
+def test_ieee_operations_are_blockwise_and_others_are_tried():
+    double = np.dtype(float)
+    assert is_blockwise(np.multiply, (double, double))
+    x = np.random.default_rng(1).normal(size=10_007)
+    for ufunc in (np.sin, np.cos, np.exp, np.tanh, np.log1p, np.arctan):
+        if is_blockwise(ufunc, (double,)):
+            whole = ufunc(np.abs(x))
+            parts = [ufunc(np.abs(x)[low : low + 511]) for low in range(0, x.size, 511)]
+            assert whole.tobytes() == np.concatenate(parts).tobytes()
+
+
+def large(x):
+    y = np.sin(x[1:-1]) * 0.5
+    x[1:-1] += y * y - 0.25 * (x[2:] + x[:-2])
+    return np.sum(x * x)
+
+
+def test_a_repeated_run_allocates_its_outputs_alone():
+    x = np.linspace(0.0, 1.0, 100_000)
+    program = Program(reverse_tape(large, x))
+    values = [x, np.float64(1.0)]
+    (first,) = program.run(values)
+    tracemalloc.start()
+    try:
+        for _ in range(3):
+            tracemalloc.reset_peak()
+            before = tracemalloc.get_traced_memory()[0]
+            (found,) = program.run(values)
+            peak = tracemalloc.get_traced_memory()[1]
+            assert peak - before <= found.nbytes + 20_000
+            assert found.tobytes() == first.tobytes()
+            del found
+    finally:
+        tracemalloc.stop()
+
+
+def scattered(n):
+    """Return a function of `n` products that are all made before the first is written."""
+
+    def function(x):
+        parts = [x[k : k + 1100] * 2.0 for k in range(n)]
+        for k, part in enumerate(parts):
+            x[k : k + 1100] = part
+        return x
+
+    return function
+
+
+def test_planning_takes_linear_time_when_writes_stand_far_from_their_products():
+    def seconds(n):
+        tape = trace(scattered(n), (np.ones(n + 1100),)).tape
+        took = []
+        for _ in range(3):
+            began = process_time()
+            Program(tape)
+            took.append(process_time() - began)
+        return min(took)
+
+    seconds(50)
+    assert seconds(1600) < 4 * 3 * seconds(400)  # 16 times, were it quadratic
