@@ -19,6 +19,7 @@ from revolve_ad.ad import (
 from revolve_ad.errors import RevolveError
 from revolve_ad.report import compare
 from revolve_ad.simulation import Plan, Report, Run, Simulation, step
+from revolve_ad.simulation.forecast import plan
 from revolve_ad.verify import check_gradient, check_step
 
 __all__ = [
@@ -37,6 +38,7 @@ __all__ = [
     "hvp",
     "jacobian",
     "jvp",
+    "plan",
     "primitive",
     "ravel",
     "record",

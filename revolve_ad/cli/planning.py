@@ -1,12 +1,11 @@
 """`revolve-ad plan` forecasts what a gradient costs from a few numbers, without any code."""
 
 import argparse
-from dataclasses import replace
 from typing import Any
 
 from revolve_ad.errors import ParameterError
-from revolve_ad.simulation.memory import budget_bytes, parse_bytes
-from revolve_ad.simulation.plan import Sizes, make_plan
+from revolve_ad.simulation.forecast import plan
+from revolve_ad.simulation.memory import parse_bytes
 
 __all__ = ["add_parser"]
 
@@ -17,18 +16,18 @@ def add_parser(commands: Any) -> None:
         "plan",
         help="forecast checkpoints, recomputation and time from a few numbers",
         description=(
-            "Forecast the gradient of a run of STEPS steps: how many checkpoints fit into the "
-            "memory, how often a step is executed, how long it takes. For a simulation in Python, "
-            "sim.plan(state, params) measures these numbers itself."
+            "Forecast the gradient of a run: how many checkpoints fit into the memory and on the "
+            "disk, how often a step is executed, how long it takes. For a simulation in Python, "
+            "sim.plan(state, params) measures these numbers itself. Sizes are numbers of bytes, or "
+            'texts such as "2 MB" and "4 GiB".'
         ),
     )
-    parser.add_argument("--steps", type=int, required=True, help="number of steps")
-    parser.add_argument(
-        "--state", required=True, metavar="SIZE", help='bytes of one state, such as "2 MB"'
+    length = parser.add_mutually_exclusive_group(required=True)
+    length.add_argument("--steps", type=int, metavar="N", help="number of steps")
+    length.add_argument(
+        "--max-steps", type=int, metavar="N", help="the most steps of a run that ends by itself"
     )
-    parser.add_argument(
-        "--memory", metavar="SIZE", help="the budget (default: a quarter of what is free)"
-    )
+    parser.add_argument("--state", required=True, metavar="SIZE", help="bytes of one state")
     parser.add_argument(
         "--tape", metavar="SIZE", help="bytes that one recorded step keeps (default: a state)"
     )
@@ -38,36 +37,53 @@ def add_parser(commands: Any) -> None:
         help="bytes of all else: working copies, observations, the gradient (default: 8 states)",
     )
     parser.add_argument(
-        "--step-seconds", type=float, metavar="T", help="time of a step, for a forecast of time"
+        "--memory", metavar="SIZE", help="the budget (default: a quarter of what is free)"
     )
     parser.add_argument(
-        "--reverse-seconds",
-        type=float,
-        metavar="T",
-        help="time of recording and reversing a step (default: 3 steps)",
+        "--disk", metavar="SIZE", help="bytes for checkpoints on disk (default: any number)"
     )
+    for name, text in (
+        ("--step-seconds", "time of a step, for a forecast of time"),
+        ("--adjoint-seconds", "time of its adjoint, beside the step (default: 2 steps)"),
+        ("--write-seconds", "time of writing a checkpoint to disk; without it there is no disk"),
+        ("--read-seconds", "time of reading it back (default: that of writing)"),
+    ):
+        parser.add_argument(name, type=float, metavar="T", help=text)
+    for verb in ("write", "read"):
+        parser.add_argument(
+            f"--{verb}-bandwidth",
+            metavar="SIZE",
+            help=f"bytes a second that the disk {verb}s, in place of --{verb}-seconds",
+        )
     parser.set_defaults(run=run)
 
 
 def run(given: argparse.Namespace) -> int:
     """Print the plan."""
-    if given.steps < 1:
-        raise ParameterError(f"--steps is {given.steps}; give at least 1.")
+    for name in ("steps", "max_steps"):
+        number = getattr(given, name)
+        if number is not None and number < 1:
+            option = name.replace("_", "-")
+            raise ParameterError(f"--{option} is {number}; give at least 1.")
     state = parse_bytes(given.state, "--state")
     if state == 0:
         raise ParameterError("--state is 0 bytes; give the size of a state, 1 byte or more.")
-    tape = state if given.tape is None else parse_bytes(given.tape, "--tape")
-    # What Simulation holds for a step in NumPy with a handful of operations; it measures its own.
-    other = 8 * state if given.other is None else parse_bytes(given.other, "--other")
-    sizes = Sizes(state=state, tape=tape, fixed={"other": other})
-    wanted = other + given.steps * max(tape, state)
-    plan = make_plan(given.steps, budget_bytes(given.memory, wanted), sizes, None)
-    if given.step_seconds is not None:
-        reverse = given.reverse_seconds
-        plan = replace(
-            plan,
+    print(
+        plan(
+            given.steps,
+            max_steps=given.max_steps,
+            state_bytes=state,
+            tape_bytes=given.tape,
+            # What Simulation holds for a step in NumPy with a handful of operations.
+            other_bytes=8 * state if given.other is None else given.other,
+            memory=given.memory,
+            disk=given.disk,
             step_seconds=given.step_seconds,
-            reverse_seconds=3 * given.step_seconds if reverse is None else reverse,
+            adjoint_seconds=given.adjoint_seconds,
+            write_seconds=given.write_seconds,
+            read_seconds=given.read_seconds,
+            write_bandwidth=given.write_bandwidth,
+            read_bandwidth=given.read_bandwidth,
         )
-    print(plan)
+    )
     return 0

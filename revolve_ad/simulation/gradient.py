@@ -1,15 +1,18 @@
 """One gradient of one run: forward now, in reverse when the cotangents come."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, final
 
+from revolve_ad.schedule import Action
 from revolve_ad.simulation.allowance import allowing
+from revolve_ad.simulation.costs import Costs
 from revolve_ad.simulation.crew import Crew
 from revolve_ad.simulation.dynamic_kernel import DynamicKernel
 from revolve_ad.simulation.ending import Ending
 from revolve_ad.simulation.finiteness import require_finite_state
+from revolve_ad.simulation.form import Form
 from revolve_ad.simulation.kernel import Gradients, Kernel, Observer
 from revolve_ad.simulation.layout import Leaves
 from revolve_ad.simulation.ledger import Ledger
@@ -17,8 +20,9 @@ from revolve_ad.simulation.levels import storages_by_level
 from revolve_ad.simulation.lookout import Look, Lookout
 from revolve_ad.simulation.model import Model
 from revolve_ad.simulation.observations import Observations
-from revolve_ad.simulation.plan import Plan
-from revolve_ad.simulation.planning import INSIDE, plan_gradient
+from revolve_ad.simulation.opening import Opening
+from revolve_ad.simulation.plan import Plan, make_plan
+from revolve_ad.simulation.planning import INSIDE, is_planned_on_the_way, plan_gradient
 from revolve_ad.simulation.progress import Progress
 from revolve_ad.simulation.replay import Replays, sampled_states
 from revolve_ad.simulation.report import Report
@@ -26,8 +30,10 @@ from revolve_ad.simulation.run import Record
 from revolve_ad.simulation.seeing import DynamicObserver, ObserveCheck
 from revolve_ad.simulation.settings import Settings
 from revolve_ad.simulation.several import SeveralKernels, SeveralObservers, bytes_of_more
+from revolve_ad.simulation.shelf import Shelf
 from revolve_ad.simulation.stepcheck import StepCheck
 from revolve_ad.simulation.sweep import Sweep
+from revolve_ad.storage import Ram
 
 __all__ = ["Arguments", "Gradient", "Pulled"]
 
@@ -63,6 +69,8 @@ class Gradient:
         What it computes for arguments of this form.
     arguments : Arguments
         The leaves; they are read, not kept.
+    costs : dict of Form to Costs, optional
+        What was measured before; what this gradient measures is added.
     fresh : bool
         Whether the model was recorded for this very call.
     careful : bool
@@ -85,6 +93,7 @@ class Gradient:
         settings: Settings,
         model: Model,
         arguments: Arguments,
+        costs: dict[Form, Costs] | None = None,
         *,
         fresh: bool = True,
         careful: bool = False,
@@ -95,7 +104,9 @@ class Gradient:
         kernel = model.kernel(arguments.params, arguments.inputs, arguments.hidden)
         observer = model.observer(arguments.params, arguments.hidden)
         n_steps = settings.steps
-        self.plan: Plan = plan_gradient(settings, model)
+        self._storage = settings.storage
+        self._costs: dict[Form, Costs] = {} if costs is None else costs
+        self.plan: Plan = plan_gradient(settings, model, self._costs.get(form))
         self._inside = self.plan.sizes.fixed.get(INSIDE)
         self._ledger = Ledger(
             None if settings.schedule is not None else self.plan.budget + reserved
@@ -126,6 +137,7 @@ class Gradient:
             lookers.append((seen, self._observations.see))
         if self.plan.counts is None or self.plan.counts.restored:
             lookers.append((sampled_states(n_steps, check), self._replays.remember))
+        actions, storages = self._actions()
         self._sweep = Sweep(
             Crew(
                 kernel=kernel,
@@ -145,11 +157,28 @@ class Gradient:
                 tape_bytes=model.tape_bytes,
                 careful=careful,
             ),
-            iter(self.plan.schedule),
-            storages_by_level(self.plan.schedule, self.plan.counts, settings.storage),
+            actions,
+            storages,
         )
         self._reversed = False
         self.record: Record | None = None
+
+    def _actions(self) -> tuple[Iterator[Action], tuple[Ram | Shelf, ...]]:
+        """Return what is played, and where the checkpoints of each level are kept."""
+        plan, storage = self.plan, self._storage
+        if is_planned_on_the_way(plan):
+            room = plan.budget - plan.sizes.all_fixed >= plan.sizes.state + plan.sizes.tape
+            opening = Opening(self._plan_by, in_memory=room)
+            return opening, (Ram(), Shelf(storage))
+        given = None if plan.in_memory else storage
+        return iter(plan.schedule), storages_by_level(plan.schedule, plan.counts, given)
+
+    def _plan_by(self, costs: Costs) -> Iterable[Action]:
+        """Plan anew, by what the first steps took."""
+        self._costs[self._model.form] = costs
+        self.plan = make_plan(replace(self.plan.problem, costs=costs), self.plan.budget)
+        schedule: Iterable[Action] = self.plan.schedule
+        return schedule
 
     def forward(self, state: list[Any]) -> tuple[Leaves, Leaves]:
         """Run from the leaves of state 0; return those of state N and of the observations."""
@@ -318,4 +347,6 @@ class Gradient:
 
 
 def _executed(plan: Plan) -> int | None:
+    if is_planned_on_the_way(plan):
+        return None
     return None if plan.counts is None else plan.counts.advanced + plan.counts.recorded

@@ -138,7 +138,9 @@ def _simulate(*operands: Any) -> tuple[Any, ...]:
     gradient: Gradient | None = None
     with paused():
         if call.keep:
-            gradient = Gradient(call.settings, call.model, arguments, fresh=call.fresh)
+            gradient = Gradient(
+                call.settings, call.model, arguments, call.last.costs, fresh=call.fresh
+            )
             try:
                 final, observed = gradient.forward(arguments.state)
             except NonFiniteError:
@@ -208,7 +210,9 @@ def _reverse_together(
                 pulled = _pull(call, gradient, arguments, some)
             except NonFiniteError:
                 for one in some:
-                    again = Gradient(call.settings, call.model, arguments, careful=True)
+                    again = Gradient(
+                        call.settings, call.model, arguments, call.last.costs, careful=True
+                    )
                     again.forward(arguments.state)
                     _pull(call, again, arguments, [one])
                 raise
@@ -230,13 +234,15 @@ def _running(
     record = None if gradient is None else gradient.record
     begun = gradient is not None and gradient.live
     if gradient is None or not begun:
-        gradient = Gradient(call.settings, call.model, arguments)
+        gradient = Gradient(call.settings, call.model, arguments, call.last.costs)
     if gradient.most_cotangents(n_cotangents) < n_cotangents:
         for n in _fewer(n_cotangents):
             reserved = gradient.bytes_of_more(n - 1)
             settings = replace(call.settings, memory=max(0, gradient.plan.budget - reserved))
             with suppress(BudgetError):
-                again = Gradient(settings, call.model, arguments, reserved=reserved)
+                again = Gradient(
+                    settings, call.model, arguments, call.last.costs, reserved=reserved
+                )
                 gradient.abandon()
                 gradient, begun = again, False
                 break

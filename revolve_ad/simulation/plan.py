@@ -1,71 +1,49 @@
 """The plan of a gradient: from a budget of bytes to a schedule, with a forecast of the cost."""
 
+import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from typing import Any
 
 from revolve_ad.errors import BudgetError, ScheduleError
-from revolve_ad.schedule import (
-    Counts,
-    OnlineSchedule,
-    binomial,
-    check,
-    mixed,
-    online,
-    store_all,
-)
+from revolve_ad.schedule import Counts, OnlineSchedule, check
+from revolve_ad.simulation.choosing import all_on_disk, peak_in_ram, ways
+from revolve_ad.simulation.costs import Costs, format_seconds
+from revolve_ad.simulation.levels import uses_disk
 from revolve_ad.simulation.memory import format_bytes
+from revolve_ad.simulation.problem import Disk, Problem, Way
+from revolve_ad.simulation.reasons import reason
+from revolve_ad.simulation.sizes import Sizes
 
-__all__ = ["Plan", "Sizes", "make_plan"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sizes:
-    """The bytes of what a gradient holds.
-
-    Attributes
-    ----------
-    state : int
-        One checkpoint, in memory; 0 where checkpoints are on disk.
-    tape : int
-        One tape.
-    most_checkpoints : int or None
-        As many fit on disk; None: any number.
-    fixed : dict of str to int
-        What doesn't depend on the schedule: working copies, the final state and its cotangent,
-        observations and theirs, sums of the gradient.
-    """
-
-    state: int
-    tape: int
-    most_checkpoints: int | None = None
-    fixed: dict[str, int] = field(default_factory=dict)
-
-    @property
-    def smallest(self) -> int:
-        """The smallest budget that works: one checkpoint and one tape."""
-        return sum(self.fixed.values()) + self.state + self.tape
+__all__ = ["Plan", "Sizes", "given_plan", "make_plan"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What a gradient will do and need; made by ``sim.plan``, it prints as a table.
+    """What a gradient will do and need; made by ``sim.plan`` and ``ra.plan``, prints as a table.
 
     Attributes
     ----------
     n_steps : int or None
         Number of steps; None where only `until` knows.
     budget : int
-        The bytes that it may hold.
+        The bytes of memory that it may hold.
     sizes : Sizes
         The bytes of a state, a tape and all that is fixed.
     schedule : Schedule
         What will be played.
     counts : Counts or None
         What that costs in steps, saves and restores; None where the number of steps isn't known.
-    step_seconds, reverse_seconds : float or None
-        Measured seconds of a plain step, and of a step recorded and reversed.
+    kind : str
+        ``"store all"``, ``"mixed"`` (checkpoints and tapes in memory), ``"multilevel"`` (both
+        levels), ``"streaming"`` (a checkpoint on disk every so many steps), ``"heterogeneous"``
+        (steps that differ), ``"online"`` (unknown number of steps) or ``"given"`` (by the user).
+    why : str
+        Why that one, in a sentence.
+    problem : Problem
+        The run as the planner sees it: its costs, the room on disk.
+    ways : tuple of Way
+        All that was compared, the cheapest first.
     remarks : tuple of str
         What one should know, such as the line that makes a tape depend on values.
     """
@@ -75,28 +53,93 @@ class Plan:
     sizes: Sizes
     schedule: Any
     counts: Counts | None
-    step_seconds: float | None = None
-    reverse_seconds: float | None = None
+    kind: str
+    why: str
+    problem: Problem = field(repr=False)
+    ways: tuple[Way, ...] = field(default=(), repr=False)
     remarks: tuple[str, ...] = ()
 
     @property
     def smallest_budget(self) -> int:
         """The smallest number of bytes that works."""
-        return self.sizes.smallest
+        return self.problem.smallest_budget
+
+    @property
+    def disk(self) -> Disk | None:
+        """The room on disk; None where there is no disk."""
+        return self.problem.disk
+
+    @property
+    def costs(self) -> Costs | None:
+        """What the parts take in seconds; None if nothing was measured."""
+        return self.problem.costs
+
+    @property
+    def step_seconds(self) -> float | None:
+        """Seconds of a plain step."""
+        return None if self.costs is None else self.costs.step
+
+    @property
+    def reverse_seconds(self) -> float | None:
+        """Seconds of a step that is recorded and reversed."""
+        return None if self.costs is None else self.costs.reverse
+
+    @property
+    def write_seconds(self) -> float | None:
+        """Seconds that writing a checkpoint on disk takes; None without a disk."""
+        return None if self.costs is None or self.disk is None else self.costs.write
+
+    @property
+    def read_seconds(self) -> float | None:
+        """Seconds that reading a checkpoint from disk takes; None without a disk."""
+        return None if self.costs is None or self.disk is None else self.costs.read
+
+    @property
+    def advanced(self) -> int | None:
+        """Plain steps; None where the number of steps isn't known, as below."""
+        return None if self.counts is None else self.counts.advanced
+
+    @property
+    def recorded(self) -> int | None:
+        """Recorded steps."""
+        return None if self.counts is None else self.counts.recorded
+
+    @property
+    def saved(self) -> int | None:
+        """Checkpoints saved, in memory and on disk."""
+        return None if self.counts is None else self.counts.saved
+
+    @property
+    def restored(self) -> int | None:
+        """Checkpoints restored, from memory and from disk."""
+        return None if self.counts is None else self.counts.restored
 
     @property
     def n_checkpoints(self) -> int:
-        """The most checkpoints that will be held at a time."""
+        """The most checkpoints that will be held at a time, in memory and on disk together."""
         if self.counts is not None:
             return self.counts.peak_checkpoints
         return int(getattr(self.schedule, "n_checkpoints", 0))
 
     @property
+    def n_on_disk(self) -> int:
+        """The most checkpoints that will be on disk at a time."""
+        if self.counts is not None:
+            return self.counts.peak_disk
+        return self.ways[0].counts.peak_disk if self.ways else 0
+
+    @property
+    def disk_bytes(self) -> int:
+        """The most bytes of checkpoints on disk at a time."""
+        return self.n_on_disk * self.sizes.state
+
+    @property
     def peak_bytes(self) -> int:
-        """The forecast of the most bytes held at a time."""
+        """The forecast of the most bytes of memory held at a time."""
         if self.counts is None:
             return self.budget
-        return _peak(self.sizes, self.counts)
+        in_ram = peak_in_ram(self.schedule, self.counts, self.sizes.state, self.sizes.tape)
+        return self.sizes.all_fixed + in_ram
 
     @property
     def recomputation(self) -> float | None:
@@ -108,141 +151,189 @@ class Plan:
     @property
     def seconds(self) -> float | None:
         """The forecast of the time of a gradient; None if nothing was measured."""
-        if self.counts is None or self.step_seconds is None or self.reverse_seconds is None:
+        if self.counts is None:
             return None
-        return (
-            self.counts.advanced * self.step_seconds + self.counts.recorded * self.reverse_seconds
-        )
+        if self.problem.uneven is not None:
+            return self.ways[0].seconds
+        return self.problem.seconds(self.counts, self.peak_bytes - self.sizes.all_fixed)
+
+    @property
+    def io_seconds(self) -> float | None:
+        """The part of it that is spent on writing to the disk and reading from it."""
+        if self.counts is None or self.costs is None:
+            return None
+        return self.costs.io_seconds(self.counts)
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether the planner leaves the disk unused, though there is one."""
+        return self.kind != "given" and self.disk is not None and self.n_on_disk == 0
+
+    @property
+    def half(self) -> "Plan | None":
+        """The plan for half the budget; None if that is too small."""
+        return self._with(self.budget // 2)
+
+    @property
+    def double(self) -> "Plan | None":
+        """The plan for twice the budget."""
+        return self._with(2 * self.budget)
 
     def with_budget(self, budget: int) -> "Plan":
-        """Return the plan for the same run under another budget."""
-        return replace(
-            make_plan(self.n_steps, budget, self.sizes, None),
-            step_seconds=self.step_seconds,
-            reverse_seconds=self.reverse_seconds,
-            remarks=self.remarks,
-        )
+        """Return the plan for the same run under another budget.
+
+        Raises
+        ------
+        BudgetError
+            If that budget is below the smallest that works.
+        """
+        return replace(make_plan(self.problem, budget), remarks=self.remarks)
+
+    def for_steps(self, n_steps: int) -> "Plan":
+        """Return the forecast of a run of unknown length, if it ends after so many steps."""
+        if self.n_steps is not None:
+            return self
+        counts = self.schedule.counts(n_steps)
+        if self.n_on_disk:
+            counts = all_on_disk(counts)
+        return replace(self, n_steps=n_steps, counts=counts)
+
+    def _with(self, budget: int) -> "Plan | None":
+        try:
+            return self.with_budget(budget)
+        except BudgetError:
+            return None
 
     def __str__(self) -> str:
-        steps = "until it ends" if self.n_steps is None else f"{self.n_steps:,}"
+        sizes, most = self.sizes, self.problem.max_steps
+        steps = f"at most {most:,}" if self.n_steps is None else f"{self.n_steps:,}"
         lines = [
-            f"steps                 {steps:>14}",
-            f"state                 {format_bytes(self.sizes.state):>14}",
-            f"tape of a step        {format_bytes(self.sizes.tape):>14}",
+            f"{'steps':<22}{steps:>14}",
+            f"{'state':<22}{format_bytes(sizes.state):>14}",
+            f"{'tape of a step':<22}{format_bytes(sizes.tape):>14}",
         ]
         lines += [
-            f"{name:<22}{format_bytes(size):>14}" for name, size in self.sizes.fixed.items() if size
+            f"{name:<22}{format_bytes(size):>14}" for name, size in sizes.fixed.items() if size
         ]
+        lines.append(f"{'smallest budget':<22}{format_bytes(self.smallest_budget):>14}")
+        if self.disk is not None:
+            room = "unbounded" if self.disk.nbytes is None else format_bytes(self.disk.nbytes)
+            lines.append(f"{'disk':<22}{room:>14}")
+        for name, seconds in (
+            ("a plain step", self.step_seconds),
+            ("recorded, reversed", self.reverse_seconds),
+            ("written to disk", self.write_seconds),
+            ("read from disk", self.read_seconds),
+        ):
+            if seconds is not None:
+                lines.append(f"{name:<22}{format_seconds(seconds):>14}")
+        sentence = f"{self.kind}: {self.why}"
+        rows = [self.half, self, self.double]
         lines += [
-            f"smallest budget       {format_bytes(self.smallest_budget):>14}",
+            "",
+            *textwrap.wrap(sentence, 88),
             "",
             _HEAD,
-            *(_row(plan) for plan in self._around()),
+            *(plan._row() for plan in rows if plan is not None),
         ]
         return "\n".join([*lines, *(f"note: {remark}" for remark in self.remarks)])
 
-    def _around(self) -> "list[Plan]":
-        plans = [self]
-        for budget in (self.budget // 2, self.budget * 2):
-            try:
-                plans.append(self.with_budget(budget))
-            except BudgetError:
-                continue
-        return sorted(plans, key=lambda plan: plan.budget)
+    def _row(self) -> str:
+        # Of a run of unknown length, the longest.
+        at_most = (
+            self.for_steps(self.problem.max_steps)
+            if self.n_steps is None and self.problem.max_steps
+            else self
+        )
+        recomputation, seconds = at_most.recomputation, at_most.seconds
+        return (
+            f"{format_bytes(self.budget):>12} {format_bytes(self.peak_bytes):>12} "
+            f"{at_most.n_checkpoints:>12,} {at_most.n_on_disk:>10,} "
+            f"{'' if recomputation is None else f'{recomputation:.3f}':>14} "
+            f"{'' if seconds is None else _number(seconds):>10}  {self.kind}"
+        )
 
 
-_EFFORT = 0.05
-"""Seconds that may be spent on finding a schedule."""
-
-_HEAD = f"{'budget':>12} {'peak':>12} {'checkpoints':>12} {'recomputation':>14} {'seconds':>10}"
-
-
-def _row(plan: Plan) -> str:
-    recomputation = "" if plan.recomputation is None else f"{plan.recomputation:.3f}"
-    seconds = "" if plan.seconds is None else f"{plan.seconds:.3g}"
-    return (
-        f"{format_bytes(plan.budget):>12} {format_bytes(plan.peak_bytes):>12} "
-        f"{plan.n_checkpoints:>12,} {recomputation:>14} {seconds:>10}"
-    )
+_HEAD = (
+    f"{'budget':>12} {'peak':>12} {'checkpoints':>12} {'on disk':>10} {'recomputation':>14} "
+    f"{'seconds':>10}"
+)
 
 
-def make_plan(
-    n_steps: int | None,
-    budget: int,
-    sizes: Sizes,
-    given: Any,
-    *,
-    bounded: bool = True,
-    max_steps: int | None = None,
-) -> Plan:
-    """Return the plan with the least recomputation that the budget allows.
+def _number(seconds: float) -> str:
+    return f"{seconds:,.0f}" if seconds >= 999.5 else f"{seconds:.3g}"
+
+
+_NOTHING = Counts(advanced=0, recorded=0, saved=0, restored=0, peak_checkpoints=0, peak_tapes=0)
+
+
+def make_plan(problem: Problem, budget: int) -> Plan:
+    """Return the cheapest plan that the budget allows.
 
     Parameters
     ----------
-    n_steps : int or None
-        Number of steps, None where it isn't known.
+    problem : Problem
+        The run.
     budget : int
-        Bytes.
-    sizes : Sizes
-        Bytes of what is held.
-    given : schedule, callable or None
-        The user's schedule, or a function ``n_steps -> schedule``; None to choose one.
-    bounded : bool
-        Whether a given schedule must keep to the budget.
-    max_steps : int or None
-        The most steps of a run whose number of steps isn't known.
+        Bytes of memory.
 
     Raises
     ------
     BudgetError
-        If the budget is below the smallest one that works, or below what a given schedule needs.
-    ScheduleError
-        If a given schedule breaks a rule, or is for another number of steps.
+        If the budget is below the smallest one that works.
     """
-    if given is not None:
-        return _given_plan(n_steps, budget, sizes, given, bounded=bounded)
-    if budget < sizes.smallest:
-        parts = ", ".join(f"{name} {size:,}" for name, size in sizes.fixed.items() if size)
-        raise BudgetError(
-            f"memory is {budget:,} bytes ({format_bytes(budget)}), but the smallest budget that "
-            f"works is {sizes.smallest:,} bytes: one checkpoint {sizes.state:,}, one tape "
-            f"{sizes.tape:,}, {parts}. Give at least that; sim.plan says what more would gain."
+    sizes = problem.sizes
+    if budget < problem.smallest_budget:
+        raise BudgetError(_too_small(problem, budget))
+    if problem.n_steps == 0:
+        return Plan(
+            n_steps=0,
+            budget=budget,
+            sizes=sizes,
+            schedule=(),
+            counts=_NOTHING,
+            kind="store all",
+            why="there is no step.",
+            problem=problem,
         )
-    free = budget - sum(sizes.fixed.values())
-    schedule: Any
-    if n_steps is None:
-        schedule = online(
-            state_bytes=max(1, sizes.state),
-            tape_bytes=max(1, sizes.tape),
-            budget=max(2, free),
-            max_steps=max_steps,
-        )
-        return Plan(n_steps=None, budget=budget, sizes=sizes, schedule=schedule, counts=None)
-    schedule = _choose(n_steps, free, sizes)
-    counts = schedule.counts() if n_steps else _NOTHING
-    return Plan(n_steps=n_steps, budget=budget, sizes=sizes, schedule=schedule, counts=counts)
+    free = budget - sizes.all_fixed
+    found = ways(problem, free)
+    best = found[0]
+    return Plan(
+        n_steps=problem.n_steps,
+        budget=budget,
+        sizes=sizes,
+        schedule=best.schedule,
+        counts=best.counts if problem.n_steps is not None else None,
+        kind=best.kind,
+        why=reason(problem, free, found),
+        problem=problem,
+        ways=tuple(found),
+    )
 
 
-def _choose(n_steps: int, free: int, sizes: Sizes) -> Any:
-    if n_steps == 0:
-        return ()
-    if n_steps * sizes.tape <= free:
-        return store_all(n_steps)
-    if sizes.state == 0:  # checkpoints are on disk
-        most = n_steps if sizes.most_checkpoints is None else sizes.most_checkpoints
-        return binomial(n_steps, max(1, min(n_steps, most)))
-    return _mixed(n_steps, free, sizes.state, sizes.tape)
+def given_plan(problem: Problem, budget: int, given: Any, *, bounded: bool) -> Plan:
+    """Return the plan for a schedule that the user gave.
 
+    Parameters
+    ----------
+    problem : Problem
+        The run.
+    budget : int
+        Bytes of memory.
+    given : schedule or callable
+        The schedule, or a function ``n_steps -> schedule``.
+    bounded : bool
+        Whether it must keep to the budget.
 
-@lru_cache(maxsize=256)
-def _mixed(n_steps: int, free: int, state: int, tape: int) -> Any:
-    # To find the schedule may not cost more than it saves.
-    return mixed(n_steps, free, state, tape, effort=_EFFORT)
-
-
-def _given_plan(
-    n_steps: int | None, budget: int, sizes: Sizes, given: Any, *, bounded: bool
-) -> Plan:
+    Raises
+    ------
+    BudgetError
+        If the budget is below what the schedule needs.
+    ScheduleError
+        If it breaks a rule, or is for another number of steps.
+    """
+    n_steps, sizes = problem.n_steps, problem.sizes
     schedule = given(n_steps) if _is_maker(given) else given
     counts: Counts | None = None
     online_given = isinstance(schedule, OnlineSchedule) and not hasattr(schedule, "n_steps")
@@ -252,8 +343,8 @@ def _given_plan(
                 f"{schedule!r} is for a known number of steps, but only until= ends this run; use "
                 "schedule.online, or give steps=."
             )
-        slots = getattr(schedule, "n_checkpoints", 0)
-        needed = sizes.smallest + (slots - 1) * sizes.state
+        slots = 1 if problem.disk is not None else getattr(schedule, "n_checkpoints", 1)
+        needed = sizes.all_fixed + sizes.tape + slots * sizes.state
         if bounded and needed > budget and getattr(schedule, "sizes", None) is None:
             raise BudgetError(_too_large(needed, budget))
     elif n_steps == 0:
@@ -272,10 +363,39 @@ def _given_plan(
             # Our own schedules count in closed form; anything else is played on paper first.
             known = getattr(schedule, "counts", None)
             counts = known() if callable(known) else check(schedule, n_steps)
-        needed = _peak(sizes, counts)
+        if problem.disk is not None and not uses_disk(schedule, counts):
+            counts = all_on_disk(counts)
+        needed = sizes.all_fixed + peak_in_ram(schedule, counts, sizes.state, sizes.tape)
         if bounded and needed > budget:
             raise BudgetError(_too_large(needed, budget))
-    return Plan(n_steps=n_steps, budget=budget, sizes=sizes, schedule=schedule, counts=counts)
+    return Plan(
+        n_steps=n_steps,
+        budget=budget,
+        sizes=sizes,
+        schedule=schedule,
+        counts=counts,
+        kind="given",
+        why="schedule= was given.",
+        problem=problem,
+    )
+
+
+def _too_small(problem: Problem, budget: int) -> str:
+    sizes, least = problem.sizes, problem.smallest_budget
+    held = [f"{name} {size:,}" for name, size in sizes.fixed.items() if size]
+    rest = least - sizes.all_fixed
+    if rest == sizes.state + sizes.tape:
+        held = [f"one checkpoint {sizes.state:,}", f"one tape {sizes.tape:,}", *held]
+    else:
+        held = [f"{'one tape' if rest == sizes.tape else 'all tapes'} {rest:,}", *held]
+    without = ""
+    if problem.disk is None and rest == sizes.state + sizes.tape:
+        without = f" With storage=ra.storage.Disk(path) {least - sizes.state:,} are enough."
+    return (
+        f"memory is {budget:,} bytes ({format_bytes(budget)}), but the smallest budget that works "
+        f"is {least:,} bytes: {', '.join(held)}. Give at least that; sim.plan says what more would "
+        f"gain.{without}"
+    )
 
 
 def _too_large(needed: int, budget: int) -> str:
@@ -287,14 +407,3 @@ def _too_large(needed: int, budget: int) -> str:
 
 def _is_maker(given: Any) -> bool:
     return isinstance(given, Callable) and not hasattr(given, "__iter__")  # type: ignore[arg-type]
-
-
-def _peak(sizes: Sizes, counts: Counts) -> int:
-    in_memory = counts.peak_checkpoints - counts.peak_disk
-    apart = in_memory * sizes.state + max(1, counts.peak_tapes) * sizes.tape
-    # Checkpoints and tapes need not peak at the same time: a schedule that knows its bytes knows.
-    together = min(apart, counts.peak_bytes) if counts.peak_bytes else apart
-    return sum(sizes.fixed.values()) + together
-
-
-_NOTHING = Counts(advanced=0, recorded=0, saved=0, restored=0, peak_checkpoints=0, peak_tapes=0)

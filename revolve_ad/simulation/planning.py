@@ -5,14 +5,24 @@ from typing import Final
 
 from revolve_ad.errors import BudgetError
 from revolve_ad.simulation.allowance import allowance
+from revolve_ad.simulation.costs import Costs
 from revolve_ad.simulation.layout import Layout
-from revolve_ad.simulation.memory import budget_bytes
+from revolve_ad.simulation.memory import budget_bytes, format_bytes
 from revolve_ad.simulation.model import Model
-from revolve_ad.simulation.plan import Plan, Sizes, make_plan
+from revolve_ad.simulation.plan import Plan, given_plan, make_plan
+from revolve_ad.simulation.problem import Disk, Problem
 from revolve_ad.simulation.settings import Settings
+from revolve_ad.simulation.sizes import Sizes
 from revolve_ad.storage import Ram
 
-__all__ = ["INSIDE", "needs", "plan_gradient", "sizes_of"]
+__all__ = [
+    "INSIDE",
+    "disk_room",
+    "is_planned_on_the_way",
+    "needs",
+    "plan_gradient",
+    "sizes_of",
+]
 
 INSIDE: Final = "simulations inside"
 """The holder of what simulations inside of a step may take."""
@@ -21,48 +31,82 @@ _SHARE_INSIDE: Final = 0.25
 """The share of the budget that is left to them, if that is enough."""
 
 
-def plan_gradient(settings: Settings, model: Model) -> Plan:
+_FEWEST_STEPS: Final = 8
+"""A shorter run isn't planned by what its first steps take."""
+
+
+def plan_gradient(settings: Settings, model: Model, costs: Costs | None = None) -> Plan:
     """Return the plan of a gradient.
+
+    Parameters
+    ----------
+    settings : Settings
+        Of the simulation.
+    model : Model
+        What it computes.
+    costs : Costs, optional
+        What was measured; they decide where there is a disk.
 
     Raises
     ------
     BudgetError
-        If the memory is below the smallest budget that works.
+        If the memory is below the smallest budget that works, or the disk holds no checkpoint.
     ScheduleError
         If the user's schedule doesn't fit the run.
     """
     sizes = sizes_of(settings, model)
-    n_steps = settings.steps
-    wanted = sum(sizes.fixed.values()) + settings.max_steps * max(sizes.tape, sizes.state)
+    disk = _disk(settings, sizes)
+    problem = Problem(
+        n_steps=settings.steps,
+        max_steps=settings.max_steps,
+        sizes=sizes,
+        costs=costs,
+        disk=disk,
+        n_observed=len(settings.observed(settings.steps)),
+        n_checked=_n_checked(settings, model),
+    )
+    wanted = sizes.all_fixed + settings.max_steps * max(sizes.tape, sizes.state)
     budget = budget_bytes(settings.memory, wanted)
     if settings.memory is None:
-        budget = max(budget, sizes.smallest)
+        budget = max(budget, problem.smallest_budget)
     allowed = allowance()
     if allowed is not None:  # by a simulation around this one
         budget = min(budget, allowed)
     if model.inside:
         smallest, wanted = _needs_inside(model)
         sizes.fixed[INSIDE] = min(wanted, max(smallest, int(_SHARE_INSIDE * budget)))
-    return make_plan(
-        n_steps,
-        budget,
-        sizes,
-        settings.schedule,
-        bounded=settings.memory is not None,
-        max_steps=settings.max_steps,
+    if settings.schedule is None:
+        return make_plan(problem, budget)
+    return given_plan(problem, budget, settings.schedule, bounded=settings.memory is not None)
+
+
+def is_planned_on_the_way(plan: Plan) -> bool:
+    """Tell whether a gradient should measure its own first steps, and be planned by these.
+
+    The choice depends on what a step takes only where there is a disk.
+    """
+    return (
+        plan.costs is None
+        and plan.problem.slots != 0
+        and plan.kind in ("mixed", "multilevel", "streaming")
+        and plan.n_steps is not None
+        and plan.n_steps >= _FEWEST_STEPS
     )
 
 
 def needs(settings: Settings, model: Model) -> tuple[int, int]:
     """Return the fewest bytes that a gradient works with, and the most that are of use to it."""
     sizes = sizes_of(settings, model)
+    disk = _disk(settings, sizes)
+    problem = Problem(n_steps=settings.steps, sizes=sizes, disk=disk)
     if settings.schedule is not None:
-        peak = make_plan(settings.steps, 0, sizes, settings.schedule, bounded=False).peak_bytes
+        peak = given_plan(problem, 0, settings.schedule, bounded=False).peak_bytes
         return peak, peak
-    wanted = sum(sizes.fixed.values()) + (settings.max_steps + 1) * max(sizes.tape, sizes.state)
+    smallest = problem.smallest_budget
+    wanted = sizes.all_fixed + (settings.max_steps + 1) * max(sizes.tape, sizes.state)
     if settings.memory is not None:
         wanted = min(wanted, settings.memory)
-    return sizes.smallest, max(sizes.smallest, wanted)
+    return smallest, max(smallest, wanted)
 
 
 def _needs_inside(model: Model) -> tuple[int, int]:
@@ -98,15 +142,37 @@ def sizes_of(settings: Settings, model: Model) -> Sizes:
             fixed["final state, cotangent"] += state
     if model.inside:
         fixed[INSIDE] = _needs_inside(model)[0]
-    in_memory = settings.storage is None or isinstance(settings.storage, Ram)
-    if in_memory:
-        return Sizes(state=state, tape=model.tape_bytes, fixed=fixed)
-    most = None if settings.disk is None else settings.disk // max(1, state)
-    if most == 0:
+    return Sizes(state=state, tape=model.tape_bytes, fixed=fixed)
+
+
+def _disk(settings: Settings, sizes: Sizes) -> Disk | None:
+    """Return the room on disk; None where checkpoints are in memory alone."""
+    if settings.storage is None or isinstance(settings.storage, Ram):
+        return None
+    return disk_room(settings.disk, sizes.state)
+
+
+def disk_room(nbytes: int | None, state_bytes: int) -> Disk:
+    """Return the room that a disk has for checkpoints.
+
+    Raises
+    ------
+    BudgetError
+        If it is some, but less than one checkpoint.
+    """
+    if nbytes is not None and 0 < nbytes < state_bytes:
         raise BudgetError(
-            f"disk is {settings.disk:,} bytes, but one checkpoint has {state:,}; give more."
+            f"disk is {nbytes:,} bytes ({format_bytes(nbytes)}), but one checkpoint has "
+            f"{state_bytes:,}; give at least that, or 0 to keep all checkpoints in memory."
         )
-    return Sizes(state=0, tape=model.tape_bytes, most_checkpoints=most, fixed=fixed)
+    return Disk(nbytes)
+
+
+def _n_checked(settings: Settings, model: Model) -> int:
+    """Return how many steps are compared with their tape, about."""
+    if settings.replay_check == "off" or not model.is_compared:
+        return 0
+    return settings.max_steps if settings.replay_check == "all" else min(3, settings.max_steps)
 
 
 def _sums(layout: Layout) -> int:

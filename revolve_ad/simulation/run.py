@@ -3,18 +3,29 @@
 from dataclasses import dataclass, field
 from typing import Any, final
 
+from revolve_ad.simulation.costs import Costs
+from revolve_ad.simulation.form import Form
 from revolve_ad.simulation.report import Report
 
 __all__ = ["Record", "Run"]
 
 
 class Record:
-    """Where the report of a run is put when it is finished."""
+    """Where the report of a run is put when it is finished.
 
-    __slots__ = ("report",)
+    Attributes
+    ----------
+    report : Report or None
+        What the last gradient did.
+    costs : dict of Form to Costs
+        What was measured, by the form of the arguments, so that equal calls are planned equally.
+    """
+
+    __slots__ = ("costs", "report")
 
     def __init__(self, report: Report | None = None) -> None:
         self.report = report
+        self.costs: dict[Form, Costs] = {}
 
 
 @final

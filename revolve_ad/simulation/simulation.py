@@ -175,7 +175,8 @@ class Simulation:
     def plan(self, state: Any, params: Any = None, inputs: Any = None) -> Plan:
         """Tell what a gradient will need and cost, without running it.
 
-        One step is run forward and in reverse, to measure.
+        A few steps are run forward and in reverse, to measure, and a checkpoint is saved and
+        restored; the gradients of this simulation are planned by the same measurement.
 
         Parameters
         ----------
@@ -202,7 +203,10 @@ class Simulation:
                 n_steps=self.settings.max_steps,
                 native=self.settings.native,
             )
-            return measure(self.settings, model, state_leaves, params_leaves, inputs_leaves)
+            plan = measure(self.settings, model, state_leaves, params_leaves, inputs_leaves)
+        if plan.costs is not None:
+            self._last.costs[model.form] = plan.costs  # gradients are planned by the same
+        return plan
 
     @property
     def report(self) -> Report | None:

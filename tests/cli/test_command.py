@@ -42,7 +42,7 @@ def test_plan_forecasts_no_more_than_the_binomial_optimum(
     (row,) = [row for row in rows if row[:2] == ["20", "MB"]]
     # 20 MB less 5 MB less the tape of one step.
     counts = binomial(1000, 14).counts()
-    assert 1 < float(row[5]) <= (counts.advanced + counts.recorded) / 1000 + 0.0005
+    assert 1 < float(row[6]) <= (counts.advanced + counts.recorded) / 1000 + 0.0005
 
 
 def test_plan_with_times_forecasts_seconds(capsys: pytest.CaptureFixture[str]) -> None:
@@ -52,12 +52,35 @@ def test_plan_with_times_forecasts_seconds(capsys: pytest.CaptureFixture[str]) -
     assert "150" in capsys.readouterr().out
 
 
+def test_plan_uses_a_disk_that_is_worth_it_and_says_why(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    numbers = ["--steps", "10000", "--state", "2 GB", "--memory", "64 GB", "--other", "0"]
+    times = ["--step-seconds", "0.4", "--adjoint-seconds", "0.8"]
+    assert main(["plan", *numbers, *times, "--write-bandwidth", "1 GB/s"]) == 0
+    text = " ".join(capsys.readouterr().out.split())
+    assert "written to disk 2 s" in text
+    assert "streaming: a checkpoint goes to disk every" in text
+    assert main(["plan", *numbers, *times, "--write-bandwidth", "10 MB/s"]) == 0
+    text = " ".join(capsys.readouterr().out.split())
+    assert "mixed: all 10,000 tapes would take 20 TB" in text
+    assert "With the disk it would take" in text
+
+
+def test_plan_of_an_unknown_length(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plan", "--max-steps", "500", "--state", "1 MB", "--memory", "60 MB"]) == 0
+    assert "the number of steps isn't known before the run" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["--steps", "100", "--state", "1 MB", "--memory", "2 MB"], "smallest budget"),
         (["--steps", "100", "--state", "1 ZB"], "--state is '1 ZB'"),
         (["--steps", "0", "--state", "1 MB"], "--steps is 0"),
+        (["--max-steps", "0", "--state", "1 MB"], "--max-steps is 0"),
+        (["--steps", "9", "--state", "1 MB", "--disk", "9 MB"], "write_seconds= or write_band"),
+        (["--steps", "9", "--state", "1 MB", "--write-seconds", "1"], "step_seconds isn't given"),
         (["--steps", "100", "--state", "0"], "--state is 0"),
     ],
 )

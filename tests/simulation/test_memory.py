@@ -1,6 +1,7 @@
 """The budget holds: by the library's own count, and by what Python's allocator says."""
 
 import gc
+import time
 import tracemalloc
 from typing import Any
 
@@ -249,17 +250,53 @@ def test_a_tape_that_grows_beyond_the_budget_names_its_step() -> None:
     assert "the tape of step 9" in "".join(caught.value.__notes__)
 
 
-def test_the_disk_bounds_the_checkpoints_on_it(tmp_path: Any) -> None:
+def test_checkpoints_are_in_memory_and_on_disk_within_both_budgets(tmp_path: Any) -> None:
+    @ra.step
+    def slow_decay(u: Any, p: Any, k: Any) -> Any:
+        time.sleep(2e-4)  # so that a disk is worth using
+        return decay.function(u, p, k)
+
+    slow_decay.vjp(decay_vjp)
     start = np.linspace(1, 2, SIZE)
-    disk = ra.storage.Disk(tmp_path)
+    params = np.array([0.3])
+    memory = ra.Simulation(decay, steps=100)
+    expected = ra.grad(lambda p: np.sum(memory(start, p).state))(params)
+    fixed = memory.plan(start, params).sizes.all_fixed
+    for n_in_memory in (1, 3):
+        disk = ra.storage.Disk(tmp_path / str(n_in_memory))
+        budget = fixed + (n_in_memory + 1) * STATE  # and a tape
+        simulation = ra.Simulation(
+            slow_decay, steps=100, storage=disk, disk=4 * STATE, memory=budget
+        )
+        found = ra.grad(lambda p, s=simulation: np.sum(s(start, p).state))(params)
+        assert found.tobytes() == expected.tobytes()
+        assert simulation.report.peak_bytes <= budget
+        assert STATE <= disk.peak_stored_bytes <= 4 * (STATE + 1000)  # a header each
+        assert simulation.report.advanced < t(100, n_in_memory)
+
+
+def test_a_disk_without_room_for_a_checkpoint_is_refused_before_the_run(tmp_path: Any) -> None:
+    calls = []
+
+    def step(u: Any, p: Any, k: Any) -> Any:
+        calls.append(k)
+        return u * (1 - 0.001 * p[0])
+
+    start = np.linspace(1, 2, SIZE)
     simulation = ra.Simulation(
-        plain_decay, steps=40, storage=disk, disk=4 * STATE, memory=14 * STATE
+        step, steps=40, storage=ra.storage.Disk(tmp_path), disk=STATE - 1, memory="2 MB"
     )
-    found = ra.grad(lambda p: np.sum(simulation(start, p).state))(np.array([0.3]))
-    assert simulation.report.peak_checkpoints == 4
-    assert simulation.report.advanced == t(40, 4)
-    memory = ra.Simulation(plain_decay, steps=40)
-    expected = ra.grad(lambda p: np.sum(memory(start, p).state))(np.array([0.3]))
-    assert found.tobytes() == expected.tobytes()
+    with pytest.raises(BudgetError, match=f"disk is 31,999 bytes.*one checkpoint has {STATE:,}"):
+        ra.grad(lambda p: np.sum(simulation(start, p).state))(np.array([0.3]))
+    assert len(calls) <= 1  # it is recorded once
     with pytest.raises(ra.RevolveError, match="Disk"):
         ra.Simulation(plain_decay, steps=40, disk="1 GB")
+
+
+def test_a_disk_of_zero_bytes_is_left_alone(tmp_path: Any) -> None:
+    start = np.linspace(1, 2, SIZE)
+    disk = ra.storage.Disk(tmp_path)
+    simulation = ra.Simulation(plain_decay, steps=40, storage=disk, disk=0, memory=14 * STATE)
+    ra.grad(lambda p: np.sum(simulation(start, p).state))(np.array([0.3]))
+    assert disk.peak_stored_bytes == 0
+    assert simulation.report.peak_bytes <= 14 * STATE
