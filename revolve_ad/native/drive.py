@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from revolve_ad.native.turns import Turns
 
-__all__ = ["advance_source", "pull_source", "record_source", "rows_source", "state_at"]
+__all__ = ["Seen", "advance_source", "pull_source", "record_source", "rows_source", "state_at"]
 
 Call = tuple[str, list[str]]
 
@@ -34,6 +35,30 @@ def _indented(lines: Sequence[str]) -> list[str]:
     return ["    " + line for line in lines]
 
 
+class Seen(NamedTuple):
+    """How observations are made on the way: the ranks of their leaves, and what computes them.
+
+    ``marks`` are the observed states, of which ``marks[at]`` is the next.
+    """
+
+    rows: Sequence[int]
+    calls: Sequence[Call]
+
+
+def _seen_source(seen: Seen | None, stem: str, *, back: bool = False) -> list[str]:
+    """Return lines that observe a state, or take the cotangent of an observation, if it is time."""
+    if seen is None:
+        return []
+    inner = rows_source(seen.rows, stem, "at") + _calls(seen.calls)
+    inner.append("at -= 1" if back else "at += 1")
+    condition = "at >= 0" if back else "at < len(marks)"
+    return [f"if {condition} and marks[at] == k:", *_indented(inner)]
+
+
+def _watched(seen: Seen | None) -> list[str]:
+    return [] if seen is None else ["at", "marks"]
+
+
 def advance_source(
     turns: Turns,
     calls: Sequence[Call],
@@ -41,6 +66,7 @@ def advance_source(
     rows: Sequence[int],
     *,
     compiled: bool = True,
+    seen: Seen | None = None,
 ) -> str:
     """Return ``advance(start, stop, …)``: from the arrays x, which stay, through y0, y1, ….
 
@@ -49,7 +75,7 @@ def advance_source(
     NumPy isn't `compiled` itself, its nests are.
     """
     body = ["for k in range(start, stop):"]
-    inner = rows_source(rows, "row", "k") + _calls(calls)
+    inner = [*_seen_source(seen, "o"), *rows_source(rows, "row", "k"), *_calls(calls)]
     free = [f"free{c} = x{i}" for c, i in turns.freed.items()]
     new = [f"y{j}" if i is None else f"x{i}" for j, i in enumerate(turns.source)]
     moved = [f"x{j}" for j, i in enumerate(turns.source) if i != j]
@@ -62,7 +88,8 @@ def advance_source(
             inner.append(f"    y{c} = s{c}_{t}")
         inner += ["else:", f"    y{c} = free{c}"]
     body += _indented(inner or ["pass"])
-    return _function("advance", ["start", "stop", *parameters], body, compiled)
+    parameters = ["start", "stop", *_watched(seen), *parameters]
+    return _function("advance", parameters, body, compiled)
 
 
 def state_at(turns: Turns, step: str) -> list[str]:
@@ -87,16 +114,18 @@ def record_source(
     rows: Sequence[int],
     *,
     compiled: bool = True,
+    seen: Seen | None = None,
 ) -> str:
     """Return ``record(start, stop, …)``: advance and keep each state.
 
     `x{j}` is leaf j of state `start`; row t of `kept{c}` takes the computed leaf c of the state
     t + 1 steps later.
     """
-    inner = state_at(turns, "t") + [f"y{c} = kept{c}[t]" for c in turns.computed]
-    inner += ["k = start + t", *rows_source(rows, "row", "k"), *_calls(calls)]
+    inner = ["k = start + t", *state_at(turns, "t"), *_seen_source(seen, "o")]
+    inner += [f"y{c} = kept{c}[t]" for c in turns.computed]
+    inner += [*rows_source(rows, "row", "k"), *_calls(calls)]
     body = ["for t in range(stop - start):", *_indented(inner)]
-    return _function("record", ["start", "stop", *parameters], body, compiled)
+    return _function("record", ["start", "stop", *_watched(seen), *parameters], body, compiled)
 
 
 def pull_source(
@@ -108,6 +137,7 @@ def pull_source(
     row_cotangents: Sequence[int],
     *,
     compiled: bool = True,
+    seen: Seen | None = None,
 ) -> str:
     """Return ``pull(origin, start, stop, …)``: pull back through recorded steps.
 
@@ -127,5 +157,7 @@ def pull_source(
     if moved:
         inner += [*free, f"{', '.join(moved)} = {', '.join(new)}"]
         inner += [f"h{c} = free{c}" for c in backward.freed]
+    inner += _seen_source(seen, "ob", back=True)
     body += _indented(inner)
-    return _function("pull", ["origin", "start", "stop", *parameters], body, compiled)
+    parameters = ["origin", "start", "stop", *_watched(seen), *parameters]
+    return _function("pull", parameters, body, compiled)

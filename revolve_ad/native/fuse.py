@@ -31,7 +31,7 @@ from revolve_ad.native.points import (
     box_of,
     flat_index,
 )
-from revolve_ad.native.regions import Region, ResidueError
+from revolve_ad.native.regions import Region, ResidueError, locate
 from revolve_ad.native.rotation import ROTATE
 
 __all__ = ["Fused", "Nest", "Target", "fuse"]
@@ -59,11 +59,15 @@ EFFORT = 600_000
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A node whose value goes to a buffer; `add`: it is added to what is there."""
+    """A node whose value goes to a buffer; `add`: it is added to what is there.
+
+    With `part` only what a scatter itself adds, without its base.
+    """
 
     node: int
     buffer: str
     add: bool = False
+    part: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,6 +289,8 @@ class _Fusion:
         found: set[str] = set()
         seen: set[int] = set()
         stack = list(self.nodes[target.node].args) if self.defines(target) else [target.node]
+        if target.part:
+            stack = stack[1:]
         while stack:
             i = stack.pop()
             if i in seen or i in self.scalars:
@@ -332,6 +338,7 @@ class _Fusion:
                     level[first.buffer] == level[t.buffer]
                     and not self.is_pushed(first)
                     and not self.is_pushed(t)
+                    and not (first.part or t.part)
                     and first.node not in self.tails
                     and t.node not in self.tails
                     and _alike(self.domain(first), self.domain(t))
@@ -403,7 +410,7 @@ class _Fusion:
         if key in self.known:
             return self.known[key]
         found = None
-        loops = not (self.is_call(group[0]) or self.is_pushed(group[0]))
+        loops = not (self.is_call(group[0]) or self.is_pushed(group[0]) or group[0].part)
         region = self.interior(group) if loops else None
         if region is not None:
             graph = Graph(self.exact)
@@ -545,6 +552,8 @@ class _Fusion:
             return self.calling(group)
         if self.is_pushed(first):
             return Nest((first,), tuple(self.pushed(first)))
+        if first.part:
+            return Nest((first,), tuple(self.added(first.node, first)))
         loops = self.zeroing(group)
         done: Region | None = None
         if len(group) > 1:
@@ -583,16 +592,7 @@ class _Fusion:
             chain.append(inner)
         loops = []
         for i in reversed(chain):
-            box = box_of(self.nodes[i].params[0])
-            assert box is not None
-            start, step, extent = [], [], []
-            for axis in box.axes:
-                n = 1 if axis.view_axis is None else box.shape[axis.view_axis]
-                low = axis.start if axis.step > 0 else axis.start + axis.step * (n - 1)
-                start.append(low)
-                step.append(abs(axis.step))
-                extent.append(n)
-            region = Region(tuple(start), tuple(step), tuple(extent))
+            region = self.written_by(i)
 
             def make(guarded: bool) -> Points:
                 points = self.points(self.graph, guarded)
@@ -601,6 +601,35 @@ class _Fusion:
 
             loops += cover(region, lambda p, r: [self.stores(p, r, target)], make)
         return loops
+
+    def written_by(self, i: int) -> Region:
+        """Return the points that scatter `i` writes."""
+        box = box_of(self.nodes[i].params[0])
+        assert box is not None
+        start, step, extent = [], [], []
+        for axis in box.axes:
+            n = 1 if axis.view_axis is None else box.shape[axis.view_axis]
+            low = axis.start if axis.step > 0 else axis.start + axis.step * (n - 1)
+            start.append(low)
+            step.append(abs(axis.step))
+            extent.append(n)
+        return Region(tuple(start), tuple(step), tuple(extent))
+
+    def added(self, i: int, target: Target) -> list[Loops]:
+        """Return the loops that add to a buffer what scatter `i` writes."""
+        node = self.nodes[i]
+        box = box_of(node.params[0])
+        assert box is not None
+        value = node.args[1]
+
+        def body(points: Points, region: Region) -> list[Store]:
+            found = locate(box, region.index, region.bounds)
+            assert found is not None
+            view = aligned(found[0], self.nodes[value].shape)
+            x = points.graph.cast(points.value(value, view, region.bounds), node.dtype)
+            return [Store(target.buffer, region.index, x, add=True)]
+
+        return cover(self.written_by(i), body, self.make)
 
     def is_chained(self, i: int) -> bool:
         """Whether node `i` is only the base of small writes that a buffer gets afterwards."""
@@ -644,11 +673,11 @@ class _Fusion:
                 )
             ]
 
-        if target.add:
-            raise RefusedError("a sum of scatters that overlap themselves")
+        if target.add and not target.part:
+            raise NeedsBufferError(target.node)
         if node.op is SCATTER and not index.is_injective:
             raise RefusedError("a write to elements that are shown twice")
-        loops = cover(Region.whole(node.shape), copied, self.make)
+        loops = [] if target.part else cover(Region.whole(node.shape), copied, self.make)
         whole = Region.whole(shape)
         if known:
             once = index.is_injective

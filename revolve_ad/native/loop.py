@@ -24,7 +24,7 @@ from revolve_ad.native.accumulate import Assembly, assemble
 from revolve_ad.native.calls import Call
 from revolve_ad.native.compiled import MAX_OPERATIONS, Refusal
 from revolve_ad.native.courses import Courses
-from revolve_ad.native.drive import advance_source, pull_source, record_source
+from revolve_ad.native.drive import Seen, advance_source, pull_source, record_source
 from revolve_ad.native.emit import named_calls, nest_functions
 from revolve_ad.native.fuse import Fused, Target, fuse
 from revolve_ad.native.invariants import frontier, invariant_nodes
@@ -32,6 +32,7 @@ from revolve_ad.native.load import Argument, Module, has_numba, indexable, writa
 from revolve_ad.native.points import RefusedError
 from revolve_ad.native.simplify import simplified
 from revolve_ad.native.turns import Turns, Type, labels, spares, turns_of
+from revolve_ad.native.watching import Watch, watch
 
 __all__ = ["Entry", "Layout", "Loop", "compile_loop"]
 
@@ -70,6 +71,7 @@ class Entry:
     calls_numpy: bool = False
 
     def arguments(self) -> list[Argument]:
+        """Return the types of the parameters."""
         return [self.types[p] for p in self.parameters]
 
 
@@ -98,6 +100,8 @@ class Loop:
     saved : float
         The share of the operations of step and adjoint that a loop takes from NumPy: 1 if all run
         in one loop, 0 if each has a loop or a call of its own.
+    watch : Watch or None
+        The observation, if the loop makes it.
     """
 
     source: str
@@ -130,6 +134,7 @@ class Loop:
     entries: dict[str, Entry]
     prepare: Interpreter
     module: Module
+    watch: Watch | None = None
     _functions: dict[str, Any] = field(default_factory=dict)
     _lock: Any = field(default_factory=threading.Lock)
 
@@ -158,7 +163,12 @@ def _size(types: Sequence[Type]) -> int:
 
 
 def compile_loop(
-    tape: Tape, layout: Layout, *, native: bool = True, max_operations: int = MAX_OPERATIONS
+    tape: Tape,
+    layout: Layout,
+    *,
+    observe: Tape | None = None,
+    native: bool = True,
+    max_operations: int = MAX_OPERATIONS,
 ) -> Loop | Refusal:
     """Plan the native loop of a step and of its adjoint.
 
@@ -168,6 +178,9 @@ def compile_loop(
         The step: its inputs are as `layout` says, its outputs the leaves of the next state.
     layout : Layout
         What the inputs are.
+    observe : Tape, optional
+        An observation, of the leaves of the state, the params and k.  The loop observes by itself
+        what it can: see `Loop.watch`.
     native : bool
         False runs the generated source as plain Python, for tests.
     max_operations : int
@@ -209,7 +222,8 @@ def compile_loop(
             f"{max_operations}"
         )
     try:
-        return _planned(both, layout, wrt, param_at, list(row_at), start, native)
+        seen = None if observe is None else watch(observe, m, n_params)
+        return _planned(both, layout, wrt, param_at, list(row_at), seen, start, native)
     except RefusedError as refused:
         return Refusal(str(refused))
 
@@ -220,6 +234,7 @@ def _planned(
     wrt: list[int],
     param_at: list[int],
     row_at: list[int],
+    seen: Watch | None,
     start: float,
     native: bool,
 ) -> Loop | Refusal:
@@ -276,6 +291,9 @@ def _planned(
     targets += [Target(cotangent[j], f"rbar{k}") for k, j in enumerate(row_at) if j in cotangent]
     reverse = fuse(nodes, targets, names, scalars=scalars, exact=False, prefix="back")
 
+    if any(nest.call is not None for fused in (forward, reverse) for nest in fused.nests):
+        seen = None  # a loop in Python gains nothing by it
+
     # Types of everything that a generated function is given.
     for j, i in enumerate(state_in):
         types[f"x{j}"] = _argument(nodes[i])
@@ -319,11 +337,17 @@ def _planned(
         *prepared.values(),
         *forward.work,
     ]
-    source = advance_source(turns, forward_calls, given, row_ndims, compiled=plain)
+    if seen is not None:
+        types |= seen.types
+        forward_body = [*forward_body, *seen.bodies]
+        given = [*seen.parameters("o"), *given]
+    marks = [] if seen is None else ["at", "marks"]
+    taken = None if seen is None else Seen(seen.rows, seen.calls)
+    source = advance_source(turns, forward_calls, given, row_ndims, compiled=plain, seen=taken)
     advance = Entry(
         "advance",
         _module([*forward_body, source]),
-        ("start", "stop", *given),
+        ("start", "stop", *marks, *given),
         types,
         nests,
         not plain,
@@ -334,11 +358,14 @@ def _planned(
     kept = [f"kept{c}" for c in turns.computed]
     given = [*xs, *kept, *ps, *rows, *cs, *prepared.values(), *forward.work]
     calls = _renamed(forward_calls, rename)
-    record_text = record_source(turns, calls, given, row_ndims, compiled=plain)
+    if seen is not None:
+        given = [*seen.parameters("o"), *given]
+        taken = Seen(seen.rows, _renamed(seen.calls, rename))
+    record_text = record_source(turns, calls, given, row_ndims, compiled=plain, seen=taken)
     record = Entry(
         "record",
         _module([*forward_body, record_text]),
-        ("start", "stop", *given),
+        ("start", "stop", *marks, *given),
         types,
         nests,
         not plain,
@@ -361,16 +388,23 @@ def _planned(
         *reverse.work,
     ]
     calls = _renamed(reverse_calls, rename)
-    source = pull_source(turns, backward, calls, given, row_ndims, row_cotangents, compiled=plain)
+    if seen is not None:
+        reverse_body = [*reverse_body, *seen.bodies]
+        given = [*seen.parameters("ob"), *given]
+        taken = Seen(seen.rows, _renamed(seen.back_calls, rename))
+    source = pull_source(
+        turns, backward, calls, given, row_ndims, row_cotangents, compiled=plain, seen=taken
+    )
     back = Entry(
         "pull",
         _module([*reverse_body, source]),
-        ("origin", "start", "stop", *given),
+        ("origin", "start", "stop", *marks, *given),
         types,
         _nests(reverse_body, reverse_calls, reverse_numpy_calls, types),
         not plain,
     )
-    text = _module([*whole_source, record_text, *reverse_body, source])
+    bodies = reverse_body if seen is None else reverse_body[: -len(seen.bodies)]
+    text = _module([*whole_source, record_text, *bodies, source])
     state_types = [type_of(i) for i in state_in]
     forward_work = list(forward.work.values())
     reverse_work = list(reverse.work.values())
@@ -391,6 +425,7 @@ def _planned(
         native=native,
         layout=layout,
         turns=turns,
+        watch=seen,
         courses=Courses(turns, backward, state_types),
         backward=backward,
         state_types=state_types,

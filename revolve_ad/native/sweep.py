@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 from revolve_ad.native.load import indexable, writable
 from revolve_ad.native.loop import Loop
 from revolve_ad.native.turns import Type, spares
+from revolve_ad.native.watching import Watch
 
 __all__ = ["Block", "Sweep"]
 
@@ -33,11 +35,15 @@ class Sweep:
         "_back",
         "_forward",
         "_given",
+        "_indices",
         "_kept",
         "_lent",
+        "_marks",
         "_params",
         "_reverse",
         "_rows",
+        "_seen",
+        "_seen_back",
         "_spare",
         "_turning",
         "input_cotangents",
@@ -71,8 +77,61 @@ class Sweep:
         self._reverse: list[np.ndarray] = []
         self._turning: list[np.ndarray] | None = None
         self._kept: Block | None = None
+        self._indices: Sequence[int] = ()
+        self._seen: list[Any] = []
+        self._seen_back: list[Any] = []
+        watch = loop.watch
+        if watch is not None:
+            nothing = [np.empty((0, *shape), dtype) for shape, dtype in watch.row_types]
+            self._seen = self._seen_back = [*nothing, *watch.constants, *_arrays(watch.work)]
+        self._marks = np.empty(0, np.int64)
         self.sums: list[np.ndarray] = []
         self.input_cotangents: list[np.ndarray | None] = []
+
+    def observe(self, indices: Sequence[int], rows: Sequence[np.ndarray]) -> None:
+        """Observe states from now on, whenever steps begin there.
+
+        Parameters
+        ----------
+        indices : sequence of int
+            The states, increasing.
+        rows : sequence of ndarray
+            For each leaf of the observation an array with a row a state, which is filled.
+        """
+        self._marks = np.array(indices, np.int64)
+        self._indices = indices
+        self._seen = [*rows, *self._seen[len(rows) :]]
+
+    def add_observed(self, indices: Sequence[int], cotangents: Sequence[np.ndarray]) -> None:
+        """Add the cotangents of observations in reverse; see `observe`."""
+        self._marks = np.array(indices, np.int64)
+        self._indices = indices
+        cotangents = [
+            writable(np.asarray(c, dtype, order="C"))
+            for c, (_, dtype) in zip(cotangents, self._watch.row_types, strict=True)
+        ]
+        self._seen_back = [*cotangents, *self._seen_back[len(cotangents) :]]
+
+    @property
+    def _watch(self) -> Watch:
+        assert self.loop.watch is not None
+        return self.loop.watch
+
+    def _observing(self, k: int) -> list[Any]:
+        """Return what `advance` and `record` are given from state `k` on."""
+        if not self._seen:
+            return []
+        # In a replay nobody wants to see a state again.
+        n = len(self._marks)
+        at = bisect_left(self._indices, k) if len(self._seen[0]) else n
+        return [at, self._marks, *self._seen]
+
+    def _adding(self, k: int) -> list[Any]:
+        """Return what `pull` is given before state `k`."""
+        if not self._seen_back:
+            return []
+        at = bisect_left(self._indices, k) - 1 if len(self._seen_back[0]) else -1
+        return [at, self._marks, *self._seen_back]
 
     def advance(
         self, source: Sequence[np.ndarray], target: Sequence[np.ndarray], start: int, stop: int
@@ -99,7 +158,12 @@ class Sweep:
         order, copied = loop.courses.passage(stop - start)
         arrays = [*self._spare, *ys]
         loop.function("advance")(
-            start, stop, *xs, *[arrays[i] for i in order], *self._forward_arguments()
+            start,
+            stop,
+            *self._observing(start),
+            *xs,
+            *[arrays[i] for i in order],
+            *self._forward_arguments(),
         )
         for j, i in copied:
             ys[j][...] = xs[i]
@@ -127,7 +191,12 @@ class Sweep:
         arrays = [*xs, *lent]
         order, held, spare = loop.courses.lending(stop - start)
         loop.function("advance")(
-            start, stop, *xs, *[arrays[i] for i in order], *self._forward_arguments()
+            start,
+            stop,
+            *self._observing(start),
+            *xs,
+            *[arrays[i] for i in order],
+            *self._forward_arguments(),
         )
         self._lent = [arrays[i] for i in spare]
         return [
@@ -152,7 +221,12 @@ class Sweep:
             Row t takes state `start` + 1 + t.
         """
         self.loop.function("record")(
-            start, stop, *_sources(source), *block, *self._forward_arguments()
+            start,
+            stop,
+            *self._observing(start),
+            *_sources(source),
+            *block,
+            *self._forward_arguments(),
         )
 
     def state(self, source: Sequence[np.ndarray], block: Block, steps: int) -> list[np.ndarray]:
@@ -201,6 +275,7 @@ class Sweep:
             start if origin is None else origin,
             start,
             stop,
+            *self._adding(stop),
             *_sources(source),
             *block,
             *held,
