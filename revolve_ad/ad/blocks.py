@@ -57,7 +57,7 @@ def is_blockwise(ufunc: np.ufunc, dtypes: tuple[np.dtype[Any], ...]) -> bool:
             whole = ufunc(*operands)
             cuts = [0, 1, 4, 13, 40, 256, 259, 771, whole.size]
             parts = [ufunc(*(x[start:stop] for x in operands)) for start, stop in pairwise(cuts)]
-        except TypeError:
+        except (TypeError, ValueError):
             return False
     return bool(whole.tobytes() == np.concatenate(parts).tobytes())
 
@@ -219,14 +219,14 @@ def _blockable(lives: Lifetimes, i: int) -> tuple[int, ...] | None:
         return None
     else:
         shape = node.shape
-        dtypes = tuple([nodes[a].dtype for a in node.args])
-        if not is_blockwise(node.op.ufunc, dtypes):
-            return None
     if 0 in shape or shape == () or prod(shape) * node.dtype.itemsize < LEAST_BYTES:
         return None
     for a in _operands(lives, i):
         if nodes[a].shape not in ((), shape) or not lives.ordered[a]:
             return None
+    if node.op.ufunc is not None:
+        dtypes = tuple([nodes[a].dtype for a in node.args])
+        return shape if is_blockwise(node.op.ufunc, dtypes) else None
     return shape
 
 

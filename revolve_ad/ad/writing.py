@@ -181,6 +181,12 @@ class Code:
     def _ufunc(self, ufunc: np.ufunc) -> str:
         return self._value(ufunc.__name__, ufunc)
 
+    def _call(self, ufunc: np.ufunc, operands: Sequence[str], target: str) -> str:
+        """Return the call of a ufunc into an array."""
+        # These two ufuncs warn of a third positional argument.
+        out = "out=" if ufunc in (np.maximum, np.minimum) else ""
+        return f"{self._ufunc(ufunc)}({', '.join(operands)}, {out}{target})"
+
     def _register(self, i: int) -> str:
         """Return the name of the array in a register that value `i` is written into."""
         node = self._nodes[i]
@@ -261,7 +267,7 @@ class Code:
             view = self._box(i)
             names = [self._operand(a) for a in node.args]
             assert op.ufunc is not None
-            body.append(f"{self._ufunc(op.ufunc)}({', '.join([*names, view])})")
+            body.append(self._call(op.ufunc, names, view))
             return False
         if op in (SCATTER, SCATTER_ADD):
             if i in self._names:  # written already, by its value
@@ -300,7 +306,7 @@ class Code:
                 body.append(f"{target} = {self._ufunc(op.ufunc)}({', '.join(names)})")
             else:
                 target = self._names[i] = self._array(i)
-                body.append(f"{self._ufunc(op.ufunc)}({', '.join([*names, target])})")
+                body.append(self._call(op.ufunc, names, target))
             return fresh and i not in self._lives.tape.outputs
         target = self._names[i] = self._array(i)
         if op is FULL:
@@ -437,16 +443,15 @@ class Code:
                 value = lives.value_of(i)
                 view = block(boxes[i], local=False)
                 ufunc: np.ufunc = np.subtract if i in lives.subtracted else np.add
-                names = [view, self._operand_block(value, block), view]
+                loop.append(self._call(ufunc, [view, self._operand_block(value, block)], view))
             else:
                 assert node.op.ufunc is not None
-                ufunc = node.op.ufunc
                 names = [self._operand_block(a, block) for a in node.args]
                 if i in boxes:
-                    names.append(block(boxes[i], local=False))
+                    target = block(boxes[i], local=False)
                 else:
-                    names.append(block(self._names[i], local=i in group.local))
-            loop.append(f"{self._ufunc(ufunc)}({', '.join(names)})")
+                    target = block(self._names[i], local=i in group.local)
+                loop.append(self._call(node.op.ufunc, names, target))
         name = f"blocks{len(self._tables)}"
         self._tables[name] = (group.shape[0], group.rows, columns)
         body.append(f"for {', '.join(['low', 'high', *table.values()])} in {name}:")
