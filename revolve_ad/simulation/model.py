@@ -326,5 +326,5 @@ def record_model(
     if recorded is None:
         assert isinstance(step, Step)
         return UserModel(form, step, seen), hidden
-    loop, why_not = native_loop(recorded, n_steps, native)
+    loop, why_not = native_loop(recorded, n_steps, native, None if seen is None else seen.tape)
     return TapeModel(form, recorded, seen, step, loop, why_not), hidden

@@ -54,6 +54,19 @@ class NativeKernel:
         self._sweep = Sweep(loop, values, rows)
         self._gradients: Gradients | None = None
 
+    @property
+    def observes(self) -> bool:
+        """Whether it observes by itself the states where steps begin."""
+        return self._sweep.loop.watch is not None
+
+    def observe(self, indices: Sequence[int], rows: Leaves) -> None:
+        """Fill a row for each of these states, whenever their steps are run from now on."""
+        self._sweep.observe(indices, rows)
+
+    def add_observed(self, indices: Sequence[int], cotangents: Leaves) -> None:
+        """Add the cotangents of the observations of these states when their steps are reversed."""
+        self._sweep.add_observed(indices, cotangents)
+
     def bind_gradients(self, gradients: Gradients) -> None:
         """See `Kernel.bind_gradients`."""
         self._gradients = gradients
@@ -122,7 +135,9 @@ class NativeKernel:
                     np.add(total, part.reshape(total.shape), out=total)
 
 
-def native_loop(tape: RoleTape, n_steps: int, native: str | bool) -> tuple[Loop | None, str]:
+def native_loop(
+    tape: RoleTape, n_steps: int, native: str | bool, observation: RoleTape | None = None
+) -> tuple[Loop | None, str]:
     """Return the compiled loop of a step, or None and why not.
 
     Parameters
@@ -134,6 +149,8 @@ def native_loop(tape: RoleTape, n_steps: int, native: str | bool) -> tuple[Loop 
     native : "auto", True or False
         What the user asked for; "auto" compiles what would take NumPy long.  The answer depends on
         the tape and the number of steps alone, so that equal calls give equal bits.
+    observation : RoleTape, optional
+        What is observed along the way.
 
     Raises
     ------
@@ -144,7 +161,7 @@ def native_loop(tape: RoleTape, n_steps: int, native: str | bool) -> tuple[Loop 
         return None, "native=False"
     if native == "auto" and _numpy_seconds(tape, n_steps) < _WORTH_SECONDS:
         return None, "it is quick enough"
-    found = tape.native
+    found = tape.native(observation)
     if isinstance(found, Loop):
         if native == "auto" and _numpy_seconds(tape, n_steps) * found.saved < _WORTH_SECONDS:
             return None, f"NumPy would do most of it all the same ({'; '.join(found.called)})"

@@ -73,7 +73,7 @@ class Observations:
         Whether all of them will be reached, so that their arrays can be made at once.
     """
 
-    __slots__ = ("_given", "_indices", "_known", "_rows", "count", "observer", "stacked")
+    __slots__ = ("_given", "_indices", "_known", "_rows", "_within", "count", "observer", "stacked")
 
     def __init__(self, observer: Observer, indices: Sequence[int], *, known: bool) -> None:
         self.observer = observer
@@ -81,8 +81,28 @@ class Observations:
         self._known = known
         self._rows: list[Leaves] = []
         self._given: Leaves = []
+        self._within = 0  # so many are made by the kernel
         self.count = 0
         self.stacked: Leaves = []
+
+    def leave_to_kernel(self, n_steps: int, layout: Layout) -> None:
+        """Leave the observations to the compiled steps, all but that of the last state."""
+        n = len(self._indices)
+        self.stacked = [
+            np.empty((n, *shape), dtype)
+            for shape, dtype in zip(layout.shapes, layout.dtypes, strict=True)
+        ]
+        self._within = self.count = n - (n > 0 and self._indices[-1] == n_steps)
+
+    @property
+    def within(self) -> Sequence[int]:
+        """The states that the kernel observes."""
+        return self._indices[: self._within]
+
+    @property
+    def left(self) -> Sequence[int]:
+        """The states that are to be seen here."""
+        return self._indices[self._within :]
 
     @property
     def nbytes(self) -> int:
@@ -140,11 +160,11 @@ class Observations:
     @property
     def next(self) -> int:
         """On the way back, the observed state that is next; -1 if none is left."""
-        return self._indices[self.count - 1] if self.count else -1
+        return self._indices[self.count - 1] if self.count > self._within else -1
 
     def between(self, start: int, stop: int) -> Sequence[int]:
         """Return the observed states from `start` on, below `stop`."""
-        low = bisect_left(self._indices, start, 0, self.count)
+        low = bisect_left(self._indices, start, self._within, self.count)
         return self._indices[low : bisect_left(self._indices, stop, low, self.count)]
 
     def reverse(self, k: int, state: Sequence[Any]) -> Leaves:

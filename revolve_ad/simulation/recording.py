@@ -56,10 +56,18 @@ class RoleTape:
         """The tape itself, ready to run."""
         return Program(simplify(self.tape))
 
+    def native(self, observation: "RoleTape | None" = None) -> Loop | Refusal:
+        """The tape of a step as native code, with an observation if there is one; or why not."""
+        found = self._native.get(observation)
+        if found is None:
+            roles = Roles(*(len(group.shapes) for group in self.groups))
+            observe = None if observation is None else observation.tape
+            found = self._native[observation] = compile_loop(self.tape, roles, observe=observe)
+        return found
+
     @cached_property
-    def native(self) -> Loop | Refusal:
-        """The tape of a step as native code, or why there is none."""
-        return compile_loop(self.tape, Roles(*(len(group.shapes) for group in self.groups)))
+    def _native(self) -> "dict[RoleTape | None, Loop | Refusal]":
+        return {}
 
     @cached_property
     def inside(self) -> list[Any]:
