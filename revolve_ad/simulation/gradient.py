@@ -19,6 +19,7 @@ from revolve_ad.simulation.ledger import Ledger
 from revolve_ad.simulation.levels import storages_by_level
 from revolve_ad.simulation.lookout import Look, Lookout
 from revolve_ad.simulation.model import Model
+from revolve_ad.simulation.native_kernel import NativeKernel
 from revolve_ad.simulation.observations import Observations
 from revolve_ad.simulation.opening import Opening
 from revolve_ad.simulation.plan import Plan, make_plan
@@ -134,7 +135,12 @@ class Gradient:
                 look = ObserveCheck(plain, observer, model.observation.paths, fresh=fresh).look
                 lookers.append((ObserveCheck.states(seen, check), look))
             self._observations = Observations(observer, seen, known=n_steps is not None)
-            lookers.append((seen, self._observations.see))
+            if isinstance(kernel, NativeKernel) and kernel.observes and not careful:
+                if n_steps is not None:
+                    assert model.observation is not None
+                    self._observations.leave_to_kernel(n_steps, model.observation)
+                    kernel.observe(self._observations.within, self._observations.stacked)
+            lookers.append((self._observations.left, self._observations.see))
         if self.plan.counts is None or self.plan.counts.restored:
             lookers.append((sampled_states(n_steps, check), self._replays.remember))
         actions, storages = self._actions()
@@ -266,6 +272,10 @@ class Gradient:
         bound = [self._bound(arguments) for _ in cotangents]
         kernels = [kernel for kernel, _, _ in bound]
         kernel = kernels[0]
+        if self._observations is not None and self._observations.within:
+            for one, (_, rows) in zip(kernels, cotangents, strict=True):
+                assert isinstance(one, NativeKernel)
+                one.add_observed(self._observations.within, rows)
         if len(kernels) > 1:
             self._ledger.set("further cotangents", self.bytes_of_more(len(kernels) - 1))
             kernel = SeveralKernels(kernels, self.plan.sizes.tape)
