@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from revolve_ad.ad.dispatch import implements
+from revolve_ad.ad.dispatch import FUNCTIONS, implements
 from revolve_ad.ad.interception import CREATION
 from revolve_ad.ad.recorder import Recorder
 from revolve_ad.ad.traced import _PYTHON, Traced, node_and_value
@@ -94,6 +94,8 @@ def full(
 def like(function: Any) -> Any:
     def call(rec: Recorder, prototype: Any, *args: Any, **kwargs: Any) -> Any:
         args = tuple(a.v if type(a) is Traced and not a.varies() else a for a in args)
+        if type(prototype) is Traced and rec.masks:
+            FUNCTIONS["settle"](prototype)
         real = prototype.v if type(prototype) is Traced else prototype
         return uniform(rec, function(real, *args, **kwargs), 0 if function is _zeros_like else 1)
 

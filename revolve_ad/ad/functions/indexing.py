@@ -9,7 +9,7 @@ import numpy as np
 
 from revolve_ad.ad import symbolic as s
 from revolve_ad.ad.builder import Symbol
-from revolve_ad.ad.dispatch import implements
+from revolve_ad.ad.dispatch import FUNCTIONS, implements
 from revolve_ad.ad.recorder import Recorder
 from revolve_ad.ad.rules.table import ACCUMULATE, define_linear, define_rules, no_derivative
 from revolve_ad.ad.tape import ArrayType, Primitive
@@ -285,6 +285,8 @@ def getitem(x: Traced, index: Any) -> Any:
         array = Traced.wrap(rec, node_and_value(rec, x)[0], np.asarray(x.v))
         return x if index == () or index is Ellipsis else _view(array, array.v[index])
     index = _without_integers(index)
+    if (taken := FUNCTIONS["masked read"](rec, x, index)) is not None:
+        return taken
     template, arrays = _template(rec, x, index)
     if not arrays:
         found = x.v[filled(template, ())]
@@ -354,6 +356,8 @@ def setitem(x: Traced, index: Any, value: Any) -> None:
     ):
         mask = index if index.ndim == x.ndim else index[(..., *[None] * (x.ndim - index.ndim))]
         x.write(value, where=mask)
+        return
+    if rec.masks and FUNCTIONS["masked write"](rec, x, index, value):
         return
     template, arrays = _template(rec, x, index)
     if not arrays:
@@ -453,6 +457,8 @@ def _any_index(rec: Recorder, a: Any, index: Any) -> Any:
 
 @implements(np.nonzero)
 def nonzero(rec: Recorder, a: Any) -> Any:
+    if type(a) is Traced and (places := FUNCTIONS["lazy nonzero"](rec, a)) is not None:
+        return places
     return np.nonzero(a._concrete("np.nonzero of a traced array"))
 
 

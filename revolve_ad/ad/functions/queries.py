@@ -13,9 +13,18 @@ from revolve_ad.ad.traced import Traced
 
 def _on_real_values(function: Any) -> Any:
     def call(rec: Recorder, *args: Any, **kwargs: Any) -> Any:
-        return function(*(a.v if type(a) is Traced else a for a in args), **kwargs)
+        return function(*map(real, args), **kwargs)
 
     return call
+
+
+def real(x: Any) -> Any:
+    """Return the real value; the length of what a traced mask takes is looked at now."""
+    if type(x) is not Traced:
+        return x
+    if x.rec.masks:
+        FUNCTIONS["settle"](x)
+    return x.v
 
 
 for _function in (

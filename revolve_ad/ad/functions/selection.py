@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from revolve_ad.ad.core import WHERE
-from revolve_ad.ad.dispatch import implements
+from revolve_ad.ad.dispatch import FUNCTIONS, implements
 from revolve_ad.ad.recorder import Recorder
 from revolve_ad.ad.traced import METHODS, Traced, _operands, captured_write, result, save_operands
 from revolve_ad.errors import UnsupportedOperationError
@@ -23,6 +23,8 @@ def where(rec: Recorder, condition: Any, x: Any = None, y: Any = None, /) -> Any
     x, y = (np.asarray(v) if type(v) in (list, tuple) else v for v in (x, y))
     real = [v.v if type(v) is Traced else v for v in (condition, x, y)]
     value = np.where(*real)
+    if rec.masks and (put_off := FUNCTIONS["lazy where"](rec, condition, x, y, value)) is not None:
+        return put_off
     if rec.keep:
         save_operands(rec, (condition,))
     args = (_operands(rec, (condition,), np.logical_not)[0], *_operands(rec, (x, y), np.add))
@@ -74,3 +76,31 @@ def copyto(
 
 
 METHODS["clip"] = np.clip
+
+
+@implements(np.piecewise)
+def piecewise(
+    rec: Recorder, x: Any, condlist: Any, funclist: Any, *args: Any, **kwargs: Any
+) -> Any:
+    """Record np.piecewise; unlike NumPy it doesn't ask whether a piece has elements."""
+    x = x if type(x) is Traced else np.asarray(x)
+    if np.ndim(x) == 0:
+        one = [np.reshape(c, (1,)) for c in (condlist if type(condlist) is list else [condlist])]
+        return np.reshape(piecewise(rec, np.reshape(x, (1,)), one, funclist, *args, **kwargs), ())
+    if np.isscalar(condlist) or (
+        not isinstance(condlist[0], list | np.ndarray) and np.ndim(x) != 0
+    ):
+        condlist = [condlist]
+    conditions: list[Any] = [c if type(c) is Traced else np.asarray(c, bool) for c in condlist]
+    if len(funclist) == len(conditions) + 1:
+        rest = conditions[0]
+        for c in conditions[1:]:
+            rest = rest | c
+        conditions.append(~rest)
+    elif len(funclist) != len(conditions):
+        n = len(conditions)
+        raise ValueError(f"with {n} condition(s), either {n} or {n + 1} functions are expected")
+    y = np.zeros(x.shape, x.dtype, like=x if type(x) is Traced else conditions[0])
+    for c, f in zip(conditions, funclist, strict=True):
+        y[c] = f(x[c], *args, **kwargs) if callable(f) else f
+    return y

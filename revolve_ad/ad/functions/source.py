@@ -192,7 +192,6 @@ from_source(
     np.meshgrid,
     np.nan_to_num,
     np.pad,
-    np.piecewise,
     np.polyadd,
     np.polyder,
     np.polyfit,

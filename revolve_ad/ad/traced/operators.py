@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from revolve_ad.ad.core import SCALAR_POWER, elementwise
+from revolve_ad.ad.dispatch import FUNCTIONS
 from revolve_ad.ad.recorder import _PYTHON_DTYPE
 from revolve_ad.ad.traced.operations import result, save_operands
 from revolve_ad.ad.traced.ufuncs import _as_array, _operands, call_ufunc, write_result
@@ -92,6 +93,8 @@ def _general(function: Callable[[Any, Any], Any], ufunc: np.ufunc, a: Any, b: An
     a, b = (_as_array(rec, x) if type(x) in (list, tuple) else x for x in (a, b))
     value = function(*(x.v if type(x) is Traced else x for x in (a, b)))
     op = elementwise(ufunc)
+    if rec.masks and (put_off := FUNCTIONS["lazy"](rec, op, ufunc, (a, b), value)) is not None:
+        return put_off
     if rec.keep and op.reads_operands:
         save_operands(rec, (a, b))
     return result(rec, op, _operands(rec, (a, b), ufunc), (), value)
@@ -105,7 +108,8 @@ def _in_place(self: Traced, value: Any) -> Any:
         raise TypeError(
             f"cannot cast the result from {value.dtype} to {self.dtype} in place, as in NumPy"
         )
-    self.write(value)
+    if not (self.rec.masks and FUNCTIONS["lazy in place"](self.rec, self, value)):
+        self.write(value)
     return self
 
 
@@ -139,11 +143,14 @@ def _power(x: Any, p: Any) -> Any:
         if fast is not None:
             return call_ufunc(fast, (x,))
     value = value_x**value_p
+    op = elementwise(np.power)
+    if rec.masks and (put_off := FUNCTIONS["lazy"](rec, op, np.power, (x, p), value)) is not None:
+        return put_off
     if rec.keep:
         save_operands(rec, (x, p))
     args = _operands(rec, (x, p), np.power)
     scalar = not isinstance(value, np.ndarray)
-    return result(rec, SCALAR_POWER if scalar else elementwise(np.power), args, (), value)
+    return result(rec, SCALAR_POWER if scalar else op, args, (), value)
 
 
 @method

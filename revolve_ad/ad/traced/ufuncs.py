@@ -43,6 +43,10 @@ def __array_function__(self: Traced, func: Any, types: Any, args: Any, kwargs: A
     # With ``like=`` NumPy hands over the stand-in that interception put on its module.
     handler = FUNCTIONS.get(func) or FUNCTIONS.get(getattr(func, "__wrapped__", None))
     rec = active()
+    if rec is not None and rec.masks:
+        found = FUNCTIONS["masked function"](rec, func, args, kwargs)
+        if found is not None:
+            return found
     if handler is None:
         found = plainly(rec, func, args, kwargs)
         if found is not None:
@@ -112,6 +116,8 @@ def call_ufunc(ufunc: np.ufunc, inputs: tuple[Any, ...]) -> Any:
     values = [x.v if type(x) is Traced else x for x in inputs]
     value = ufunc(*values)
     op = elementwise(ufunc)
+    if rec.masks and (put_off := FUNCTIONS["lazy"](rec, op, ufunc, inputs, value)) is not None:
+        return put_off
     if rec.keep and op.reads_operands:
         save_operands(rec, inputs)
     return record_value(rec, op, _operands(rec, inputs, ufunc), (), value)

@@ -122,6 +122,8 @@ class Traced:
     @property
     def shape(self) -> tuple[int, ...]:
         """Shape of the value."""
+        if self.rec.masks:
+            FUNCTIONS["settle"](self)
         return np.shape(self.v)
 
     @shape.setter
@@ -144,6 +146,8 @@ class Traced:
     @property
     def size(self) -> int:
         """Number of elements."""
+        if self.rec.masks:
+            FUNCTIONS["settle"](self)
         return int(np.size(self.v))
 
     @property
@@ -159,6 +163,8 @@ class Traced:
     @property
     def strides(self) -> tuple[int, ...]:
         """Strides of the value, in bytes."""
+        if self.rec.masks:
+            FUNCTIONS["settle"](self)
         return self.v.strides if isinstance(self.v, np.ndarray) else ()
 
     @property
@@ -297,12 +303,14 @@ class Traced:
     __hash__ = None  # type: ignore[assignment]
 
     def __len__(self) -> int:
+        if self.rec.masks:
+            FUNCTIONS["settle"](self)
         return len(self.v)
 
     def __iter__(self) -> Iterator[Any]:
         if self.ndim == 0:
             raise TypeError("iteration over a 0-d array")
-        return (self[i] for i in range(len(self.v)))
+        return (self[i] for i in range(len(self)))
 
     def __repr__(self) -> str:
         return f"Traced({self.v!r})"
