@@ -283,7 +283,6 @@ def test_recordings_in_many_threads_do_not_disturb_each_other():
         lambda x: float(x[0]),
         lambda x: np.frombuffer(x),
         lambda x: complex(x[0]),
-        lambda x: np.vectorize(lambda v: v * v)(x).sum(),
         lambda x: sum(np.nditer(x)),
     ],
 )
@@ -304,8 +303,8 @@ def test_a_plain_array_that_cannot_be_traced_refuses_traced_values():
 
 
 def test_a_function_without_a_rule_names_itself_and_the_remedy():
-    with pytest.raises(UnsupportedOperationError, match=r"packbits.*\n.*primitive"):
-        ra.grad(lambda x: np.packbits(x > 0))(X)
+    with pytest.raises(UnsupportedOperationError, match=r"numpy.save .*\n.*primitive"):
+        ra.grad(lambda x: np.save("file", x))(X)
 
 
 def test_a_traced_value_that_outlives_its_recording_says_so():

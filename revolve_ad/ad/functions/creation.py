@@ -11,7 +11,6 @@ from revolve_ad.ad.dispatch import FUNCTIONS, implements
 from revolve_ad.ad.interception import CREATION
 from revolve_ad.ad.recorder import Recorder
 from revolve_ad.ad.traced import _PYTHON, Traced, node_and_value
-from revolve_ad.errors import UnsupportedOperationError
 
 # The functions themselves, before any recording replaces them on the module.
 _array, _asarray, _zeros, _ones, _full = np.array, np.asarray, np.zeros, np.ones, np.full
@@ -125,44 +124,6 @@ def plain_made(function: Any) -> Any:
     return call
 
 
-def linspace(
-    rec: Recorder,
-    start: Any,
-    stop: Any,
-    num: Any = 50,
-    endpoint: bool = True,
-    retstep: bool = False,
-    dtype: Any = None,
-    axis: int = 0,
-    **kwargs: Any,
-) -> Any:
-    traced = [x for x in (start, stop) if type(x) is Traced and x.varies()]
-    if not traced:
-        found = _linspace(  # type: ignore[call-overload]
-            concrete(start), concrete(stop), concrete(num), endpoint, retstep, dtype, axis, **kwargs
-        )
-        return (made(rec, found[0]), found[1]) if retstep else made(rec, found)
-    if retstep or axis != 0 or kwargs:
-        raise UnsupportedOperationError(
-            "np.linspace with traced ends takes num, endpoint and dtype alone"
-        )
-    # As NumPy computes it: arange·step + start, then the last one set to `stop`.
-    n = int(concrete(num))
-    div = n - 1 if endpoint else n
-    delta = stop - start
-    y = _arange(n, dtype=float).reshape((-1,) + (1,) * np.ndim(delta))
-    if div > 0:
-        y = y * (delta / div) + start
-    else:
-        y = y * delta + start
-    if endpoint and n > 1:
-        y[-1, ...] = stop
-    return y if dtype is None else y.astype(dtype)
-
-
-_linspace, _arange = np.linspace, np.arange
-
-
 def contains_traced(x: Any) -> bool:
     """Tell whether a traced value stands somewhere in nested lists and tuples."""
     if type(x) is Traced:
@@ -274,6 +235,11 @@ def fromiter(rec: Recorder, iter: Any, dtype: Any, count: int = -1, **kwargs: An
 
 _fromiter = np.fromiter
 
+
+def asfortranarray(rec: Recorder, a: Any, dtype: Any = None, **kwargs: Any) -> Any:
+    return asarray(rec, a, dtype, "F")
+
+
 for _name in ("zeros", "empty"):
     CREATION[_name] = zeros
 CREATION.update(
@@ -283,14 +249,14 @@ CREATION.update(
     empty_like=zeros_like,
     ones_like=ones_like,
     full_like=full_like,
-    linspace=linspace,
     array=array,
     asarray=asarray,
     asanyarray=asarray,
     ascontiguousarray=ascontiguousarray,
     fromiter=fromiter,
+    asfortranarray=asfortranarray,
 )
-for _name in ("arange", "eye", "identity", "logspace", "geomspace", "tri", "indices"):
+for _name in ("eye", "identity", "tri", "indices"):
     CREATION[_name] = plain_made(getattr(np, _name))
 
 
@@ -301,7 +267,6 @@ def _dispatched(recorded: Any) -> Any:
 implements(np.zeros_like, np.empty_like)(_dispatched(zeros_like))
 implements(np.ones_like)(_dispatched(ones_like))
 implements(np.full_like)(_dispatched(full_like))
-implements(np.linspace)(_dispatched(linspace))
 
 
 @implements(np.zeros, np.empty)

@@ -12,7 +12,7 @@ from revolve_ad.ad.functions.formulas import define_by_equal, define_by_formulas
 from revolve_ad.ad.functions.source import INSTEAD, from_source
 from revolve_ad.ad.recorder import Recorder
 from revolve_ad.ad.tape import ArrayType, Primitive
-from revolve_ad.ad.traced import Traced, _view, apply, node_and_value
+from revolve_ad.ad.traced import Traced, _view, apply, node_and_value, plain
 
 # -- convolution -------------------------------------------------------------------------------
 
@@ -107,6 +107,10 @@ def _interp_equal(x: Any, xp: Any, fp: Any, left: Any, right: Any) -> Any:
     return np.where(x < xp[0], low, np.where(x > xp[-1], high, inside))
 
 
+def _varies(end: Any) -> bool:
+    return type(end) is Traced and end.varies()
+
+
 def _interpolation(compiled: Any, name: str, dtype: Any) -> Any:
     op = Primitive(
         name,
@@ -116,13 +120,18 @@ def _interpolation(compiled: Any, name: str, dtype: Any) -> Any:
     )
     define_by_equal(op, _interp_equal)
 
+    number = complex if dtype is complex else float
+
     def call(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None) -> Any:
         operands = [np.asarray(v) if type(v) in (list, tuple) else v for v in (x, xp, fp)]
-        ends = [
-            None if e is None else complex(e) if dtype is complex else float(e)
-            for e in (left, right)
-        ]
-        return apply(op, operands, tuple(ends))
+        ends = [None if e is None else number(plain(e)) for e in (left, right)]
+        found = apply(op, operands, tuple(ends))
+        x, xp = operands[:2]
+        if _varies(left):
+            found = np.where(x < xp[0], left.astype(dtype), found)
+        if _varies(right):
+            found = np.where(x > xp[-1], right.astype(dtype), found)
+        return found
 
     return call
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
 from revolve_ad.ad.dispatch import implements
+from revolve_ad.ad.functions.arguments import finished
 from revolve_ad.ad.functions.formulas import define_by_formulas
 from revolve_ad.ad.functions.source import from_source
 from revolve_ad.ad.recorder import Recorder
@@ -50,10 +51,7 @@ def _transform(name: str, adjoint: Callable[..., Any]) -> Primitive:
         if n is None:
             n = 2 * (a.shape[axis] - 1) if name == "irfft" else a.shape[axis]
         found = apply(op, (a,), (int(n), axis, "backward" if norm is None else norm))
-        if out is not None:
-            out.write(found)
-            return out
-        return found
+        return finished(found, out, name)
 
     implements(function)(call)
     return op

@@ -10,6 +10,7 @@ import numpy as np
 from revolve_ad.ad import symbolic as s
 from revolve_ad.ad.builder import Symbol
 from revolve_ad.ad.dispatch import FUNCTIONS, implements
+from revolve_ad.ad.functions.arguments import finished
 from revolve_ad.ad.recorder import Recorder
 from revolve_ad.ad.rules.table import ACCUMULATE, define_linear, define_rules, no_derivative
 from revolve_ad.ad.tape import ArrayType, Primitive
@@ -441,10 +442,7 @@ def take(
         indices = np.clip(indices, 0, n - 1)
     axis = axis % a.ndim
     found = _any_index(rec, a, (*[slice(None)] * axis, indices))
-    if out is not None:
-        out.write(found)
-        return out
-    return found
+    return finished(found, out, "take")
 
 
 def _any_index(rec: Recorder, a: Any, index: Any) -> Any:

@@ -7,34 +7,30 @@ Values are LAPACK's, by NumPy's own functions.  The tangents are the standard on
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.linalg import _linalg
 
+from revolve_ad.ad.builder import Symbol
 from revolve_ad.ad.core import common_shape
 from revolve_ad.ad.dispatch import implements
+from revolve_ad.ad.functions.arguments import prepared
 from revolve_ad.ad.functions.formulas import (
     define_by_equal,
     define_by_formulas,
     define_by_tangents,
+    insert,
 )
 from revolve_ad.ad.functions.source import INSTEAD, from_source, source_of
 from revolve_ad.ad.recorder import Recorder
-from revolve_ad.ad.rules.table import define_rules, no_derivative
+from revolve_ad.ad.rules.table import JVP, VJP, Missing, define_rules, no_derivative
 from revolve_ad.ad.tape import ArrayType, Primitive
-from revolve_ad.ad.traced import Traced, _as_array, apply, plain
+from revolve_ad.ad.traced import Traced, apply, plain
 from revolve_ad.errors import UnsupportedOperationError
 
 _NO_VALUE = np._NoValue
-
-
-def _prepared(rec: Recorder, a: Any) -> Any:
-    if type(a) in (list, tuple):
-        a = _as_array(rec, a)
-    a = a if type(a) is Traced else np.asarray(a)
-    return a
 
 
 def _adjoint(a: Any) -> Any:
@@ -47,6 +43,7 @@ def _as_makearray(a: Any) -> tuple[Any, Callable[[Any], Any]]:
 
 
 INSTEAD[id(_linalg._makearray)] = _as_makearray  # type: ignore[attr-defined]
+INSTEAD[id(_linalg._umath_linalg.inv)] = lambda a, signature=None: apply(INV, (a,))  # type: ignore[attr-defined]
 
 
 # -- solve and inverse -------------------------------------------------------------------------
@@ -92,7 +89,9 @@ define_by_formulas(
     ],
 )
 
-INV = Primitive("inv", np.linalg.inv, infer=lambda a: ArrayType(a.shape, _float_of(a.dtype)))
+INV: Primitive = Primitive(
+    "inv", np.linalg.inv, infer=lambda a: ArrayType(a.shape, _float_of(a.dtype))
+)
 define_by_formulas(
     INV,
     vjp=[lambda g, y, a: -np.matmul(np.matmul(_adjoint(y), g), _adjoint(y))],
@@ -129,7 +128,7 @@ def _from_triangle(a: Any, lower: bool) -> Any:
     return part + _adjoint(part) + diagonal[..., None] * np.eye(a.shape[-1], dtype=a.dtype)
 
 
-def _gaps(w: Any) -> Any:
+def gaps(w: Any) -> Any:
     """Return 1 / (w_j − w_i), 0 where they are equal, which is the choice that stays finite."""
     gap = w[..., None, :] - w[..., :, None]
     same = gap == 0
@@ -142,7 +141,7 @@ def _diagonal(a: Any) -> Any:
 
 def _eigh_tangent(t: Any, w: Any, v: Any, a: Any, uplo: str) -> Any:
     inner = np.matmul(np.matmul(_adjoint(v), _from_triangle(t, uplo == "L")), v)
-    return _diagonal(inner).real, np.matmul(v, _gaps(w) * inner)
+    return _diagonal(inner).real, np.matmul(v, gaps(w) * inner)
 
 
 EIGH = Primitive("eigh", lambda a, uplo: tuple(np.linalg.eigh(a, uplo)), params=("UPLO",))
@@ -203,7 +202,36 @@ def _qr_wide_equal(a: Any) -> Any:
 
 QR_WIDE = Primitive("qr", lambda a: tuple(np.linalg.qr(a)))
 define_by_equal(QR_WIDE, _qr_wide_equal)
+
+
+def _by_reflections(a: Any) -> Any:
+    """Return the complete QR decomposition as LAPACK makes it, one reflection after the other.
+
+    Step k reflects column k onto its first element: H = I − τ v vᴴ, with β = −sign(Re α)·|column|,
+    τ = (β − α)/β, v = (1, x/(α − β)); see LAPACK's geqrf and larfg.
+    """
+    m, n = a.shape[-2:]
+    q = np.broadcast_to(np.eye(m, dtype=a.dtype), (*a.shape[:-2], m, m))
+    r = a * 1
+    for k in range(min(m - 1, n) if a.dtype.kind != "c" else min(m, n)):
+        column = r[..., k:, k]
+        alpha = column[..., :1]
+        size = np.sqrt(np.sum((column * np.conjugate(column)).real, axis=-1, keepdims=True))
+        beta = -np.where(alpha.real < 0, -1.0, 1.0) * size
+        tau = (beta - alpha) / beta
+        v = np.concatenate([np.ones_like(alpha), column[..., 1:] / (alpha - beta)], axis=-1)
+        v, tau = v[..., :, None], tau[..., None]
+        lower = r[..., k:, :]
+        reflected = lower - np.conjugate(tau) * np.matmul(v, np.matmul(_adjoint(v), lower))
+        r = np.concatenate([r[..., :k, :], reflected], axis=-2)
+        right = q[..., :, k:]
+        turned = right - tau * np.matmul(np.matmul(right, v), _adjoint(v))
+        q = np.concatenate([q[..., :, :k], turned], axis=-1)
+    return q, np.triu(r)
+
+
 QR_COMPLETE = Primitive("qr_complete", lambda a: tuple(np.linalg.qr(a, mode="complete")))
+define_by_equal(QR_COMPLETE, _by_reflections)
 R_ALONE = Primitive("qr_r", lambda a: np.linalg.qr(a, mode="r"))
 
 
@@ -214,31 +242,16 @@ def _r_alone_equal(a: Any) -> Any:
 define_by_equal(R_ALONE, _r_alone_equal)
 
 
-def _refuse(op: Primitive, remedy: str) -> None:
-    """Let a primitive be recorded, and raise when its derivative is asked for."""
-
-    def rule(*_: Any) -> Any:
-        raise UnsupportedOperationError(f"{op.name} has no derivative: {remedy}")
-
-    define_rules(op, vjp=rule, jvp=rule)
-
-
-_refuse(
-    QR_COMPLETE,
-    "the columns of q beyond those of the matrix are any basis of the rest. Use mode='reduced'",
-)
-
-
 # -- SVD ---------------------------------------------------------------------------------------
 
 
 def _svd_tangent(t: Any, u: Any, s: Any, vh: Any, a: Any) -> Any:
     v = _adjoint(vh)
     inner = np.matmul(np.matmul(_adjoint(u), t), v)
-    gaps = _gaps(s * s)
+    apart = gaps(s * s)
     row, column = s[..., None, :], s[..., :, None]
-    turn_u = gaps * (inner * row + column * _adjoint(inner))
-    turn_v = gaps * (column * inner + _adjoint(inner) * row)
+    turn_u = apart * (inner * row + column * _adjoint(inner))
+    turn_v = apart * (column * inner + _adjoint(inner) * row)
     if inner.dtype.kind == "c":
         phase = (1j * _diagonal(inner).imag / (2 * s))[..., None] * np.eye(s.shape[-1])
         turn_u, turn_v = turn_u + phase, turn_v - phase
@@ -255,12 +268,50 @@ def _svd_tangent(t: Any, u: Any, s: Any, vh: Any, a: Any) -> Any:
 
 SVD = Primitive("svd", lambda a: tuple(np.linalg.svd(a, full_matrices=False)))
 define_by_tangents(SVD, _svd_tangent)
+# All singular vectors of a matrix that isn't square: those beyond the smaller side are any basis of
+# the rest, so that the matrix that holds them has no derivative.  The others have one.
 SVD_FULL = Primitive("svd_full", lambda a: tuple(np.linalg.svd(a)))
-_refuse(
-    SVD_FULL,
-    "the singular vectors beyond the smaller side are any basis of the rest. Use "
-    "full_matrices=False",
+_ANY_BASIS = (
+    "np.linalg.svd with full_matrices=True has no derivative of the singular vectors beyond the "
+    "smaller side, which are any basis of the rest. Use full_matrices=False"
 )
+
+
+def _svd_cut(a: Any) -> Any:
+    return apply(SVD, (a,))
+
+
+def _svd_full_vjp(g: Any, y: Symbol, xs: Sequence[Symbol], params: tuple[Any, ...]) -> Any:
+    (a,) = xs
+    beyond = 0 if a.shape[-2] > a.shape[-1] else 2
+    if beyond in g:
+        raise UnsupportedOperationError(_ANY_BASIS)
+    whole = insert(_svd_cut, xs)[0].node.args[0]
+    return VJP[SVD](g, Symbol(y.builder, whole), xs, params)
+
+
+def _svd_full_jvp(ts: Any, y: Symbol, xs: Sequence[Symbol], params: tuple[Any, ...]) -> Any:
+    (a,) = xs
+    whole = insert(_svd_cut, xs)[0].node.args[0]
+    found = dict(JVP[SVD](ts, Symbol(y.builder, whole), xs, params))
+    if found:
+        found[0 if a.shape[-2] > a.shape[-1] else 2] = Missing(_ANY_BASIS)
+    return found
+
+
+define_rules(SVD_FULL, vjp=_svd_full_vjp, jvp=_svd_full_jvp)
+
+
+def _hermitian_svd_tangent(t: Any, u: Any, s: Any, vh: Any, a: Any) -> Any:
+    return _svd_tangent(_from_triangle(t, lower=True), u, s, vh, a)
+
+
+SVD_HERMITIAN = Primitive("svd", lambda a: tuple(np.linalg.svd(a, hermitian=True)))
+define_by_tangents(SVD_HERMITIAN, _hermitian_svd_tangent)
+SVDVALS_HERMITIAN = Primitive(
+    "svdvals", lambda a: np.linalg.svd(a, compute_uv=False, hermitian=True)
+)
+define_by_equal(SVDVALS_HERMITIAN, lambda a: apply(SVD_HERMITIAN, (a,))[1])
 
 
 def _svdvals_tangent(t: Any, s: Any, a: Any) -> Any:
@@ -352,42 +403,42 @@ define_by_tangents(
 
 @implements(np.linalg.solve)
 def solve(rec: Recorder, a: Any, b: Any) -> Any:
-    return apply(SOLVE, (_prepared(rec, a), _prepared(rec, b)))
+    return apply(SOLVE, (prepared(rec, a), prepared(rec, b)))
 
 
 @implements(np.linalg.inv)
 def inv(rec: Recorder, a: Any) -> Any:
-    return apply(INV, (_prepared(rec, a),))
+    return apply(INV, (prepared(rec, a),))
 
 
 @implements(np.linalg.det)
 def det(rec: Recorder, a: Any) -> Any:
-    return apply(DET, (_prepared(rec, a),))
+    return apply(DET, (prepared(rec, a),))
 
 
 @implements(np.linalg.slogdet)
 def slogdet(rec: Recorder, a: Any) -> Any:
-    return _linalg.SlogdetResult(*apply(SLOGDET, (_prepared(rec, a),)))
+    return _linalg.SlogdetResult(*apply(SLOGDET, (prepared(rec, a),)))
 
 
 @implements(np.linalg.eigh)
 def eigh(rec: Recorder, a: Any, UPLO: str = "L") -> Any:
-    return _linalg.EighResult(*apply(EIGH, (_prepared(rec, a),), (UPLO.upper(),)))
+    return _linalg.EighResult(*apply(EIGH, (prepared(rec, a),), (UPLO.upper(),)))
 
 
 @implements(np.linalg.eigvalsh)
 def eigvalsh(rec: Recorder, a: Any, UPLO: str = "L") -> Any:
-    return apply(EIGVALSH, (_prepared(rec, a),), (UPLO.upper(),))
+    return apply(EIGVALSH, (prepared(rec, a),), (UPLO.upper(),))
 
 
 @implements(np.linalg.cholesky)
 def cholesky(rec: Recorder, a: Any, /, *, upper: bool = False) -> Any:
-    return apply(CHOLESKY_UPPER if upper else CHOLESKY, (_prepared(rec, a),))
+    return apply(CHOLESKY_UPPER if upper else CHOLESKY, (prepared(rec, a),))
 
 
 @implements(np.linalg.qr)
 def qr(rec: Recorder, a: Any, mode: str = "reduced") -> Any:
-    a = _prepared(rec, a)
+    a = prepared(rec, a)
     m, n = a.shape[-2:]
     if mode == "r":
         return apply(R_ALONE, (a,))
@@ -407,11 +458,11 @@ def svd(
     compute_uv: bool = True,
     hermitian: bool = False,
 ) -> Any:
-    a = _prepared(rec, a)
+    a = prepared(rec, a)
     if hermitian:
-        raise UnsupportedOperationError(
-            "np.linalg.svd with hermitian=True has no rule; without it, or np.linalg.eigh, has one"
-        )
+        if not compute_uv:
+            return apply(SVDVALS_HERMITIAN, (a,))
+        return _linalg.SVDResult(*apply(SVD_HERMITIAN, (a,)))
     if not compute_uv:
         return apply(SVDVALS, (a,))
     full = full_matrices and a.shape[-1] != a.shape[-2]
@@ -429,19 +480,19 @@ def pinv(
         keywords["hermitian"] = True
     if rtol is not _NO_VALUE:
         keywords["rtol"] = None if rtol is None else float(plain(rtol))
-    return apply(PINV, (_prepared(rec, a),), (tuple(sorted(keywords.items())),))
+    return apply(PINV, (prepared(rec, a),), (tuple(sorted(keywords.items())),))
 
 
 @implements(np.linalg.lstsq)
 def lstsq(rec: Recorder, a: Any, b: Any, rcond: Any = None) -> Any:
-    a, b = _prepared(rec, a), _prepared(rec, b)
+    a, b = prepared(rec, a), prepared(rec, b)
     x, left, rank, s = apply(LSTSQ, (a, b), (None if rcond is None else float(plain(rcond)),))
     return x, left, rank.v, s
 
 
 @implements(np.linalg.vecdot)
 def vecdot(rec: Recorder, x1: Any, x2: Any, /, *, axis: int = -1) -> Any:
-    a, b = (np.moveaxis(_prepared(rec, x), axis, -1) for x in (x1, x2))
+    a, b = (np.moveaxis(prepared(rec, x), axis, -1) for x in (x1, x2))
     return np.vecdot(a, b)
 
 
@@ -458,7 +509,7 @@ def matrix_rank(
     rec: Recorder, A: Any, tol: Any = None, hermitian: bool = False, *, rtol: Any = None
 ) -> Any:
     keywords = {"tol": tol, "hermitian": hermitian, "rtol": rtol}
-    return apply(MATRIX_RANK, (_prepared(rec, A),), (tuple(sorted(keywords.items())),))
+    return apply(MATRIX_RANK, (prepared(rec, A),), (tuple(sorted(keywords.items())),))
 
 
 # NumPy adds up the squares of a complex array's parts where they lie, one beside the other, and
@@ -470,7 +521,7 @@ _norm = source_of(np.linalg.norm)
 
 @implements(np.linalg.norm)
 def norm(rec: Recorder, x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
-    x = _prepared(rec, x)
+    x = prepared(rec, x)
     flat = ord is None or (ord in ("f", "fro") and x.ndim == 2) or (ord == 2 and x.ndim == 1)
     if x.dtype.kind == "c" and axis is None and flat:
         found = apply(COMPLEX_NORM, (x,))

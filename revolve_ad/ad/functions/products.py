@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
@@ -14,12 +15,13 @@ from revolve_ad.ad import symbolic as s
 from revolve_ad.ad.builder import Symbol
 from revolve_ad.ad.core import common_shape
 from revolve_ad.ad.dispatch import FUNCTIONS, implements
+from revolve_ad.ad.functions.arguments import finished, prepared
 from revolve_ad.ad.functions.formulas import define_by_equal, insert
 from revolve_ad.ad.functions.source import INSTEAD, from_source, source_of
 from revolve_ad.ad.recorder import Recorder
 from revolve_ad.ad.rules.table import define_rules
 from revolve_ad.ad.tape import ArrayType, Primitive
-from revolve_ad.ad.traced import METHODS, Traced, _as_array, _view, apply
+from revolve_ad.ad.traced import METHODS, Traced, _view, apply
 
 __all__ = ["DOT", "MATMUL", "matmul"]
 
@@ -71,15 +73,9 @@ def _matmul_jvp(ts: Any, y: Symbol, xs: Sequence[Symbol], params: tuple[Any, ...
 define_rules(MATMUL, vjp=_matmul_vjp, jvp=_matmul_jvp)
 
 
-def _prepared(rec: Recorder, x: Any) -> Any:
-    if type(x) in (list, tuple):
-        return _as_array(rec, x)
-    return x if type(x) is Traced else np.asarray(x)
-
-
 @implements(np.matmul)
 def record_matmul(rec: Recorder, a: Any, b: Any) -> Any:
-    return apply(MATMUL, (_prepared(rec, a), _prepared(rec, b)))
+    return apply(MATMUL, (prepared(rec, a), prepared(rec, b)))
 
 
 # -- dot, inner, vdot, vecdot: other loops than matmul's, and so other rounding errors -----------
@@ -120,11 +116,8 @@ VECDOT = _product("vecdot", np.vecdot, lambda a, b: np.sum(np.conjugate(a) * b, 
 
 def _recorded(op: Primitive) -> Callable[..., Any]:
     def call(rec: Recorder, a: Any, b: Any, out: Any = None) -> Any:
-        found = apply(op, (_prepared(rec, a), _prepared(rec, b)))
-        if out is not None:
-            out.write(found)
-            return out
-        return found
+        found = apply(op, (prepared(rec, a), prepared(rec, b)))
+        return finished(found, out, op.name)
 
     return call
 
@@ -143,12 +136,61 @@ if hasattr(np, "matvec"):
     )
 
 METHODS["dot"] = np.dot
+
+
+@implements("core axes")
+def along_axes(
+    ufunc: np.ufunc,
+    inputs: Sequence[Any],
+    axes: Any = None,
+    axis: Any = None,
+    keepdims: bool = False,
+) -> tuple[list[Any], Callable[[Any], Any]]:
+    """Return the operands of a product as it stands by default, and what moves its result back.
+
+    These are ``axes=``, ``axis=`` and ``keepdims=`` of ufuncs that multiply vectors or matrices.
+    """
+    cores = _core(ufunc)
+    sizes = [0 if part == "()" else part.count(",") + 1 for part in cores]
+    operands = [x if type(x) is Traced else np.asarray(x) for x in inputs]
+    optional = "?" in (ufunc.signature or "")  # a vector stands for a matrix of one row or column
+    if optional:
+        for k, x in enumerate(operands):
+            sizes[k] = min(sizes[k], x.ndim)
+        sizes[-1] = sum(sizes[:-1]) - 2
+    if axis is not None:
+        axes = [(axis,) if size else () for size in sizes]
+    if axes is None:
+        axes = [tuple(range(-size, 0)) for size in sizes]
+    listed = [(a,) if isinstance(a, int) else tuple(a) for a in axes]
+    if len(listed) == len(operands):  # a result of no axes of its own needn't be named
+        listed.append(())
+    moveaxis: Any = np.moveaxis
+    moved = [
+        moveaxis(x, a, range(-len(a), 0)) if a else x
+        for x, a in zip(operands, listed, strict=False)
+    ]
+
+    def back(found: Any) -> Any:
+        if keepdims:
+            return np.expand_dims(found, listed[0])
+        last = listed[-1]
+        return np.moveaxis(found, range(-len(last), 0), last) if last else found
+
+    return moved, back
+
+
+def _core(ufunc: np.ufunc) -> list[str]:
+    """Return the parts of a signature such as (n),(n)->()."""
+    return re.findall(r"\([^)]*\)", ufunc.signature or "")
+
+
 from_source(np.tensordot)
 
 
 @implements(np.outer)
 def outer(rec: Recorder, a: Any, b: Any, out: Any = None) -> Any:
-    a, b = (np.ravel(_prepared(rec, x)) for x in (a, b))
+    a, b = (np.ravel(prepared(rec, x)) for x in (a, b))
     return np.multiply(a[:, None], b[None, :], out=out)
 
 
@@ -156,12 +198,15 @@ def outer(rec: Recorder, a: Any, b: Any, out: Any = None) -> Any:
 
 
 @lru_cache(maxsize=512)
-def _einsum(subscripts: str, n: int) -> Primitive:
+def _einsum(subscripts: str, n: int, dtype: Any) -> Primitive:
     """Return the primitive of one contraction of n operands; ellipses are letters already."""
     inputs, output = subscripts.split("->")
     terms = inputs.split(",")
 
-    op = Primitive(f"einsum {subscripts}", lambda *xs: _own(c_einsum(subscripts, *xs), xs))
+    op = Primitive(
+        f"einsum {subscripts}",
+        lambda *xs: _own(c_einsum(subscripts, *xs, dtype=dtype, casting="unsafe"), xs),
+    )
 
     def cotangent_of(k: int) -> Callable[..., Any]:
         mine = terms[k]
@@ -222,21 +267,20 @@ def c_einsum_recorded(*operands: Any, out: Any = None, dtype: Any = None, **kwar
     inputs, output, _ = einsumfunc._parse_einsum_input(_shapes_of(operands))  # type: ignore[attr-defined]
     subscripts = f"{inputs}->{output}"
     arrays = _arrays_of(operands)
+    if dtype is None and out is not None:  # NumPy adds up in the type that holds them all
+        dtype = np.result_type(out.dtype, *(x.dtype for x in arrays))
     if dtype is not None:
-        arrays = [x.astype(dtype) for x in arrays]
-    if len(arrays) == 1 and type(arrays[0]) is Traced and arrays[0].cell is not None:
-        x = arrays[0]
+        dtype = None if all(x.dtype == dtype for x in arrays) else np.dtype(dtype)
+    x = arrays[0]
+    if dtype is None and len(arrays) == 1 and type(x) is Traced and x.cell is not None:
         shown = c_einsum(subscripts, x.v)
         if isinstance(shown, np.ndarray) and np.shares_memory(shown, x.v):
             return _view(x, shown)
     if not any(type(x) is Traced for x in arrays):
-        found = c_einsum(subscripts, *arrays)
+        found = c_einsum(subscripts, *arrays, dtype=dtype, casting="unsafe")
     else:
-        found = apply(_einsum(subscripts, len(arrays)), arrays)
-    if out is not None:
-        out.write(found)
-        return out
-    return found
+        found = apply(_einsum(subscripts, len(arrays), dtype), arrays)
+    return finished(found, out, "einsum")
 
 
 def _arrays_of(operands: Sequence[Any]) -> list[Any]:
@@ -276,7 +320,7 @@ def cross(
     axisc: int = -1,
     axis: int | None = None,
 ) -> Any:
-    a, b = _prepared(rec, a), _prepared(rec, b)
+    a, b = prepared(rec, a), prepared(rec, b)
     if a.ndim == b.ndim == 1:  # NumPy's code then writes into results that are numbers for us
         return _cross(a[None], b[None])[0]
     return _cross(a, b, axisa, axisb, axisc, axis)

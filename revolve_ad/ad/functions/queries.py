@@ -62,9 +62,15 @@ for _function in (  # type: ignore[assignment]
     np.array_equiv,
     np.flatnonzero,
     np.argwhere,
-    np.lexsort,
 ):
     FUNCTIONS[_function] = _looked_at(_function)
+
+
+@implements(np.lexsort)
+def lexsort(rec: Recorder, keys: Any, axis: int = -1) -> Any:
+    """Record np.lexsort; the order holds for these values alone."""
+    what = "np.lexsort of traced values"
+    return np.lexsort([k._concrete(what) if type(k) is Traced else k for k in keys], axis)
 
 
 @implements(np.unique)

@@ -8,18 +8,14 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
 from revolve_ad.ad.dispatch import implements
+from revolve_ad.ad.functions.arguments import finished, prepared
 from revolve_ad.ad.functions.creation import concrete
-from revolve_ad.ad.functions.source import from_source
+from revolve_ad.ad.functions.source import from_source, source_of
+from revolve_ad.ad.interception import CREATION
 from revolve_ad.ad.recorder import Recorder
 from revolve_ad.ad.rules.table import no_derivative
-from revolve_ad.ad.tape import Kind, Primitive
-from revolve_ad.ad.traced import _PYTHON, METHODS, Traced, _as_array, apply, captured_write
-
-
-def _prepared(rec: Recorder, a: Any) -> Any:
-    if type(a) in (list, tuple):
-        return _as_array(rec, a)
-    return a if type(a) is Traced else np.asarray(a)
+from revolve_ad.ad.tape import ArrayType, Kind, Primitive
+from revolve_ad.ad.traced import _PYTHON, METHODS, Traced, apply, captured_write, plain
 
 
 @implements(np.repeat)
@@ -42,10 +38,54 @@ def trace(
     return np.sum(np.diagonal(a, offset, axis1, axis2), axis=-1, dtype=dtype, out=out)
 
 
+_take_along_axis = source_of(np.take_along_axis)
+_put_along_axis = source_of(np.put_along_axis)
+
+
+@implements(np.take_along_axis)
+def take_along_axis(rec: Recorder, arr: Any, indices: Any, axis: Any = -1) -> Any:
+    if axis is None:
+        arr, axis = np.ravel(arr), 0
+    return _take_along_axis(arr, indices, axis)
+
+
+@implements(np.put_along_axis)
+def put_along_axis(rec: Recorder, arr: Any, indices: Any, values: Any, axis: Any) -> None:
+    if axis is None:
+        put(arr, indices, values)
+    else:
+        _put_along_axis(arr, indices, values, axis)
+
+
+def require(rec: Recorder, a: Any, dtype: Any = None, requirements: Any = None, **_: Any) -> Any:
+    words = [requirements] if isinstance(requirements, str) else list(requirements or ())
+    known = {word.upper()[:1] for word in words}
+    order = "F" if "F" in known else "C" if "C" in known else None
+    recorded = CREATION["asarray"]
+    found = recorded(rec, a, dtype, order)
+    return found.copy(order or "K") if found is a and "O" in known else found
+
+
+def asarray_chkfinite(rec: Recorder, a: Any, dtype: Any = None, order: Any = None) -> Any:
+    found = CREATION["asarray"](rec, a, dtype, order)
+    if found.dtype.kind in "fc" and not np.isfinite(plain(found)).all():
+        raise ValueError("array must not contain infs or NaNs")
+    return found
+
+
+CREATION.update(asarray_chkfinite=asarray_chkfinite, require=require)
+
+
+@implements(np.sort_complex)
+def sort_complex(rec: Recorder, a: Any) -> Any:
+    found = np.sort(prepared(rec, a))
+    return found if found.dtype.kind == "c" else found.astype(np.result_type(found, np.complex64))
+
+
 @implements(np.choose)
 def choose(rec: Recorder, a: Any, choices: Any, out: Any = None, mode: str = "raise") -> Any:
-    a = _prepared(rec, a)
-    options = [_prepared(rec, c) for c in choices]
+    a = prepared(rec, a)
+    options = [prepared(rec, c) for c in choices]
     n = len(options)
     if mode == "wrap":
         a = a % n
@@ -62,15 +102,12 @@ def choose(rec: Recorder, a: Any, choices: Any, out: Any = None, mode: str = "ra
     found = np.broadcast_to(options[-1].astype(dtype), shape)
     for k in range(n - 2, -1, -1):
         found = np.where(a == k, options[k].astype(dtype), found)
-    if out is not None:
-        out.write(found)
-        return out
-    return found
+    return finished(found, out, "choose")
 
 
 @implements(np.compress)
 def compress(rec: Recorder, condition: Any, a: Any, axis: Any = None, out: Any = None) -> Any:
-    mask = _prepared(rec, condition)
+    mask = prepared(rec, condition)
     if type(mask) is Traced:
         mask = mask._concrete("np.compress by a traced condition")
     return np.take(a, np.flatnonzero(mask), axis, out)
@@ -86,7 +123,7 @@ def put(x: Any, indices: Any, values: Any, mode: str = "raise") -> None:
     elif mode == "clip":
         at = np.clip(at, 0, x.size - 1)
     where = np.unravel_index(np.where(at < 0, at + x.size, at), x.shape)
-    x[where] = np.resize(_prepared(x.rec, values), at.shape)
+    x[where] = np.resize(prepared(x.rec, values), at.shape)
 
 
 @implements(np.put)
@@ -98,7 +135,7 @@ def _put(rec: Recorder, a: Any, ind: Any, v: Any, mode: str = "raise") -> None:
 def putmask(rec: Recorder, a: Any, mask: Any, values: Any) -> None:
     if type(a) is not Traced:
         raise captured_write("np.putmask")
-    a.write(np.resize(_prepared(rec, values), a.shape), where=mask)
+    a.write(np.resize(prepared(rec, values), a.shape), where=mask)
 
 
 @implements(np.place)
@@ -107,7 +144,7 @@ def place(rec: Recorder, arr: Any, mask: Any, vals: Any) -> None:
         raise captured_write("np.place")
     real = mask._concrete("np.place by a traced mask") if type(mask) is Traced else mask
     at = np.nonzero(np.reshape(np.asarray(real, bool), arr.shape))
-    arr[at] = np.resize(_prepared(rec, vals), (len(at[0]) if at else 1,))
+    arr[at] = np.resize(prepared(rec, vals), (len(at[0]) if at else 1,))
 
 
 @implements(np.bincount)
@@ -120,23 +157,25 @@ def bincount(rec: Recorder, x: Any, /, weights: Any = None, minlength: int = 0) 
     return out
 
 
+def _round(x: Any, decimals: int, dtype: Any) -> Any:
+    out = None if dtype is None else np.empty(np.shape(x), dtype)
+    return np.round(x, decimals, out)
+
+
 ROUND = Primitive(
     "round",
-    lambda x, decimals: np.round(x, decimals),
-    infer=lambda x, decimals: x,
+    _round,
+    infer=lambda x, decimals, dtype: x if dtype is None else ArrayType(x.shape, dtype),
     kind=Kind.ELEMENTWISE,
-    params=("decimals",),
+    params=("decimals", "dtype"),
 )
 no_derivative(ROUND)
 
 
 @implements(np.round, np.around)
 def round_(rec: Recorder, a: Any, decimals: int = 0, out: Any = None) -> Any:
-    found = apply(ROUND, (a,), (int(decimals),))
-    if out is not None:
-        out.write(found)
-        return out
-    return found
+    kind = None if out is None or out.dtype == a.dtype else out.dtype
+    return finished(apply(ROUND, (a,), (int(decimals), kind)), out, "round")
 
 
 @implements(np.real_if_close)
@@ -152,7 +191,7 @@ def real_if_close(rec: Recorder, a: Any, tol: float = 100) -> Any:
 @implements(np.angle)
 def angle(rec: Recorder, z: Any, deg: bool = False) -> Any:
     complex_ = z.dtype.kind == "c"
-    found = np.arctan2(z.imag if complex_ else z * 0, z.real if complex_ else z)
+    found = np.arctan2(z.imag if complex_ else 0, z.real if complex_ else z)
     return found * (180 / np.pi) if deg else found
 
 

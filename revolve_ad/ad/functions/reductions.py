@@ -13,6 +13,7 @@ from revolve_ad.ad import symbolic as s
 from revolve_ad.ad.builder import Symbol
 from revolve_ad.ad.core import SUM, elementwise, reduced_shape
 from revolve_ad.ad.dispatch import implements
+from revolve_ad.ad.functions.arguments import finished, prepared, reduction
 from revolve_ad.ad.recorder import Recorder
 from revolve_ad.ad.rules.table import FREE, define_linear, define_rules, no_derivative
 from revolve_ad.ad.tape import ArrayType, Kind, Primitive
@@ -177,11 +178,23 @@ def _masked(ufunc: np.ufunc) -> Primitive:
             return ufunc.reduce(x, axis=axes, keepdims=keepdims, where=mask, initial=first)
 
         def equal(x: Any, mask: Any, first: Any, axes: Any, keepdims: bool) -> Any:
+            shape = reduced_shape(x.shape, axes, keepdims)
             if x.size == 0:
-                return np.broadcast_to(first, reduced_shape(x.shape, axes, keepdims))
-            neutral = first if ufunc.identity is None else ufunc.identity
-            kept = np.where(mask, x, neutral)
-            return ufunc(ufunc.reduce(kept, axis=axes, keepdims=keepdims), first)
+                return np.broadcast_to(first, shape)
+            if ufunc in REDUCTIONS:
+                neutral = first if ufunc.identity is None else ufunc.identity
+                kept = np.where(mask, x, neutral)
+                whole: Any = ufunc.reduce
+                return ufunc(whole(kept, axis=axes, keepdims=keepdims), first)
+            front = range(len(axes))
+            found = np.broadcast_to(first, reduced_shape(x.shape, axes, keepdims=False))
+            rows, masks = (
+                np.reshape(np.moveaxis(y, axes, front), (-1, *found.shape))
+                for y in (x, np.broadcast_to(mask, x.shape))
+            )
+            for k in range(rows.shape[0]):  # subtract and divide mind the order
+                found = np.where(masks[k], ufunc(found, rows[k]), found)
+            return np.reshape(found, shape)
 
         op = _MASKED[ufunc] = Primitive(
             f"{ufunc.__name__}.reduce", evaluate, params=("axes", "keepdims")
@@ -215,10 +228,13 @@ def reduce(
         op = reduced(ufunc)
     if type(x) in (list, tuple):
         x = _as_array(rec, x)
+    if dtype is None and out is not None:
+        dtype = (out[0] if isinstance(out, tuple) else out).dtype
     if dtype is not None:
         x = _astype(rec, x, np.dtype(dtype))
     axes = tuple(range(x.ndim)) if axis is None else normalize_axis_tuple(axis, x.ndim)
     keepdims = keepdims is not _NO_VALUE and bool(keepdims)
+    where = True if where is _NO_VALUE else where
     if where is not True or (initial is not _NO_VALUE and initial is not None):
         if initial is _NO_VALUE or initial is None:
             initial = ufunc.identity
@@ -236,11 +252,7 @@ def reduce(
         found = x
     else:
         found = apply(op, (x,), (axes, keepdims))
-    if out is not None:
-        out = out[0] if isinstance(out, tuple) else out
-        out.write(found)
-        return out
-    return found
+    return found if out is None else finished(found, out, ufunc.__name__)
 
 
 @implements((np.ufunc, "reduce"))
@@ -248,29 +260,27 @@ def ufunc_reduce(rec: Recorder, ufunc: np.ufunc, x: Any, axis: Any = 0, **kwargs
     return reduce(rec, ufunc, x, axis, **kwargs)
 
 
-def _named(ufunc: np.ufunc) -> Any:
-    def call(rec: Recorder, a: Any, axis: Any = None, *args: Any, **kwargs: Any) -> Any:
-        names = ("dtype", "out", "keepdims", "initial", "where")
-        if ufunc in (np.maximum, np.minimum, np.logical_and, np.logical_or):
-            names = names[1:]  # type: ignore[assignment]
-        kwargs.update(zip(names, args, strict=False))
-        kwargs = {k: v for k, v in kwargs.items() if v is not _NO_VALUE}
-        return reduce(rec, ufunc, a, axis, **kwargs)
-
-    return call
+def _named(function: Any, ufunc: np.ufunc, order: str) -> None:
+    @reduction(function, order=order)
+    def call(rec: Recorder, a: Any, axis: Any = None, **given: Any) -> Any:
+        return reduce(rec, ufunc, a, axis, **given)
 
 
-for _function, _ufunc in (
-    (np.sum, np.add),
-    (np.prod, np.multiply),
-    (np.max, np.maximum),
-    (np.amax, np.maximum),
-    (np.min, np.minimum),
-    (np.amin, np.minimum),
-    (np.any, np.logical_or),
-    (np.all, np.logical_and),
+_SUMS = "axis dtype out keepdims initial where"
+_EXTREMES = "axis out keepdims initial where"
+for _function, _ufunc, _order in (
+    (np.sum, np.add, _SUMS),
+    (np.prod, np.multiply, _SUMS),
+    (np.max, np.maximum, _EXTREMES),
+    (np.amax, np.maximum, _EXTREMES),
+    (np.min, np.minimum, _EXTREMES),
+    (np.amin, np.minimum, _EXTREMES),
+    (np.nanmax, np.fmax, _EXTREMES),
+    (np.nanmin, np.fmin, _EXTREMES),
+    (np.any, np.logical_or, "axis out keepdims where"),
+    (np.all, np.logical_and, "axis out keepdims where"),
 ):
-    implements(_function)(_named(_ufunc))
+    _named(_function, _ufunc, _order)
 
 
 def _count(a: Any, axis: Any, keepdims: bool, where: Any) -> Any:
@@ -282,35 +292,27 @@ def _count(a: Any, axis: Any, keepdims: bool, where: Any) -> Any:
     return np.sum(shown, axis=axis, dtype=np.intp, keepdims=keepdims)
 
 
-def _divided(total: Any, n: Any) -> Any:
+def divided(total: Any, n: Any) -> Any:
+    """Return ``total / n`` in the dtype of the total."""
     found = total / n
     return found if found.dtype == total.dtype else found.astype(total.dtype)
 
 
-@implements(np.mean)
+@reduction(np.mean, order="axis dtype out keepdims where")
 def mean(
     rec: Recorder,
     a: Any,
     axis: Any = None,
     dtype: Any = None,
-    out: Any = None,
     keepdims: Any = False,
-    *,
     where: Any = True,
 ) -> Any:
-    keepdims = keepdims is not _NO_VALUE and bool(keepdims)
-    where = True if where is _NO_VALUE else where
     if dtype is None and a.dtype.kind in "biu":
         dtype = float
     total = reduce(rec, np.add, a, axis, dtype, None, keepdims, where=where)
-    found = _divided(total, _count(a, axis, keepdims, where))
-    if out is not None:
-        out.write(found)
-        return out
-    return found
+    return divided(total, _count(a, axis, bool(keepdims), where))
 
 
-@implements(np.var)
 def var(
     rec: Recorder,
     a: Any,
@@ -319,42 +321,40 @@ def var(
     out: Any = None,
     ddof: Any = 0,
     keepdims: Any = False,
-    *,
     where: Any = True,
-    mean: Any = _NO_VALUE,
-    correction: Any = _NO_VALUE,
+    mean: Any = None,
+    correction: Any = None,
 ) -> Any:
-    keepdims = keepdims is not _NO_VALUE and bool(keepdims)
-    where = True if where is _NO_VALUE else where
-    if correction is not _NO_VALUE:
-        ddof = correction
-    if dtype is not None:
-        a = a.astype(dtype)
-    elif a.dtype.kind in "biu":
+    """Record np.var; of `out` only the type matters here."""
+    ddof = ddof if correction is None else correction
+    if dtype is None and a.dtype.kind in "biu":
         dtype = float
-    if mean is _NO_VALUE:
+    if mean is None:
         total = reduce(rec, np.add, a, axis, dtype, None, True, where=where)
-        mean = _divided(total, _count(a, axis, True, where))
+        mean = divided(total, _count(a, axis, True, where))
     x = a - mean
     x = x * x if x.dtype.kind != "c" else x.real * x.real + x.imag * x.imag
-    left = _count(a, axis, keepdims, where) - ddof
+    left = _count(a, axis, bool(keepdims), where) - ddof
     left = np.maximum(left, 0) if type(left) is Traced or np.ndim(left) else max(left, 0)
-    found = _divided(reduce(rec, np.add, x, axis, None, None, keepdims, where=where), left)
-    if out is not None:
-        out.write(found)
-        return out
-    return found
+    typed = dtype if out is None else out.dtype
+    return divided(reduce(rec, np.add, x, axis, typed, None, keepdims, where=where), left)
 
 
-@implements(np.std)
-def std(
-    rec: Recorder, a: Any, axis: Any = None, dtype: Any = None, out: Any = None, **kwargs: Any
-) -> Any:
-    found = np.sqrt(var(rec, a, axis, dtype, None, **kwargs))
-    if out is not None:
-        out.write(found)
-        return out
-    return found
+def deviation(function: Any, square: Any, after: Any) -> None:
+    """Enter a function that squares deviations from the mean, and takes a root after it or not."""
+
+    # The mean is that of `dtype` alone: only the sum of the squares is in the type of `out`.
+    def call(rec: Recorder, a: Any, *args: Any, **kwargs: Any) -> Any:
+        kwargs.update(zip(("axis", "dtype", "out", "ddof", "keepdims"), args, strict=False))
+        given = {k: v for k, v in kwargs.items() if v is not np._NoValue}
+        found = after(square(rec, prepared(rec, a), **given))
+        return finished(found, given.get("out"), function.__name__)
+
+    implements(function)(call)
+
+
+deviation(np.var, var, lambda found: found)
+deviation(np.std, var, np.sqrt)
 
 
 @implements(np.average)
@@ -365,16 +365,16 @@ def average(
     weights: Any = None,
     returned: bool = False,
     *,
-    keepdims: Any = _NO_VALUE,
+    keepdims: Any = False,
 ) -> Any:
-    keepdims = keepdims is not _NO_VALUE and bool(keepdims)
-    a = a if type(a) is Traced else np.asarray(a)
+    keepdims = keepdims is not np._NoValue and bool(keepdims)
+    a = prepared(rec, a)
     axes = tuple(range(a.ndim)) if axis is None else normalize_axis_tuple(axis, a.ndim)
     if weights is None:
         found = np.mean(a, axis=axes, keepdims=keepdims)
         scale: Any = found.dtype.type(a.size / max(product(np.shape(plain(found))), 1))
     else:
-        w = weights if type(weights) is Traced else np.asarray(weights)
+        w = prepared(rec, weights)
         kinds = (a.dtype, w.dtype, "f8") if a.dtype.kind in "biu" else (a.dtype, w.dtype)
         dtype = np.result_type(*kinds)
         if w.shape != a.shape:
@@ -395,12 +395,10 @@ def average(
     return found, scale if np.shape(plain(scale)) == shape else np.broadcast_to(scale, shape)
 
 
-@implements(np.ptp)
-def ptp(rec: Recorder, a: Any, axis: Any = None, out: Any = None, keepdims: Any = False) -> Any:
-    keepdims = keepdims is not _NO_VALUE and bool(keepdims)
-    return np.subtract(
-        np.max(a, axis, keepdims=keepdims), np.min(a, axis, keepdims=keepdims), out=out
-    )
+@reduction(np.ptp, order="axis out keepdims", typed=True)
+def ptp(rec: Recorder, a: Any, dtype: Any = None, **given: Any) -> Any:
+    top = np.max(a, **given)
+    return np.subtract(top if dtype is None else top.astype(dtype), np.min(a, **given))
 
 
 # Running sums and products along one axis.

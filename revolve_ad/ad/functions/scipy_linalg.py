@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from revolve_ad.ad.functions.arguments import prepared
 from revolve_ad.ad.functions.foreign import (
     Keywords,
     bound,
@@ -14,7 +15,7 @@ from revolve_ad.ad.functions.foreign import (
     scipy_function,
 )
 from revolve_ad.ad.functions.formulas import define_by_equal, define_by_formulas
-from revolve_ad.ad.functions.linalg import _adjoint, _from_triangle, _prepared
+from revolve_ad.ad.functions.linalg import _adjoint, _from_triangle
 from revolve_ad.ad.recorder import Recorder
 from revolve_ad.ad.tape import Primitive
 from revolve_ad.ad.traced import apply, plain
@@ -178,7 +179,7 @@ def cho_solve(
     rec: Recorder, original: Any, c_and_lower: Any, b: Any, *args: Any, **kwargs: Any
 ) -> Any:
     c, lower = c_and_lower
-    operands = (_prepared(rec, c), _prepared(rec, b))
+    operands = (prepared(rec, c), prepared(rec, b))
     return apply(CHO_SOLVE, operands, (Keywords({"lower": bool(plain(lower))}),))
 
 
@@ -303,7 +304,7 @@ define_by_formulas(
 
 @foreign(_MODULE, "expm")
 def expm(rec: Recorder, original: Any, A: Any) -> Any:
-    return apply(EXPM, (_prepared(rec, A),))
+    return apply(EXPM, (prepared(rec, A),))
 
 
 # -- the same as NumPy's -------------------------------------------------------------------------

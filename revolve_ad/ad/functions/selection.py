@@ -8,6 +8,7 @@ import numpy as np
 
 from revolve_ad.ad.core import WHERE
 from revolve_ad.ad.dispatch import FUNCTIONS, implements
+from revolve_ad.ad.functions.arguments import finished
 from revolve_ad.ad.recorder import Recorder
 from revolve_ad.ad.traced import METHODS, Traced, _operands, captured_write, result, save_operands
 from revolve_ad.errors import UnsupportedOperationError
@@ -43,19 +44,27 @@ def clip(
     max: Any = None,
     **kwargs: Any,
 ) -> Any:
-    low = a_min if a_min is not None else min
-    high = a_max if a_max is not None else max
-    if kwargs:
-        raise UnsupportedOperationError(f"np.clip with {', '.join(kwargs)}: apply it afterwards")
-    value = a
+    low = a_min if a_min is not None and a_min is not np._NoValue else min
+    high = a_max if a_max is not None and a_max is not np._NoValue else max
+    masked = kwargs.pop("where", True)
+    if masked is not True and out is None:
+        raise UnsupportedOperationError(
+            "np.clip with where= and without out= leaves garbage where the mask is false. "
+            "Give out=, or use np.where"
+        )
+    if a.dtype.kind in "iu":  # a bound that no element can pass
+        info = np.iinfo(a.dtype)
+        low = None if type(low) is int and low <= info.min else low
+        high = None if type(high) is int and high >= info.max else high
+    value = np.positive(a, **kwargs) if low is None and high is None else a
     if low is not None:
-        value = np.maximum(value, low)
+        value = np.maximum(value, low, **kwargs)
     if high is not None:
-        value = np.minimum(value, high)
-    if out is not None:
-        out.write(value)
+        value = np.minimum(value, high, **kwargs)
+    if masked is not True and type(out) is Traced:
+        out.write(value, where=masked)
         return out
-    return value
+    return finished(value, out, "clip")
 
 
 @implements(np.copyto)

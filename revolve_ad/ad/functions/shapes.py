@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -13,6 +14,7 @@ from revolve_ad.ad import symbolic as s
 from revolve_ad.ad.builder import Symbol
 from revolve_ad.ad.core import BROADCAST, CONCATENATE, GATHER
 from revolve_ad.ad.dispatch import implements
+from revolve_ad.ad.functions.arguments import finished, prepared
 from revolve_ad.ad.recorder import Recorder, _interned
 from revolve_ad.ad.rules.table import define_rules
 from revolve_ad.ad.strided import box_map, c_strides
@@ -93,7 +95,9 @@ def flatten(a: Traced, order: str = "C") -> Any:
 def _viewing(function: Any) -> Callable[..., Any]:
     """Record a function of NumPy that gives a view of its first argument."""
 
-    def call(rec: Recorder, a: Any, *args: Any, **kwargs: Any) -> Any:
+    def call(rec: Recorder, *args: Any, **kwargs: Any) -> Any:
+        a, *rest = args or (kwargs.pop(next(iter(inspect.signature(function).parameters))),)
+        args = tuple(rest)
         if len(args) == 1 and type(args[0]) is tuple and len(args[0]) == 1:
             args = (args[0][0],) if isinstance(args[0][0], np.ndarray) else args
         return view_or_copy(rec, a, lambda v: function(v, *args, **kwargs))
@@ -168,11 +172,6 @@ def _concatenate_jvp(ts: Any, y: Symbol, xs: Sequence[Symbol], params: tuple[Any
 define_rules(CONCATENATE, vjp=_concatenate_vjp, jvp=_concatenate_jvp)
 
 
-def listed(arrays: Any) -> list[Any]:
-    """Return what a function was given as a sequence of arrays: a list, or an array's rows."""
-    return [a if type(a) is Traced or np.ndim(a) else np.asarray(a) for a in arrays]
-
-
 @implements(np.concatenate)
 def concatenate(
     rec: Recorder,
@@ -183,22 +182,19 @@ def concatenate(
     dtype: Any = None,
     casting: str = "same_kind",
 ) -> Any:
-    parts = [a if type(a) is Traced else np.asarray(a) for a in arrays]
+    parts = [prepared(rec, a) for a in arrays]
     if axis is None:
         parts, axis = [np.ravel(a) for a in parts], 0
     axis = normalize_axis_index(axis, parts[0].ndim)
     found = apply(CONCATENATE, parts, (axis,))
     if dtype is not None:
         found = found.astype(dtype)
-    if out is not None:
-        out.write(found)
-        return out
-    return found
+    return finished(found, out, "concatenate")
 
 
 @implements(np.stack)
 def stack(rec: Recorder, arrays: Any, axis: int = 0, out: Any = None, **kwargs: Any) -> Any:
-    parts = [a if type(a) is Traced else np.asarray(a) for a in arrays]
+    parts = [prepared(rec, a) for a in arrays]
     ndim = parts[0].ndim + 1
     axis = normalize_axis_index(axis, ndim)
     index = (slice(None),) * axis + (None,)
@@ -225,7 +221,7 @@ def dstack(rec: Recorder, tup: Any) -> Any:
 
 @implements(np.column_stack)
 def column_stack(rec: Recorder, tup: Any) -> Any:
-    parts = [a if type(a) is Traced else np.asarray(a) for a in tup]
+    parts = [prepared(rec, a) for a in tup]
     return concatenate(rec, [a if a.ndim == 2 else np.reshape(a, (-1, 1)) for a in parts], 1)
 
 
@@ -261,7 +257,7 @@ def _whole(x: Any) -> Any:
 def astype_function(
     rec: Recorder, x: Any, dtype: Any, /, *, copy: bool = True, device: Any = None
 ) -> Any:
-    return astype(x, dtype)
+    return astype(x, dtype, copy=copy)
 
 
 def astype(
@@ -278,10 +274,12 @@ def astype(
     rec = recorder_of((x,))
     dtype = np.dtype(dtype)
     if dtype == x.dtype and not x.weak:
-        return x.copy() if copy and x.cell is not None else x
+        return x.copy(order) if copy and x.cell is not None else x
     node, value = node_and_value(rec, x)
-    made = np.asarray(value).astype(dtype)
-    return result(rec, CAST, (node,), (dtype,), made if made.ndim else made[()])
+    made: Any = np.asarray(value)
+    made = made.astype(dtype, casting=casting)
+    found = result(rec, CAST, (node,), (dtype,), made if made.ndim else made[()])
+    return found if order == "K" or not made.ndim else found.copy(order)
 
 
 METHODS.update(

@@ -16,7 +16,7 @@ import numpy as np
 from numpy._core._multiarray_umath import _array_converter  # type: ignore[import-not-found]
 
 from revolve_ad.ad.dispatch import implements
-from revolve_ad.ad.functions import creation
+from revolve_ad.ad.functions import ranges  # noqa: F401  # fills CREATION
 from revolve_ad.ad.interception import CREATION
 from revolve_ad.ad.recorder import Recorder, active
 from revolve_ad.ad.traced import Traced
@@ -42,7 +42,6 @@ INSTEAD: dict[int, Any] = {}
 _BY_NAME = {
     name: _recording(f) for name, f in CREATION.items() if not isinstance(getattr(np, name), type)
 }
-_BY_NAME["asfortranarray"] = _recording(creation.asarray)
 for _name, _f in _BY_NAME.items():
     INSTEAD[id(getattr(np, _name))] = _f
 
@@ -179,6 +178,15 @@ from_source(
     np.diff,
     np.dsplit,
     np.ediff1d,
+    np.emath.arccos,
+    np.emath.arcsin,
+    np.emath.arctanh,
+    np.emath.log,
+    np.emath.log10,
+    np.emath.log2,
+    np.emath.logn,
+    np.emath.power,
+    np.emath.sqrt,
     np.fill_diagonal,
     np.fix,
     np.gradient,
@@ -192,24 +200,14 @@ from_source(
     np.meshgrid,
     np.nan_to_num,
     np.pad,
-    np.polyadd,
-    np.polyder,
-    np.polyfit,
-    np.polyint,
-    np.polymul,
-    np.polysub,
-    np.polyval,
-    np.put_along_axis,
     np.resize,
     np.select,
     np.sinc,
-    np.take_along_axis,
     np.tile,
     np.trapezoid,
     np.tril,
     np.triu,
     np.trim_zeros,
     np.unwrap,
-    np.vander,
     np.vsplit,
 )

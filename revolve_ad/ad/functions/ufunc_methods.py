@@ -10,6 +10,8 @@ from numpy.lib.array_utils import normalize_axis_index
 
 from revolve_ad.ad.core import elementwise, reduced_shape
 from revolve_ad.ad.dispatch import implements
+from revolve_ad.ad.functions.arguments import finished
+from revolve_ad.ad.functions.foreign import Keywords
 from revolve_ad.ad.functions.formulas import define_by_equal, define_by_formulas
 from revolve_ad.ad.functions.indexing import ufunc_at as add_at
 from revolve_ad.ad.functions.reductions import CUMSUM
@@ -185,14 +187,18 @@ def ufunc_accumulate(
     rec: Recorder, ufunc: np.ufunc, x: Any, axis: int = 0, dtype: Any = None, out: Any = None
 ) -> Any:
     """Record ``ufunc.accumulate``."""
-    if dtype is not None:
-        x = _astype(rec, x, np.dtype(dtype))
+    x = _in_dtype(rec, x, dtype, out)
     found = apply(accumulated(ufunc), (x,), (normalize_axis_index(axis, x.ndim),))
-    if out is not None:
-        out = out[0] if isinstance(out, tuple) else out
-        out.write(found)
-        return out
-    return found
+    return finished(found, out, ufunc.__name__)
+
+
+def _in_dtype(rec: Recorder, x: Any, dtype: Any, out: Any) -> Any:
+    """Return an array in the dtype in which a ufunc's method works: by default that of `out`."""
+    if type(x) in (list, tuple):
+        x = _as_array(rec, x)
+    if dtype is None and out is not None:
+        dtype = (out[0] if isinstance(out, tuple) else out).dtype
+    return x if dtype is None else _astype(rec, x, np.dtype(dtype))
 
 
 @implements(np.cumsum)
@@ -243,15 +249,10 @@ def ufunc_reduceat(
     out: Any = None,
 ) -> Any:
     """Record ``ufunc.reduceat``; the indices must not be traced."""
-    if dtype is not None:
-        x = _astype(rec, x, np.dtype(dtype))
+    x = _in_dtype(rec, x, dtype, out)
     at = tuple(np.asarray(indices).tolist())
     found = apply(_reduced_at(ufunc), (x,), (at, normalize_axis_index(axis, x.ndim)))
-    if out is not None:
-        out = out[0] if isinstance(out, tuple) else out
-        out.write(found)
-        return out
-    return found
+    return finished(found, out, ufunc.__name__)
 
 
 # -- outer -------------------------------------------------------------------------------------
@@ -284,19 +285,40 @@ def ufunc_at(rec: Recorder, ufunc: np.ufunc, x: Any, index: Any, *values: Any) -
         )
     real = tuple(p.v if type(p) is Traced else p for p in parts)
     places = np.arange(x.size).reshape(x.shape)[real]
-    flat = np.ravel(places)
-    occurrence = np.zeros(flat.shape, int)
-    seen: dict[int, int] = {}
-    for k, place in enumerate(flat.tolist()):
-        occurrence[k] = seen[place] = seen.get(place, -1) + 1
     operands = [
-        np.ravel(
-            np.broadcast_to(_as_array(rec, v) if type(v) in (list, tuple) else v, places.shape)
-        )
+        np.broadcast_to(_as_array(rec, v) if type(v) in (list, tuple) else v, places.shape)
         for v in values
     ]
-    for turn in range(max(seen.values(), default=-1) + 1):
-        (mine,) = np.nonzero(occurrence == turn)
-        where = np.unravel_index(flat[mine], x.shape)
-        found = ufunc(x[where], *(v[mine] for v in operands))
-        x[where] = found.astype(x.dtype) if found.dtype != x.dtype else found
+    x.write(apply(_written_at(ufunc), (x, *operands), (Keywords({"places": places}),)))
+
+
+@lru_cache(maxsize=256)
+def _written_at(ufunc: np.ufunc) -> Primitive:
+    """Return the primitive of an array after ``ufunc.at``, of its content and the operands."""
+
+    def evaluate(x: Any, *given: Any) -> Any:
+        *operands, keywords = given
+        out = np.array(x, order="C")
+        ufunc.at(out.reshape(-1), keywords.values["places"], *operands)
+        return out
+
+    def by_turns(x: Any, *given: Any) -> Any:
+        *operands, keywords = given
+        flat = np.ravel(keywords.values["places"])
+        turn = np.zeros(flat.shape, int)
+        seen: dict[int, int] = {}
+        for k, place in enumerate(flat.tolist()):
+            turn[k] = seen[place] = seen.get(place, -1) + 1
+        out = np.copy(np.ravel(x))
+        rows = [np.ravel(v) for v in operands]
+        for t in range(max(seen.values(), default=-1) + 1):
+            (mine,) = np.nonzero(turn == t)
+            out[flat[mine]] = ufunc(out[flat[mine]], *(v[mine] for v in rows))
+        return np.reshape(out, x.shape)
+
+    op = Primitive(f"{ufunc.__name__}.at", evaluate, infer=lambda x, *given: x, params=("places",))
+    if elementwise(ufunc) in FREE:
+        no_derivative(op)
+    else:
+        define_by_equal(op, by_turns)
+    return op

@@ -235,6 +235,12 @@ def _call_ufunc_with(ufunc: np.ufunc, inputs: tuple[Any, ...], kwargs: dict[str,
     casting = kwargs.pop("casting", "same_kind")
     order = kwargs.pop("order", "K")
     kwargs.pop("subok", None)
+    back: Any = None
+    if ufunc.signature is not None:
+        core = {k: kwargs.pop(k) for k in ("axes", "axis", "keepdims") if k in kwargs}
+        if core:
+            inputs, back = FUNCTIONS["core axes"](ufunc, inputs, **core)
+            inputs = tuple(inputs)
     if kwargs or order not in "KCA":
         raise unsupported(f"np.{ufunc.__name__} with {', '.join(kwargs) or 'order=' + repr(order)}")
     rec = recorder_of((*inputs, *(out or ())))
@@ -248,6 +254,8 @@ def _call_ufunc_with(ufunc: np.ufunc, inputs: tuple[Any, ...], kwargs: dict[str,
         value: Any = ufunc(*inputs)
     else:
         value = call_ufunc(ufunc, inputs)
+    if back is not None:
+        value = back(value)
     if out is None:
         if where is not True:
             raise UnsupportedOperationError(

@@ -130,8 +130,8 @@ def test_functions_of_scipy_are_recorded_and_tested(module):
 @pytest.mark.parametrize(
     ("call", "name"),
     [
-        (lambda x: np.histogram(x), "histogram"),
-        (lambda x: np.linalg.eig(x), "linalg.eig"),
+        (lambda x: np.linalg.qr(x, mode="raw"), "linalg.qr with mode='raw'"),
+        (lambda x: np.save("file", x), "save"),
         (lambda x: scipy.special.airy(x), "airy"),
         (lambda x: scipy.special.sici(x)[0], "sici"),
     ],
