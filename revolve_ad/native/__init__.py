@@ -1,7 +1,8 @@
 """A recorded step, fused and compiled to loops, forward and in reverse."""
 
+from revolve_ad.native.choice import compile_loop
 from revolve_ad.native.compiled import Compiled, Refusal, compile_tape
-from revolve_ad.native.loop import Layout, Loop, compile_loop
+from revolve_ad.native.loop import Layout, Loop
 from revolve_ad.native.sweep import Block, Sweep
 
 __all__ = [

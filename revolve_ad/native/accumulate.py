@@ -157,7 +157,9 @@ def _copy(nodes: Sequence[Node], root: int, builder: Builder, at: dict[int, int]
             stack.extend(missing)
             continue
         node = nodes[i]
-        if node.op is CAST:
+        kind = node.dtype.kind
+        if node.op is CAST and kind in "fc" and kind == nodes[node.args[0]].dtype.kind:
+            # The sums are wide already; other casts mean what they say.
             at[i] = at[node.args[0]]
         elif node.op is FULL and node.dtype.kind in "fc":
             at[i] = builder.literal(

@@ -102,6 +102,7 @@ _INTEGERS: dict[str, str] = {
     "left_shift": "left_shifted({0}, {1}, {bits}, {zero})",
     "right_shift": "right_shifted({0}, {1}, {bits}, {zero})",
     "power": "integer_power({0}, {1}, {one})",
+    "wrapped_index": "wrapped_index({0}, {1})",
 }
 
 _BOOLEANS: dict[str, str] = {

@@ -34,7 +34,7 @@ from revolve_ad.ad.core import (
 from revolve_ad.ad.functions.products import MATMUL
 from revolve_ad.ad.tape import Node
 from revolve_ad.native import arithmetic
-from revolve_ad.native.indices import PUT, PUT_ADD, TAKE
+from revolve_ad.native.indices import PUT, PUT_ADD, TAKE, WRAPPED
 from revolve_ad.native.points import loop_dtypes
 from revolve_ad.native.rotation import ROTATE
 
@@ -68,7 +68,7 @@ def why_called(nodes: Sequence[Node], i: int) -> str | None:
             return "a write of complex numbers to real ones has no compiled form"
         wide = np.result_type(*operands)
         return arithmetic.refusal("add", (wide, wide)) if op is SCATTER_ADD else None
-    if op.ufunc is None and op not in (WHERE, SCALAR_POWER):
+    if op.ufunc is None and op not in (WHERE, SCALAR_POWER, WRAPPED):
         return f"{op.name} has no compiled form"
     if node.results is not None:
         return f"{op.name}, which has several results, has no compiled form"

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from revolve_ad.native.turns import Turns
 
-__all__ = ["Seen", "advance_source", "pull_source", "record_source", "rows_source", "state_at"]
+__all__ = ["Seen", "advance_source", "pull_source", "record_source"]
 
 Call = tuple[str, list[str]]
 
@@ -92,7 +92,7 @@ def advance_source(
     return _function("advance", parameters, body, compiled)
 
 
-def state_at(turns: Turns, step: str) -> list[str]:
+def _state_at(turns: Turns, step: str) -> list[str]:
     """Return lines that name the arrays of the state so many steps after the first."""
     lines = []
     for j in range(len(turns.source)):
@@ -121,7 +121,7 @@ def record_source(
     `x{j}` is leaf j of state `start`; row t of `kept{c}` takes the computed leaf c of the state
     t + 1 steps later.
     """
-    inner = ["k = start + t", *state_at(turns, "t"), *_seen_source(seen, "o")]
+    inner = ["k = start + t", *_state_at(turns, "t"), *_seen_source(seen, "o")]
     inner += [f"y{c} = kept{c}[t]" for c in turns.computed]
     inner += [*rows_source(rows, "row", "k"), *_calls(calls)]
     body = ["for t in range(stop - start):", *_indented(inner)]
@@ -138,19 +138,20 @@ def pull_source(
     *,
     compiled: bool = True,
     seen: Seen | None = None,
+    before: Sequence[str] = (),
 ) -> str:
     """Return ``pull(origin, start, stop, …)``: pull back through recorded steps.
 
     `x` and `kept` are as `record` left them, counted from `origin`; `g` are the cotangents and `h`
-    what takes turns with them.
+    what takes turns with them.  The lines `before` stand before the calls of each step.
     """
     body = ["for t in range(stop - origin - 1, start - origin - 1, -1):"]
-    inner = [*state_at(turns, "t"), "k = origin + t", *rows_source(rows, "row", "k")]
+    inner = [*_state_at(turns, "t"), "k = origin + t", *rows_source(rows, "row", "k")]
     for j, ndim in enumerate(row_cotangents):
         if ndim >= 0:
             row = f"all_rbar{j}[k]" if ndim else f"all_rbar{j}[k:k + 1]"
             inner.append(f"rbar{j} = {row}")
-    inner += _calls(calls)
+    inner += [*before, *_calls(calls)]
     free = [f"free{c} = g{i}" for c, i in backward.freed.items()]
     moved = [f"g{j}" for j, i in enumerate(backward.source) if i != j]
     new = [f"h{j}" if i is None else f"g{i}" for j, i in enumerate(backward.source) if i != j]

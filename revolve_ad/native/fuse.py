@@ -659,7 +659,7 @@ class _Fusion:
             if node.op in (SCATTER, PUT):
                 x = points.graph.cast(x, node.dtype)
             elif points.graph.exprs[x].dtype != node.dtype:
-                raise RefusedError("an addition of another dtype to scattered elements")
+                raise NeedsBufferError(target.node)
             if not known:
                 at = points.value(node.args[2], view, region.bounds)
                 return [Store(target.buffer, (), x, add=node.op is PUT_ADD, at=at)]
@@ -673,14 +673,21 @@ class _Fusion:
                 )
             ]
 
-        if target.add and not target.part:
-            raise NeedsBufferError(target.node)
+        own = target.part
+        if target.add and not own:
+            # Added to nothing: its own writes are all that there is to add.
+            zero = self.nodes[base].op is FULL and self.nodes[base].params[0] == 0
+            if not (zero and node.op in (SCATTER_ADD, PUT_ADD)):
+                raise NeedsBufferError(target.node)
+            own = True
         if node.op is SCATTER and not index.is_injective:
-            raise RefusedError("a write to elements that are shown twice")
-        loops = [] if target.part else cover(Region.whole(node.shape), copied, self.make)
+            raise NeedsBufferError(target.node)
+        loops = [] if own else cover(Region.whole(node.shape), copied, self.make)
         whole = Region.whole(shape)
         if known:
             once = index.is_injective
+        elif node.params:
+            (once,) = node.params
         else:
             at = self.nodes[node.args[2]].params[0].value
             once = np.unique(at).size == at.size
@@ -691,7 +698,8 @@ class _Fusion:
             try:
                 loops.append(Loops(whole.extent, tuple(written(self.make(True), whole))))
             except ResidueError:
-                raise RefusedError("an indexed write of interleaved parts") from None
+                # Interleaved parts would have to be written in NumPy's order: it writes them.
+                raise NeedsBufferError(target.node) from None
         return loops
 
 

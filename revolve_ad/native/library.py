@@ -111,6 +111,14 @@ def complex_exp(a):
         return complex(np.exp(a.real), a.imag)
     return np.exp(a)
 """,
+    "wrapped_index": """
+def wrapped_index(i, n):
+    if i < 0:
+        i += n
+    if i < 0 or i >= n:
+        raise IndexError("an index that the step computes is out of bounds")
+    return i
+""",
 }
 
 

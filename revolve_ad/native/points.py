@@ -32,7 +32,7 @@ from revolve_ad.ad.strided import Axis, Box, StridedMap
 from revolve_ad.ad.tape import Kind, Node
 from revolve_ad.native import arithmetic
 from revolve_ad.native.expression import Bounds, Graph, Index, Position
-from revolve_ad.native.indices import TAKE
+from revolve_ad.native.indices import TAKE, WRAPPED
 from revolve_ad.native.regions import locate
 from revolve_ad.native.rotation import ROTATE, pieces
 
@@ -261,7 +261,7 @@ class Points:
             if self.nodes[node.args[0]].dtype.kind == "c" and node.dtype.kind != "c":
                 raise RefusedError("a cast of complex numbers to real ones")
             return self.graph.cast(x, node.dtype)
-        if op.ufunc is not None or op in (WHERE, SCALAR_POWER, REAL, IMAG):
+        if op.ufunc is not None or op in (WHERE, SCALAR_POWER, REAL, IMAG, WRAPPED):
             if node.results is not None:
                 raise RefusedError(f"{op.name}, which has several results,")
             args = []

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from revolve_ad.ad.core import (
+    CAST,
     CONCATENATE,
     CONSTANT,
     COPY,
@@ -23,13 +24,22 @@ from revolve_ad.ad.core import (
 from revolve_ad.ad.functions.indexing import INDEX, INDEX_ADD, INDEX_SET, LAST_WRITER
 from revolve_ad.ad.functions.products import MATMUL
 from revolve_ad.ad.strided import StridedMap, box_map, c_strides
-from revolve_ad.ad.tape import Node, Tape, live_nodes
-from revolve_ad.native.indices import indexing, last_writers
+from revolve_ad.ad.tape import Node, Primitive, Tape, live_nodes
+from revolve_ad.native.indices import (
+    PUT,
+    PUT_ADD,
+    TAKE,
+    WRAPPED,
+    indexing,
+    last_writers,
+    placement,
+)
 from revolve_ad.native.rotation import ROTATE, rotation_of_parts, rotation_of_sums
 
 __all__ = ["simplified"]
 
 _ADD = elementwise(np.add)
+_INT = np.dtype(np.int64)
 
 SMALL_PRODUCT = 20_000
 """Multiplications up to which a matrix product is written as loops."""
@@ -131,9 +141,9 @@ class _Rewriter:
         """Return an operation with integer arrays as its index as one on known positions."""
         first = 1 if node.op is INDEX else 2
         arrays = [self.kept[a] for a in node.args[first:]]
-        if any(a.op is not CONSTANT for a in arrays):
-            return self.keep(node)
-        values = [a.params[0].value for a in arrays]
+        if any(a.op not in (CONSTANT, FULL) for a in arrays):
+            return self.moving(node, first)
+        values = [a.op.evaluate(*a.params) for a in arrays]
         shape = self.kept[node.args[0]].shape
         if node.op is LAST_WRITER:
             stays = last_writers(node, shape, self.kept[node.args[1]].shape, values)
@@ -144,6 +154,39 @@ class _Rewriter:
         return self.keep(
             Node(op, (*node.args[:first], self.constant(where)), (), node.shape, node.dtype)
         )
+
+    def moving(self, node: Node, first: int) -> int:
+        """Return an operation with a computed index as one on computed positions."""
+        array, arrays = node.args[0], node.args[first:]
+        shape = self.kept[array].shape
+        if any(self.kept[a].dtype.kind not in "iu" for a in arrays):
+            return self.keep(node)
+        found = placement(shape, node.params[0], [self.kept[a].shape for a in arrays])
+        once = all(self.kept[a].shape == () for a in arrays)
+        if found is None or (node.op is LAST_WRITER and not once):
+            return self.keep(node)
+        if node.op is LAST_WRITER:
+            return self.keep(Node(FULL, (), (True, node.shape, node.dtype), node.shape, node.dtype))
+        total = -1
+        for a, axis in zip(arrays, found.axes, strict=True):
+            index = self.keep(Node(CAST, (a,), (_INT,), self.kept[a].shape, _INT))
+            index = self.arithmetic(WRAPPED, index, self.constant(np.asarray(shape[axis])))
+            stride = self.constant(np.asarray(c_strides(shape)[axis]))
+            index = self.arithmetic(elementwise(np.multiply), index, stride)
+            total = index if total < 0 else self.arithmetic(_ADD, total, index)
+        wide = (*self.kept[total].shape, *(1,) * found.behind)
+        if found.behind and len(wide) > found.behind:
+            total = self.view(total, wide, c_strides(wide))
+        at = self.arithmetic(_ADD, self.constant(found.base), total)
+        if node.op is INDEX:
+            return self.keep(Node(TAKE, (array, at), (), node.shape, node.dtype))
+        op = PUT if node.op is INDEX_SET else PUT_ADD
+        return self.keep(Node(op, (array, node.args[1], at), (once,), node.shape, node.dtype))
+
+    def arithmetic(self, op: Primitive, a: int, b: int) -> int:
+        """Return an operation on integers."""
+        shape = np.broadcast_shapes(self.kept[a].shape, self.kept[b].shape)
+        return self.keep(Node(op, (a, b), (), shape, _INT))
 
     def product(self, node: Node) -> int:
         """Return a small matrix product as a sum of products; a large one is BLAS's business."""

@@ -22,6 +22,7 @@ from revolve_ad.schedule.actions import (
 from revolve_ad.schedule.arguments import cost, count
 from revolve_ad.schedule.block_leaves import BlockLeaves, by_capacity
 from revolve_ad.schedule.protocol import ActionIterator, Counts, Limits
+from revolve_ad.schedule.spines import Spines
 from revolve_ad.schedule.split_price import by_price, price_seconds
 from revolve_ad.schedule.split_table import table_seconds, tabulate
 from revolve_ad.schedule.split_tree import Node, SplitTree
@@ -80,6 +81,8 @@ def mixed(
     + plain steps`` by prices alone was at most 1.06 times the least possible, that of the rule
     without search (``effort=0``) at most 1.09 times; the worst are the shortest, which by default
     are solved exactly.  From ten thousand steps on the two are within 1.0001 and 1.01 of the bound.
+    Where more than 20,000 checkpoints are of use and two sweeps are enough, a rule without a table
+    loses at most one leaf for each part that is swept twice; at a million steps that is 1.0001.
 
     Examples
     --------
@@ -98,7 +101,10 @@ def mixed(
             f"budget is {bytes_} bytes; {n} steps with {sigma} bytes a checkpoint and {tau} bytes "
             f"a tape need at least {least}: " + _why(n, sigma, tau)
         )
-    tree, bound = _plan(n, _capacities(n, bytes_, sigma, tau), seconds)
+    capacities = _capacities(n, bytes_, sigma, tau)
+    if len(capacities) > _DEEPEST and (spines := _spines(n, bytes_, sigma, tau)):
+        return Mixed(n, bytes_, sigma, tau, seconds, spines, spines.lower_bound)
+    tree, bound = _plan(n, capacities, seconds)
     return Mixed(n, bytes_, sigma, tau, seconds, tree, bound)
 
 
@@ -137,15 +143,29 @@ def _why(n: int, sigma: int, tau: int) -> str:
 def _capacities(n: int, budget: int, sigma: int, tau: int) -> tuple[int, ...]:
     """Tapes that fit beside 0, 1, 2 … checkpoints, as far as they can be of use.
 
-    When the leaves down to some depth hold all steps together, nothing deeper can help.
+    When the leaves down to some depth hold all steps together, nothing deeper can help; and of very
+    many levels one more than `_DEEPEST` is used.
     """
     capacities: list[int] = []
     room, total = budget, 0
-    while room >= tau and total < n:
+    while room >= tau and total < n and len(capacities) <= _DEEPEST:
         capacities.append(min(n, room // tau))
         total += capacities[-1]
         room -= sigma
     return tuple(capacities)
+
+
+# With more levels than these no table is made, and more than those are never used.
+_DEEPEST, _MOST_LEVELS = 20_000, 2_000_000
+
+
+def _spines(n: int, budget: int, sigma: int, tau: int) -> Spines | None:
+    """The rule for very many levels, or None where two sweeps are too few."""
+    levels = min((budget - tau) // sigma, n, _MOST_LEVELS)
+    if budget >= 2**62 or n * levels >= 2**62:  # more than NumPy's integers hold
+        return None
+    spines = Spines(n, budget, sigma, tau, levels)
+    return spines if n <= spines.longest else None
 
 
 def _plan(n: int, capacities: tuple[int, ...], seconds: float) -> tuple[SplitTree, int]:
@@ -162,7 +182,11 @@ def _plan(n: int, capacities: tuple[int, ...], seconds: float) -> tuple[SplitTre
     least, repetitions, splits = by_capacity(n, leaves)
     # Of a chain that is no leaf, only the last leaf escapes the first sweep.
     bound = n - capacities[1]
-    if price_seconds(leaves.depth, repetitions) <= seconds and (priced := by_price(n, leaves)):
+    if (
+        leaves.depth < _DEEPEST
+        and price_seconds(leaves.depth, repetitions) <= seconds
+        and (priced := by_price(n, leaves))
+    ):
         # The bound counts restores as a tiny part of a step each, fewer than n of them, and is
         # rounded like all sums in floats.
         safe = priced.bound * (1 - 1e-12) - n * leaves.read - 1e-6
@@ -191,7 +215,7 @@ class Mixed:
         Bytes of a checkpoint and of the tape of one step.
     effort : float
         Seconds that planning was allowed to take.
-    tree : SplitTree
+    tree : SplitTree or Spines
         How the chain is split.
     lower_bound : int
         No schedule of this model runs fewer plain steps.
@@ -202,13 +226,13 @@ class Mixed:
     state_bytes: int
     tape_bytes: int
     effort: float
-    tree: SplitTree = field(repr=False, compare=False)
+    tree: SplitTree | Spines = field(repr=False, compare=False)
     lower_bound: int = field(repr=False, compare=False)
 
     @property
     def proven(self) -> bool:
         """Whether it is proven that no schedule runs fewer plain steps."""
-        return self.tree.totals().advanced <= self.lower_bound
+        return self.tree.advanced <= self.lower_bound
 
     @property
     def limits(self) -> Limits:
@@ -222,18 +246,16 @@ class Mixed:
 
     def counts(self) -> Counts:
         """What a pass costs, from the table of splits."""
-        totals, most = self.tree.totals(), self.tree.peak(lambda leaf: 0)
-        in_leaves = (
-            leaf.held * self.state_bytes + leaf.length * self.tape_bytes for leaf in totals.leaves
-        )
+        tree, most = self.tree, self.tree.peak(lambda leaf: 0)
+        in_leaves, longest = tree.leaf_peaks(self.state_bytes, self.tape_bytes)
         return Counts(
-            advanced=totals.advanced,
+            advanced=tree.advanced,
             recorded=self.n_steps,
-            saved=totals.kept,
-            restored=totals.returns,
+            saved=tree.saved,
+            restored=tree.restored,
             peak_checkpoints=most,
-            peak_tapes=max(leaf.length for leaf in totals.leaves),
-            peak_bytes=max(most * self.state_bytes, *in_leaves, 0),
+            peak_tapes=longest,
+            peak_bytes=max(most * self.state_bytes, in_leaves),
         )
 
     def __iter__(self) -> Iterator[Action]:
@@ -248,7 +270,7 @@ class MixedMachine:
 
     Parameters
     ----------
-    tree : SplitTree
+    tree : SplitTree or Spines
         How the chain is split.
     start : int, optional
         The first state of the chain.
@@ -256,14 +278,14 @@ class MixedMachine:
 
     __slots__ = ("_chains", "_tree")
 
-    def __init__(self, tree: SplitTree, start: int = 0) -> None:
+    def __init__(self, tree: SplitTree | Spines, start: int = 0) -> None:
         self._tree = tree
         self._chains: list[tuple[int, Node]] = [(start, tree.root())]
 
-    def __getstate__(self) -> tuple[SplitTree, list[tuple[int, Node]]]:
+    def __getstate__(self) -> tuple[SplitTree | Spines, list[tuple[int, Node]]]:
         return self._tree, self._chains
 
-    def __setstate__(self, state: tuple[SplitTree, list[tuple[int, Node]]]) -> None:
+    def __setstate__(self, state: tuple[SplitTree | Spines, list[tuple[int, Node]]]) -> None:
         self._tree, self._chains = state
 
     def more(self) -> list[Action]:

@@ -152,6 +152,27 @@ class SplitTree:
             self._totals.append(self._sum())
         return self._totals[0]
 
+    @property
+    def advanced(self) -> int:
+        """Steps advanced by splits in one pass."""
+        return self.totals().advanced
+
+    @property
+    def saved(self) -> int:
+        """First states kept in one pass."""
+        return self.totals().kept
+
+    @property
+    def restored(self) -> int:
+        """Times that a kept first state is brought back in one pass."""
+        return self.totals().returns
+
+    def leaf_peaks(self, state_bytes: int, tape_bytes: int) -> tuple[int, int]:
+        """The most bytes of checkpoints and tapes in a leaf, and the most steps of one."""
+        leaves = self.totals().leaves
+        most = max(leaf.held * state_bytes + leaf.length * tape_bytes for leaf in leaves)
+        return most, max(leaf.length for leaf in leaves)
+
     def peak(self, in_leaf: Callable[[Node], int]) -> int:
         """The most checkpoints held at a time, given how many a leaf holds besides the kept ones.
 

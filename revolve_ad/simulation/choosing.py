@@ -15,6 +15,7 @@ import numpy as np
 
 from revolve_ad.schedule import (
     Counts,
+    Limits,
     mixed,
     multilevel,
     online,
@@ -157,8 +158,14 @@ def peak_in_ram(schedule: Any, counts: Counts, state: int, tape: int) -> int:
         lengths = (leaf.length for leaf in schedule.tree.totals().leaves)
         held = max((min(schedule.ram, length - 1) for length in lengths), default=0)
     apart = held * state + max(1, counts.peak_tapes) * tape
-    # Checkpoints and tapes need not be either: a schedule that knows its bytes knows.
-    return min(apart, counts.peak_bytes) if counts.peak_bytes else apart
+    # Checkpoints and tapes need not be either: a schedule that knows these bytes knows.
+    limits = getattr(schedule, "limits", None)
+    if not isinstance(limits, Limits) or not counts.peak_bytes:
+        return apart
+    if isinstance(limits.state_bytes, int) and isinstance(limits.tape_bytes, int):
+        if (limits.state_bytes, limits.tape_bytes) != (state, tape):
+            return apart
+    return min(apart, counts.peak_bytes)
 
 
 def _multilevel_seconds(n: int, slots: int | None) -> float:

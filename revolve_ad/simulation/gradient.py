@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, final
 
-from revolve_ad.schedule import Action
+from revolve_ad.schedule import Action, Level
 from revolve_ad.simulation.allowance import allowing
 from revolve_ad.simulation.costs import Costs
 from revolve_ad.simulation.crew import Crew
@@ -109,9 +109,8 @@ class Gradient:
         self._costs: dict[Form, Costs] = {} if costs is None else costs
         self.plan: Plan = plan_gradient(settings, model, self._costs.get(form))
         self._inside = self.plan.sizes.fixed.get(INSIDE)
-        self._ledger = Ledger(
-            None if settings.schedule is not None else self.plan.budget + reserved
-        )
+        limit = None if settings.schedule is not None else self.plan.budget + reserved
+        self._ledger = Ledger(limit, self.plan.peak_bytes + reserved)
         for holder, size in self.plan.sizes.fixed.items():
             self._ledger.set(holder, size)
         self._replays = Replays(form.state)
@@ -144,6 +143,10 @@ class Gradient:
         if self.plan.counts is None or self.plan.counts.restored:
             lookers.append((sampled_states(n_steps, check), self._replays.remember))
         actions, storages = self._actions()
+        disk = storages[Level.DISK]
+        if not isinstance(disk, Shelf) or self.plan.disk is None:
+            disk = Shelf(Ram())  # stays empty
+        self._shelf = disk
         self._sweep = Sweep(
             Crew(
                 kernel=kernel,
@@ -176,6 +179,8 @@ class Gradient:
             room = plan.budget - plan.sizes.all_fixed >= plan.sizes.state + plan.sizes.tape
             opening = Opening(self._plan_by, in_memory=room)
             return opening, (Ram(), Shelf(storage))
+        if plan.all_on_disk:
+            return iter(plan.schedule), (Shelf(storage),) * len(Level)
         given = None if plan.in_memory else storage
         return iter(plan.schedule), storages_by_level(plan.schedule, plan.counts, given)
 
@@ -183,6 +188,7 @@ class Gradient:
         """Plan anew, by what the first steps took."""
         self._costs[self._model.form] = costs
         self.plan = make_plan(replace(self.plan.problem, costs=costs), self.plan.budget)
+        self._ledger.planned = self._ledger.limit
         schedule: Iterable[Action] = self.plan.schedule
         return schedule
 
@@ -344,6 +350,10 @@ class Gradient:
             saved=counters.saved,
             restored=counters.restored,
             peak_checkpoints=counters.peak_checkpoints,
+            disk_saved=self._shelf.saved,
+            disk_restored=self._shelf.restored,
+            peak_disk=self._shelf.peak,
+            io_seconds=self._shelf.seconds,
             peak_bytes=self._ledger.peak_bytes,
             peak_holders=self._ledger.holders,
             budget=self.plan.budget,

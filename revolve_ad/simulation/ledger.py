@@ -17,6 +17,8 @@ class Ledger:
     ----------
     limit : int or None
         The budget; a holder that takes more than it leaves gets a `BudgetError`.
+    planned : int or None
+        The most that the plan foresees: before more is held, what is idle is given back.
 
     Attributes
     ----------
@@ -24,10 +26,11 @@ class Ledger:
         What all hold now, and the most that they ever held together.
     """
 
-    __slots__ = ("_most", "_now", "limit", "nbytes", "peak_bytes")
+    __slots__ = ("_most", "_now", "limit", "nbytes", "peak_bytes", "planned")
 
-    def __init__(self, limit: int | None = None) -> None:
+    def __init__(self, limit: int | None = None, planned: int | None = None) -> None:
         self.limit = limit
+        self.planned = limit if planned is None else planned
         self.nbytes = 0
         self.peak_bytes = 0
         self._now: dict[str, int] = {}

@@ -88,13 +88,12 @@ class LoopKernel(StepByStep):
         gradients, loop, tape = self._gradients, self._loop, self._tape
         assert gradients is not None
         seeds = self._form.state.cotangents.numpy(cotangent)
-        found = iter(loop.reverse.run([*self._values(state, k), *seeds]))
+        found = iter(loop.reverse.run([*self._values(state, k), *seeds, *self._sums]))
         each = iter([next(found) if given else None for given in loop.given])
         state_group, params, row, hidden = (
             [next(each) if flag else None for flag in group.differentiable] for group in tape.groups
         )
-        for total, part in zip(self._sums, found, strict=True):
-            total += part
+        self._sums = list(found)
         gradients.params.add_leaves(params)
         if row:
             assert gradients.inputs is not None

@@ -59,21 +59,26 @@ def measure(
     costs = replace(costs, **_of_looks(model, state, params, inputs))
     leaves = model.form.state.copy_in(state)
     costs = measure_storage(costs, Ram(), leaves, Level.RAM)
-    # A checkpoint that is saved, and a cotangent after each stretch, are tested for NaN and Inf.
-    test = _seconds(lambda: first_bad(leaves))
-    costs = replace(
-        costs,
-        save=costs.save + test,
-        write=test,
-        leaf=costs.leaf + test + _ACTIONS_SECONDS,
-        fresh=_seconds_of_fresh(min(free, _FRESH)),
-    )
+    costs = _with_overheads(costs, leaves, min(free, _FRESH))
     if plan.disk is not None and plan.problem.slots != 0:
         costs = measure_storage(costs, Shelf(settings.storage), leaves, Level.DISK)
     problem = replace(plan.problem, costs=costs)
     if settings.schedule is not None:
         return replace(plan, problem=problem)
     return replace(make_plan(problem, plan.budget), remarks=model.remarks)
+
+
+def _with_overheads(costs: Costs, leaves: Leaves, fresh: int) -> Costs:
+    """Return costs with what comes with checkpoints, stretches and memory."""
+    # A checkpoint that is saved, and a cotangent after each stretch, are tested for NaN and Inf.
+    test = _seconds(lambda: first_bad(leaves))
+    return replace(
+        costs,
+        save=costs.save + test,
+        write=test,
+        leaf=costs.leaf + test + _ACTIONS_SECONDS,
+        fresh=_seconds_of_fresh(fresh),
+    )
 
 
 def measure_storage(costs: Costs, storage: Ram | Shelf, leaves: Leaves, level: Level) -> Costs:

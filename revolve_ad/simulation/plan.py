@@ -44,6 +44,8 @@ class Plan:
         The run as the planner sees it: its costs, the room on disk.
     ways : tuple of Way
         All that was compared, the cheapest first.
+    all_on_disk : bool
+        Whether a schedule that knows no levels has its checkpoints on disk.
     remarks : tuple of str
         What one should know, such as the line that makes a tape depend on values.
     """
@@ -57,6 +59,7 @@ class Plan:
     why: str
     problem: Problem = field(repr=False)
     ways: tuple[Way, ...] = field(default=(), repr=False)
+    all_on_disk: bool = False
     remarks: tuple[str, ...] = ()
 
     @property
@@ -115,6 +118,16 @@ class Plan:
         return None if self.counts is None else self.counts.restored
 
     @property
+    def disk_saved(self) -> int | None:
+        """Checkpoints written to disk."""
+        return None if self.counts is None else self.counts.disk_saved
+
+    @property
+    def disk_restored(self) -> int | None:
+        """Checkpoints read from disk."""
+        return None if self.counts is None else self.counts.disk_restored
+
+    @property
     def n_checkpoints(self) -> int:
         """The most checkpoints that will be held at a time, in memory and on disk together."""
         if self.counts is not None:
@@ -126,7 +139,7 @@ class Plan:
         """The most checkpoints that will be on disk at a time."""
         if self.counts is not None:
             return self.counts.peak_disk
-        return self.ways[0].counts.peak_disk if self.ways else 0
+        return self.n_checkpoints if self.all_on_disk else 0
 
     @property
     def disk_bytes(self) -> int:
@@ -194,7 +207,7 @@ class Plan:
         if self.n_steps is not None:
             return self
         counts = self.schedule.counts(n_steps)
-        if self.n_on_disk:
+        if self.all_on_disk:
             counts = all_on_disk(counts)
         return replace(self, n_steps=n_steps, counts=counts)
 
@@ -309,6 +322,7 @@ def make_plan(problem: Problem, budget: int) -> Plan:
         why=reason(problem, free, found),
         problem=problem,
         ways=tuple(found),
+        all_on_disk=best.kind == "online" and best.counts.disk_saved > 0,
     )
 
 
@@ -336,6 +350,7 @@ def given_plan(problem: Problem, budget: int, given: Any, *, bounded: bool) -> P
     n_steps, sizes = problem.n_steps, problem.sizes
     schedule = given(n_steps) if _is_maker(given) else given
     counts: Counts | None = None
+    on_disk = False
     online_given = isinstance(schedule, OnlineSchedule) and not hasattr(schedule, "n_steps")
     if n_steps is None:
         if not online_given:
@@ -343,7 +358,8 @@ def given_plan(problem: Problem, budget: int, given: Any, *, bounded: bool) -> P
                 f"{schedule!r} is for a known number of steps, but only until= ends this run; use "
                 "schedule.online, or give steps=."
             )
-        slots = 1 if problem.disk is not None else getattr(schedule, "n_checkpoints", 1)
+        on_disk = problem.disk is not None
+        slots = 0 if on_disk else getattr(schedule, "n_checkpoints", 1)
         needed = sizes.all_fixed + sizes.tape + slots * sizes.state
         if bounded and needed > budget and getattr(schedule, "sizes", None) is None:
             raise BudgetError(_too_large(needed, budget))
@@ -363,7 +379,8 @@ def given_plan(problem: Problem, budget: int, given: Any, *, bounded: bool) -> P
             # Our own schedules count in closed form; anything else is played on paper first.
             known = getattr(schedule, "counts", None)
             counts = known() if callable(known) else check(schedule, n_steps)
-        if problem.disk is not None and not uses_disk(schedule, counts):
+        on_disk = problem.disk is not None and not uses_disk(schedule, counts)
+        if on_disk:
             counts = all_on_disk(counts)
         needed = sizes.all_fixed + peak_in_ram(schedule, counts, sizes.state, sizes.tape)
         if bounded and needed > budget:
@@ -377,6 +394,7 @@ def given_plan(problem: Problem, budget: int, given: Any, *, bounded: bool) -> P
         kind="given",
         why="schedule= was given.",
         problem=problem,
+        all_on_disk=on_disk,
     )
 
 

@@ -89,8 +89,13 @@ class RoleTape:
 
     @cached_property
     def reverse(self) -> Program:
-        """Inputs and cotangents of the outputs in, cotangents of the inputs `wrt` out."""
-        return Program(simplify(vjp(simplify(self.tape), self.wrt)))
+        """Inputs and cotangents of the outputs in, cotangents of the inputs `wrt` out.
+
+        The arrays of the cotangents are used up.
+        """
+        n = len(self.tape.inputs)
+        tape = simplify(vjp(simplify(self.tape), self.wrt))
+        return Program(tape, donated=range(n, len(tape.inputs)))
 
     @cached_property
     def loop(self) -> "LoopTape | None":
@@ -161,8 +166,10 @@ class LoopTape:
     forward : Program
         The rest of the tape, which gets those values as further inputs.
     reverse : Program
-        Its reverse: first a cotangent for each input that `given` says, then one for each moved
-        value that has a derivative.
+        Its reverse.  In go the inputs of `forward`, the cotangents of its outputs and, for each
+        moved value that has a derivative, the sum of its cotangents over the steps so far; the
+        arrays of both are used up.  Out come a cotangent for each input that `given` says, and the
+        new sums.
     given : tuple of bool
         For each of ``tape.wrt`` whether `reverse` gives its cotangent; else it is zero.
     types : list of ArrayType
@@ -187,7 +194,9 @@ class LoopTape:
         first = tuple(prologue.inputs[number] for number in fixed)
         self.prologue = Program(Tape(prologue.nodes, first, prologue.outputs))
         self.forward = Program(main)
-        self.reverse = Program(simplify(vjp(main, [*wrt, *(n + k for k in floats)])))
+        pulled = _summed(vjp(main, [*wrt, *(n + k for k in floats)]), len(wrt))
+        used_up = range(len(main.inputs), len(pulled.inputs))
+        self.reverse = Program(simplify(pulled), donated=used_up)
         self.back_to = [k for k, number in enumerate(fixed) if number in set(tape.wrt)]
         ends = tuple(prologue.outputs[k] for k in floats)
         self.back = Program(simplify(vjp(Tape(prologue.nodes, first, ends), self.back_to)))
@@ -205,6 +214,20 @@ class LoopTape:
             self.back.bytes + values + results,
         )
         self.nbytes = split.nbytes + sums + busy
+
+
+def _summed(tape: Tape, start: int) -> Tape:
+    """Add the outputs from `start` on to further inputs: sums in float64 or complex128."""
+    builder = Builder(tape.nodes)
+    inputs, outputs = list(tape.inputs), list(tape.outputs)
+    for number in range(start, len(outputs)):
+        part = builder.symbol(outputs[number])
+        dtype = np.result_type(part.dtype, np.float64)
+        inputs.append(builder.input(part.shape, dtype, "sum"))
+        if part.dtype != dtype:
+            part = part.apply(CAST, params=(dtype,))
+        outputs[number] = (builder.symbol(inputs[-1]) + part).id
+    return builder.tape(inputs, outputs, tape.depends_on_values)
 
 
 def record_step(

@@ -27,6 +27,10 @@ class Report:
         Checkpoints saved and restored.
     peak_checkpoints : int
         The most checkpoints held at a time, that of state 0 included.
+    disk_saved, disk_restored, peak_disk : int
+        The share of these in a storage that isn't memory.
+    io_seconds : float
+        Wall time of saving and restoring there.
     peak_bytes : int
         The most bytes of arrays that the library held for the gradient.
     peak_holders : dict of str to int
@@ -47,6 +51,10 @@ class Report:
     saved: int = 0
     restored: int = 0
     peak_checkpoints: int = 0
+    disk_saved: int = 0
+    disk_restored: int = 0
+    peak_disk: int = 0
+    io_seconds: float = 0.0
     peak_bytes: int = 0
     peak_holders: dict[str, int] | None = None
     budget: int | None = None
@@ -78,6 +86,14 @@ class Report:
             f"checked, compared     {self.checked:>8,} {self.compared:>5,}",
             f"saved, restored       {self.saved:>8,} {self.restored:>5,}",
             f"checkpoints           {self.peak_checkpoints:>14,}",
+        ]
+        if self.disk_saved:
+            lines += [
+                f"  on disk             {self.peak_disk:>14,}",
+                f"  saved, restored     {self.disk_saved:>8,} {self.disk_restored:>5,}",
+                f"  seconds             {self.io_seconds:>14.4g}",
+            ]
+        lines += [
             f"peak                  {format_bytes(self.peak_bytes):>14}",
         ]
         if self.budget is not None:

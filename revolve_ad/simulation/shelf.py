@@ -3,6 +3,7 @@
 import contextlib
 import itertools
 from collections.abc import Sequence
+from time import perf_counter
 from typing import final
 
 import numpy as np
@@ -23,25 +24,42 @@ class Shelf:
     ----------
     storage : Storage
         Where they are kept, under keys (number of the run, index of the state).
+
+    Attributes
+    ----------
+    saved, restored, peak : int
+        Checkpoints saved and restored, and the most held at a time.
+    seconds : float
+        What saving and restoring took.
     """
 
-    __slots__ = ("_held", "_run", "_storage")
+    __slots__ = ("_held", "_run", "_storage", "peak", "restored", "saved", "seconds")
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
         self._run = next(_runs)
         self._held: set[int] = set()
+        self.saved = self.restored = self.peak = 0
+        self.seconds = 0.0
 
     def save(self, key: Key, leaves: Sequence[Array]) -> None:
         """See `Storage.save`."""
         assert isinstance(key, int)
+        began = perf_counter()
         self._storage.save((self._run, key), leaves)
+        self.seconds += perf_counter() - began
         self._held.add(key)
+        self.saved += 1
+        self.peak = max(self.peak, len(self._held))
 
     def restore(self, key: Key, out: Sequence[Array] | None = None) -> list[Array]:
         """See `Storage.restore`."""
         assert isinstance(key, int)
-        return self._storage.restore((self._run, key), out)
+        began = perf_counter()
+        leaves = self._storage.restore((self._run, key), out)
+        self.seconds += perf_counter() - began
+        self.restored += 1
+        return leaves
 
     def discard(self, key: Key) -> None:
         """See `Storage.discard`."""

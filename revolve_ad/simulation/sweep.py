@@ -63,6 +63,7 @@ class Sweep:
         "_final",
         "_kernel",
         "_known_bytes",
+        "_n_last",
         "_storages",
         "_tape_bytes",
         "_tapes",
@@ -79,6 +80,7 @@ class Sweep:
         self._actions = actions
         self._storages: Sequence[Ram | Shelf] = storages
         self._tapes: list[tuple[int, int, Tape]] = []  # start, stop, tape of each stretch
+        self._n_last = 0  # tapes reserved for the stretch that isn't run yet
         self._watched = -1  # the next observed state on the way back
         self._known_bytes = 0  # of checkpoints, when the ledger was last told
         self._tape_bytes = crew.tape_bytes
@@ -199,6 +201,7 @@ class Sweep:
             self._final = []
             for action in self._actions:
                 if last is not None and type(action) is not Reverse and type(action) is not Discard:
+                    self._release_last()
                     live, last = self._record(kernel, last, first, after), None
                 match action:
                     case Restore():
@@ -214,19 +217,21 @@ class Sweep:
                     case Record():
                         assert live is not None
                         first, after = action.start, action.stop
-                        recorded += after - first
+                        n_taped = after - first
+                        recorded += n_taped
                         if step is not None:
-                            step(after - first)
+                            step(n_taped)
                         if not whole:
                             live, first = self._record_parts(kernel, live, first, after)
-                        if after - first > 1:
-                            self._reserve(after - first - 1)
+                        if n_taped > 1:
+                            self._n_last = after - first
+                            self._reserve(self._n_last)
                         last, live = live, None
                     case Reverse():
                         if last is not None and first == action.start and first != self._watched:
                             cotangent = record_and_reverse(last, first, after, cotangent)
-                            if after - first > 1:
-                                self._release(after - first - 1)
+                            if self._n_last:
+                                self._release_last()
                         else:
                             cotangent = self._reverse(
                                 kernel, last, first, action.start, action.stop, cotangent
@@ -319,7 +324,7 @@ class Sweep:
                 self._watched = observations.next
             if tape is None:
                 cotangent = kernel.record_and_reverse(state, low, stop, cotangent)
-                self._release(stop - low - 1)
+                self._release_last()
             else:
                 cotangent = kernel.reverse(tape, low, stop, cotangent)
                 self._release(stop - low)
@@ -334,12 +339,16 @@ class Sweep:
         """Take the memory of the tapes of `n` steps, from idle buffers if need be."""
         ledger, needed = self._crew.ledger, n * self._tape_bytes
         idle = self._kernel.idle_bytes
-        if ledger.limit is not None and ledger.nbytes + needed + idle > ledger.limit:
+        if ledger.planned is not None and ledger.nbytes + needed + idle > ledger.planned:
             self._kernel.give_back()
             free_idle_buffers(self._storages[Level.RAM])
             self._known_bytes = self._storage_bytes()
             ledger.set("checkpoints", self._known_bytes)
         ledger.add("tapes", needed)
+
+    def _release_last(self) -> None:
+        self._release(self._n_last)
+        self._n_last = 0
 
     def _release(self, n: int) -> None:
         self._crew.ledger.add("tapes", -n * self._tape_bytes)

@@ -127,7 +127,7 @@ class OneStep:
     def pull_tape(self, tape: RoleTape, cotangent: Point) -> list[Any]:
         """Return the cotangent of each leaf of the point, None for those without."""
         given = self.form.state.cotangents.numpy(cotangent)
-        used = [g for g, flag in zip(given, self.form.state.differentiable, strict=True)]
+        used = [np.array(g)[()] for g in given]  # the program overwrites them
         found = iter(tape.reverse.run([*self.values(self.point, self.k), *used]))
         return [next(found) if flag else None for flag in self.differentiable]
 

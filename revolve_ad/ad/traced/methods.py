@@ -17,6 +17,9 @@ __all__ = ["METHODS"]
 # What a copy can't answer.
 _OF_MEMORY = frozenset(("ctypes", "setflags", "resize", "setfield", "itemset", "base", "data"))
 
+# What a number tells of itself as plain Python values.
+_OF_NUMBERS = frozenset(("is_integer", "as_integer_ratio", "hex", "bit_count"))
+
 METHODS: dict[str, Callable[..., Any]] = {}
 """Methods that are NumPy's function of the array, by name."""
 
@@ -113,6 +116,8 @@ def _other(self: Traced, name: str) -> Any:
     """Return a method that is a function of NumPy's, or say that there is none."""
     function = METHODS.get(name)
     if function is None:
+        if name in _OF_NUMBERS and self.cell is None:
+            return getattr(self._concrete(f"{name}() of a traced number"), name)
         if name.startswith("_") or not hasattr(np.ndarray, name):
             raise AttributeError(f"a traced array has no attribute {name!r}")
         if name not in _OF_MEMORY and not self.varies():

@@ -5,6 +5,7 @@ Other files of this package give it its operators, indexing and methods.
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -293,14 +294,29 @@ class Traced:
         if self.varies():
             raise TracedValueError(
                 f"{what} of a traced value (or a function of math, cmath or C that calls it) loses "
-                f"its derivative. Use NumPy's function instead (np.sin for math.sin), or cut it on "
-                f"purpose with ra.stop_gradient"
+                f"its derivative. Use NumPy's function instead (np.sin for math.sin), an f-string "
+                f"to print it, or cut it on purpose with ra.stop_gradient"
             )
         return self.v
 
     # -- Python's protocols --------------------------------------------------------------------
 
-    __hash__ = None  # type: ignore[assignment]
+    def __hash__(self) -> int:
+        if self.cell is not None:
+            raise TypeError("unhashable type: 'numpy.ndarray'")
+        return hash(self._concrete("a traced number as a key"))
+
+    def __floor__(self) -> int:
+        found: int = math.floor(self._concrete("math.floor of a traced value"))
+        return found
+
+    def __ceil__(self) -> int:
+        found: int = math.ceil(self._concrete("math.ceil of a traced value"))
+        return found
+
+    def __trunc__(self) -> int:
+        found: int = math.trunc(self._concrete("math.trunc of a traced value"))
+        return found
 
     def __len__(self) -> int:
         if self.rec.masks:
@@ -311,6 +327,9 @@ class Traced:
         if self.ndim == 0:
             raise TypeError("iteration over a 0-d array")
         return (self[i] for i in range(len(self)))
+
+    def __str__(self) -> str:
+        return str(self.v)
 
     def __repr__(self) -> str:
         return f"Traced({self.v!r})"

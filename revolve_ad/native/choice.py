@@ -1,0 +1,61 @@
+"""Chooses how a step is compiled: fused as it is, or first rolled back into loops."""
+
+from __future__ import annotations
+
+from revolve_ad.ad.tape import Tape
+from revolve_ad.native import loop as fused
+from revolve_ad.native.compiled import MAX_OPERATIONS, Refusal
+from revolve_ad.native.loop import Layout, Loop
+from revolve_ad.native.rolled import compile_rolled, worth_rolling
+
+__all__ = ["compile_loop"]
+
+
+def compile_loop(
+    tape: Tape,
+    layout: Layout,
+    *,
+    observe: Tape | None = None,
+    native: bool = True,
+    max_operations: int = MAX_OPERATIONS,
+) -> Loop | Refusal:
+    """Plan the native loop of a step and of its adjoint.
+
+    Parameters
+    ----------
+    tape : Tape
+        The step: its inputs are as `layout` says, its outputs the leaves of the next state.
+    layout : Layout
+        What the inputs are.
+    observe : Tape, optional
+        An observation, of the leaves of the state, the params and k.  The loop observes by itself
+        what it can: see `Loop.watch`.
+    native : bool
+        False runs the generated source as plain Python, for tests.
+    max_operations : int
+        A step that with its adjoint has more, and isn't shorter when repeated parts are rolled
+        into loops, is refused: compiling grows faster than its length.
+
+    Returns
+    -------
+    Loop or Refusal
+        A refusal is false and says which operation has no compiled form.
+
+    Raises
+    ------
+    UnsupportedOperationError
+        If an operation has no derivative.
+    """
+    rolled: Loop | Refusal | None = None
+    if len(tape.nodes) > max_operations and not tape.depends_on_values:
+        # The adjoint of so many operations takes long by itself: roll first.
+        rolled = compile_rolled(tape, layout, observe=observe, native=native)
+        if isinstance(rolled, Loop):
+            return rolled
+    found = fused.compile_loop(
+        tape, layout, observe=observe, native=native, max_operations=max_operations
+    )
+    if isinstance(found, Loop) or rolled is not None or not worth_rolling(tape):
+        return found
+    rolled = compile_rolled(tape, layout, observe=observe, native=native)
+    return rolled if isinstance(rolled, Loop) else found

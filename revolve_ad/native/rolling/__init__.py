@@ -1,0 +1,1 @@
+"""Long tapes rolled back into loops: records, the search for loops, their adjoint, their source."""
