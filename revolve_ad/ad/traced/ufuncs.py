@@ -283,6 +283,7 @@ def captured_write(name: str) -> WriteError:
 
 
 def _astype(rec: Recorder, x: Any, dtype: np.dtype[Any]) -> Any:
+    """Return an operand in a dtype: a cast is recorded, plain values are cast at once."""
     if type(x) in _PYTHON:
         return dtype.type(x)
     if type(x) is not Traced:
@@ -294,4 +295,5 @@ def _astype(rec: Recorder, x: Any, dtype: np.dtype[Any]) -> Any:
 
 
 def _as_array(rec: Recorder, x: Any) -> Any:
+    """Return an operand as an array, a list of traced numbers as a traced array."""
     return FUNCTIONS["array"](rec, x)

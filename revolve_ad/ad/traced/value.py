@@ -412,6 +412,7 @@ def node_and_value(recorder: Recorder, x: Any) -> tuple[int, Any]:
 
 
 def _refuse_outer_write(rec: Recorder) -> None:
+    """Raise for a write into an array of the recording around this one."""
     live(rec)
     raise WriteError(
         "a write into an array that belongs to the function around this one: a step may only "
