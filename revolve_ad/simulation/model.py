@@ -1,11 +1,12 @@
 """What a simulation computes for arguments of one form: it makes kernels and observers."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol, final
+from typing import TYPE_CHECKING, Any, Protocol, final
 
 from revolve_ad.errors import NotDifferentiableError
-from revolve_ad.native import Loop
 from revolve_ad.simulation.dynamic_kernel import DynamicKernel, refuse_hidden
 from revolve_ad.simulation.form import Form
 from revolve_ad.simulation.kept import equal_tape
@@ -21,6 +22,9 @@ from revolve_ad.simulation.tape_kernel import TapeKernel
 from revolve_ad.simulation.user_kernel import UserKernel
 from revolve_ad.simulation.user_step import Step
 from revolve_ad.simulation.user_tangent import UserTangentModel
+
+if TYPE_CHECKING:  # the compiler is loaded where it is first of use
+    from revolve_ad.native import Loop
 
 __all__ = ["Model", "TapeModel", "UserModel", "record_model"]
 
@@ -75,7 +79,7 @@ class Model(Protocol):
     def is_compared(self) -> bool:
         """Whether there is a user's step to compare a tape with."""
 
-    def tangent(self) -> "Model":
+    def tangent(self) -> Model:
         """Return the model of the pairs (value, tangent)."""
 
 
@@ -199,7 +203,7 @@ class TapeModel:
         fixed = self.step.tape.depends_on_values is None and not self.form.hidden.shapes
         return self.function is not None and fixed
 
-    def tangent(self) -> "TapeModel":
+    def tangent(self) -> TapeModel:
         """See `Model.tangent`."""
         seen = None if self.seen is None else self.seen.tangent
         return TapeModel(self.form.doubled, self.step.tangent, seen, None)
@@ -281,7 +285,7 @@ class UserModel:
         """See `Model.is_compared`."""
         return False
 
-    def tangent(self) -> "Model":
+    def tangent(self) -> Model:
         """See `Model.tangent`."""
         seen = None if self.seen is None else self.seen.tangent
         return UserTangentModel(self.form.doubled, self.form, self.step, seen)

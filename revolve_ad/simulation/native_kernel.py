@@ -1,16 +1,20 @@
 """The kernel of a recorded step that was fused and compiled: a stretch of steps is one call."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
-from typing import Any, Final, final
+from typing import TYPE_CHECKING, Any, Final, final
 
 import numpy as np
 
 from revolve_ad.errors import UnsupportedOperationError
-from revolve_ad.native import Loop, Sweep
 from revolve_ad.simulation.form import Form
 from revolve_ad.simulation.kernel import Gradients, Tape
 from revolve_ad.simulation.layout import Leaves
 from revolve_ad.simulation.recording import RoleTape
+
+if TYPE_CHECKING:  # the compiler is loaded where it is first of use
+    from revolve_ad.native import Loop
 
 __all__ = ["NativeKernel", "native_loop"]
 
@@ -51,6 +55,8 @@ class NativeKernel:
         self._n_params = sum(form.params.differentiable)
         values = [*form.params.read_only(params), *form.hidden.read_only(hidden)]
         rows = [] if form.inputs is None else form.inputs.read_only(inputs)
+        from revolve_ad.native import Sweep
+
         self._sweep = Sweep(loop, values, rows)
         self._gradients: Gradients | None = None
 
@@ -162,6 +168,8 @@ def native_loop(
     if native == "auto" and _numpy_seconds(tape, n_steps) < _WORTH_SECONDS:
         return None, "it is quick enough"
     found = tape.native(observation)
+    from revolve_ad.native import Loop
+
     if isinstance(found, Loop):
         if native == "auto" and _numpy_seconds(tape, n_steps) * found.saved < _WORTH_SECONDS:
             return None, f"NumPy would do most of it all the same ({'; '.join(found.called)})"

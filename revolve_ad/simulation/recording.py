@@ -1,10 +1,12 @@
 """Records a step, and `observe`, as tapes whose inputs and outputs have known roles."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,13 +19,14 @@ from revolve_ad.ad.recording import trace
 from revolve_ad.ad.simplify import simplify
 from revolve_ad.ad.tape import Tape
 from revolve_ad.ad.transform import jvp, vjp
-from revolve_ad.native import Layout as Roles
-from revolve_ad.native import Loop, Refusal, compile_loop
 from revolve_ad.simulation.blame import blame
 from revolve_ad.simulation.form import Form
 from revolve_ad.simulation.layout import NOTHING, Layout, Leaves
 from revolve_ad.simulation.stepping import STEP_CALL, STEP_CALL_WITH_INPUTS
 from revolve_ad.simulation.writes import written_leaves
+
+if TYPE_CHECKING:  # the compiler is loaded where it is first of use
+    from revolve_ad.native import Loop, Refusal
 
 __all__ = ["LoopTape", "RoleTape", "record_observe", "record_step"]
 
@@ -56,17 +59,20 @@ class RoleTape:
         """The tape itself, ready to run."""
         return Program(simplify(self.tape))
 
-    def native(self, observation: "RoleTape | None" = None) -> Loop | Refusal:
+    def native(self, observation: RoleTape | None = None) -> Loop | Refusal:
         """The tape of a step as native code, with an observation if there is one; or why not."""
         found = self._native.get(observation)
         if found is None:
+            from revolve_ad.native import Layout as Roles
+            from revolve_ad.native import compile_loop
+
             roles = Roles(*(len(group.shapes) for group in self.groups))
             observe = None if observation is None else observation.tape
             found = self._native[observation] = compile_loop(self.tape, roles, observe=observe)
         return found
 
     @cached_property
-    def _native(self) -> "dict[RoleTape | None, Loop | Refusal]":
+    def _native(self) -> dict[RoleTape | None, Loop | Refusal]:
         return {}
 
     @cached_property
@@ -98,7 +104,7 @@ class RoleTape:
         return Program(tape, donated=range(n, len(tape.inputs)))
 
     @cached_property
-    def loop(self) -> "LoopTape | None":
+    def loop(self) -> LoopTape | None:
         """The same in two parts, for a loop in which params and hidden params stay; or None."""
         state, params, row, hidden = self.groups
         first = len(state.shapes)
@@ -121,7 +127,7 @@ class RoleTape:
         return max(self.forward.bytes, self.reverse.bytes)
 
     @cached_property
-    def tangent(self) -> "RoleTape":
+    def tangent(self) -> RoleTape:
         """The tape of the pair (value, tangent): every group is doubled by its tangents."""
         pushed = jvp(self.tape, self.wrt)
         n = len(self.tape.inputs)

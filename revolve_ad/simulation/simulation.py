@@ -6,7 +6,6 @@ from typing import Any, final
 from revolve_ad.ad.recorder import Recorder, active, paused
 from revolve_ad.ad.traced import apply, is_traced, plain
 from revolve_ad.errors import DivergedReplayError, ShapeError, StructureError
-from revolve_ad.native.load import has_numba
 from revolve_ad.simulation.evaluation import evaluate
 from revolve_ad.simulation.form import Form
 from revolve_ad.simulation.gradient import Gradient
@@ -319,6 +318,8 @@ class Simulation:
             return None
         if settings.native is False or settings.max_steps < _FEW_STEPS:
             return None
+        from revolve_ad.native.load import has_numba
+
         if settings.native == "auto" and not has_numba():
             return None
         state, params, inputs = leaves
