@@ -128,12 +128,14 @@ class _Building:
         back_text, back_calls = self.functions("back", rolled.reverse, values, reverse_work)
         if rolled.reads_next:
             reverse_work |= forward_work
-        next_names = {}
+        next_names = {f"y{c}": f"next{c}" for c in turns.computed} if rolled.reads_next else {}
+        again_names = {}
         for c in turns.computed:
-            y = f"y{c}"
-            if rolled.reads_next or any(y in args for _, args in again_calls):
-                next_names[y] = f"next{c}"
+            if rolled.reads_next:
                 reverse_work[f"next{c}"] = state_types[c]
+            if any(f"y{c}" in args for _, args in again_calls):
+                again_names[f"y{c}"] = f"scratch{c}"
+                reverse_work[f"scratch{c}"] = state_types[c]
 
         for b in inputs:
             self.types[b.name] = _argument(b)
@@ -183,7 +185,7 @@ class _Building:
         parameters += [f"sum{k}" for k in range(len(sum_types))]
         parameters += [f"all_rbar{k}" for k, n in enumerate(row_cotangents) if n >= 0]
         parameters += [*given, *reverse_work]
-        before = _lines(_renamed(again_calls, old | next_names))
+        before: list[str] = []
         if rolled.reads_next:
             # The state after the step is a row of the block, but for the last one.
             before.append("if t == stop - origin - 1:")
@@ -192,6 +194,7 @@ class _Building:
             before += [f"    w{c} = next{c}" for c in turns.computed]
             before.append("else:")
             before += [f"    w{c} = kept{c}[t]" for c in turns.computed]
+        before += _lines(_renamed(again_calls, old | again_names))
         text = pull_source(
             turns,
             backward,
@@ -222,6 +225,8 @@ class _Building:
             sum_bytes=_size(sum_types),
             reverse_bytes=_size(reverse_work.values()),
             recorded_bytes=_size([state_types[c] for c in turns.computed]),
+            operations=len(program.items),
+            nests=len(forward_calls) + len(again_calls) + len(back_calls),
             called=(),
             saved=1.0,
             native=self.native,

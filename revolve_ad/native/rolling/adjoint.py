@@ -101,6 +101,7 @@ def reversed_loops(
     bars: dict[Buffer, Buffer],
     active: set[int],
     skipped: set[int],
+    once: set[Buffer] | None = None,
 ) -> Adjoint:
     """Return the adjoint of statements.
 
@@ -116,8 +117,10 @@ def reversed_loops(
         The active values.
     skipped : set of int
         Identities of statements that aren't reversed.
+    once : set of Buffer, optional
+        Buffers each of whose elements is read once after it is written: its cotangent isn't a sum.
     """
-    reverse = _Reverse(values, bars, active, skipped)
+    reverse = _Reverse(values, bars, active, skipped, once or set())
     level = _Level(reverse, body, ())
     level.play()
     out = level.emitted({})
@@ -149,6 +152,7 @@ class _Reverse:
     bars: dict[Buffer, Buffer]
     active: set[int]
     skipped: set[int]
+    once: set[Buffer]
     kept: dict[int, Access] = field(default_factory=dict)
     tapes: list[Buffer] = field(default_factory=list)
 
@@ -280,17 +284,20 @@ class _Level:
             elif isinstance(s, Load):
                 g = self.cotangent.pop(s.out, None)
                 bar = shared.bars.get(s.access.buffer)
+                once = s.access.buffer in shared.once
+                if g is None and once and bar is not None:
+                    g = Symbol(self.builder, self.builder.literal(0, bar.dtype))
                 if g is not None and bar is not None:
                     if g.dtype != bar.dtype:
                         g = g.apply(CAST, params=(bar.dtype,))
-                    self.actions.append(("add", Access(bar, s.access.at), g.id))
+                    self.actions.append(("put" if once else "add", Access(bar, s.access.at), g.id))
             elif isinstance(s, Store | Add):
                 bar = shared.bars.get(s.access.buffer)
                 if bar is None:
                     continue
                 access = Access(bar, s.access.at)
                 v, g = self.fresh(bar.dtype)
-                clear = isinstance(s, Store)
+                clear = isinstance(s, Store) and s.access.buffer not in shared.once
                 self.actions.append(("take", access, v, clear))
                 self.add(s.value, g)
             else:
@@ -334,9 +341,10 @@ class _Level:
         out: list[Statement] = []
         self.out = out
         for action in self.actions:
-            if action[0] == "add":
-                _, access, node = action
-                out.append(Add(access, self.emit(node)))
+            if action[0] in ("add", "put"):
+                kind, access, node = action
+                value = self.emit(node)
+                out.append(Add(access, value) if kind == "add" else Store(access, value))
             elif action[0] == "take":
                 _, access, v, clear = action
                 out.append(Load(v, access))

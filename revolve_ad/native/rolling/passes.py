@@ -122,7 +122,7 @@ def _share(body: Sequence[Statement], names: dict[int, int]) -> list[Statement]:
             known[key] = s.out
             out.append(Let(s.out, s.op, s.params, args))
         elif isinstance(s, Load):
-            key = (s.access, s.flags)
+            key = s.access
             if key in known:
                 names[s.out] = known[key]
                 continue
@@ -132,9 +132,12 @@ def _share(body: Sequence[Statement], names: dict[int, int]) -> list[Statement]:
             value = names.get(s.value, s.value)
             buffer = s.access.buffer
             for k in [k for k in known if _reads(k, buffer)]:
-                if not _apart(k[0].at, s.access.at):
+                if not _apart(k.at, s.access.at):
                     del known[k]
+            known.pop(s.access, None)
             if isinstance(s, Store):
+                # What is stored needs no load afterwards.
+                known[s.access] = value
                 out.append(Store(s.access, value, s.makes))
             else:
                 out.append(Add(s.access, value))
@@ -152,7 +155,7 @@ def _share(body: Sequence[Statement], names: dict[int, int]) -> list[Statement]:
 
 
 def _reads(key: Any, buffer: Buffer) -> bool:
-    return len(key) == 2 and key[0].buffer is buffer
+    return isinstance(key, Access) and key.buffer is buffer
 
 
 def _apart(a: Affine, b: Affine) -> bool:

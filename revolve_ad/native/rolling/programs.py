@@ -10,9 +10,11 @@ import numpy as np
 
 from revolve_ad.ad.tape import Tape
 from revolve_ad.native.rolling.adjoint import active_buffers, reversed_loops, with_tapes
-from revolve_ad.native.rolling.buffers import Buffer
+from revolve_ad.native.rolling.buffers import STABLE, Buffer
 from revolve_ad.native.rolling.dependence import set_free
 from revolve_ad.native.rolling.detect import roll
+from revolve_ad.native.rolling.merge import merged, read_once
+from revolve_ad.native.rolling.part import parted
 from revolve_ad.native.rolling.passes import hoisted, pruned, settled, shared
 from revolve_ad.native.rolling.records import Program, lowered
 from revolve_ad.native.rolling.source import buffers_of
@@ -103,6 +105,7 @@ def forward_program(
     body = shared(body)
     body = pruned(body, set(), set(outputs))
     set_free(body)
+    body = pruned(shared(merged(body)), set(), set(outputs))
     for c in computed:
         outputs[c].name = f"y{c}"
     used = buffers_of(body)
@@ -149,8 +152,9 @@ def forward_program(
             if out not in bars:
                 bars[out] = bar(out)
             start.append(whole(values, cotangents[j], bars[out], add=True))
+    once = read_once(body) - set(outputs)
     skipped = {id(s) for s in body if _copied_whole(s) in {outputs[j] for j in linked}}
-    adjoint = reversed_loops(body, values, bars, values_active, skipped)
+    adjoint = reversed_loops(body, values, bars, values_active, skipped, once)
     pushed = {*buffers_of(adjoint.body), *buffers_of(start)}
     end: list[Statement] = []
     for j in floats:
@@ -159,16 +163,22 @@ def forward_program(
             end.append(whole(values, own, cotangents[j], add=j in linked))
         elif j not in linked:
             end.append(filled(values, cotangents[j]))
-    begin = [filled(values, b) for b in zeroed if b in pushed]
+    whole_bars = {bars[b] for b in once if b in bars}
+    begin = [filled(values, b) for b in zeroed if b in pushed and b not in whole_bars]
     reverse = [*begin, *start, *adjoint.body, *end]
     reverse = settled(shared(reverse), values)
     kept = {b for b in buffers_of(reverse) if b.kind in ("g", "sum", "rbar")}
-    reverse = hoisted(pruned(reverse, set(), kept))
+    reverse = hoisted(parted(pruned(reverse, set(), kept), values))
 
     # The forward part again, as far as the reverse reads it.
     read = {b for b in buffers_of(reverse) if b.kind in ("temp", "tape")}
     following = {out for out in outputs if out.kind == "temp" and out in read}
-    again = pruned(with_tapes(body, adjoint.kept), set(), read - following)
+    kept_states = {
+        outputs[c]: Buffer("next", c, outputs[c].shape, outputs[c].dtype, f"w{c}") for c in computed
+    }
+    again = [from_next(s, kept_states) for s in with_tapes(body, adjoint.kept)]
+    again = pruned(again, set(), read - following)
+    reads_next = bool(following) or any(b.kind == "next" for b in buffers_of(again))
     forward = hoisted(body)
     return Rolled(
         values,
@@ -177,8 +187,18 @@ def forward_program(
         reverse,
         outputs,
         program.constants,
-        bool(following),
+        reads_next,
     )
+
+
+def from_next(s: Statement, kept: dict[Buffer, Buffer]) -> Statement:
+    """Return a statement that reads final elements of the next state from where it is kept."""
+    if isinstance(s, Loop):
+        body = [from_next(t, kept) for t in s.body]
+        return Loop(s.name, s.count, body, s.free, s.carried)
+    if isinstance(s, Load) and s.flags & STABLE and s.access.buffer in kept:
+        return Load(s.out, Access(kept[s.access.buffer], s.access.at), s.flags)
+    return s
 
 
 def whole(values: Values, source: Buffer, target: Buffer, *, add: bool = False) -> Loop:
