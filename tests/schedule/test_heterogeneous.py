@@ -20,10 +20,21 @@ def random_costs(rng: random.Random, n: int, spread: float) -> list[float]:
     return [round(rng.lognormvariate(0, spread), 3) for _ in range(n)]
 
 
-def test_no_schedule_whatever_is_cheaper() -> None:
+def cost_vectors(rng: random.Random, n: int) -> list[list[float]]:
+    """Costs that vary a little and a lot, ramps, bursts, steps that cost nothing."""
+    return [
+        *(random_costs(rng, n, spread) for spread in (0.3, 1.0, 2.0)),
+        [1.0 + k for k in range(n)],
+        [float(n - k) for k in range(n)],
+        [rng.choice([1.0, 50.0]) for _ in range(n)],
+        [rng.choice([0.0, 1.0, 3.0]) for _ in range(n)],
+    ]
+
+
+def test_no_schedule_whatever_is_cheaper_in_1000_cases() -> None:
     rng = random.Random(11)
-    for _ in range(15):
-        costs = random_costs(rng, 7, rng.choice([0.5, 1.0, 2.0]))
+    compared = 0
+    for costs in [vector for _ in range(6) for vector in cost_vectors(rng, 7)]:
         for slots in (1, 2, 3, 4):
             machine = Machine(costs, costs, slots, [1] * len(costs))
             for n, least in enumerate(cheapest(machine), start=1):
@@ -31,6 +42,8 @@ def test_no_schedule_whatever_is_cheaper() -> None:
                 recorded = sum(costs[:n])
                 assert schedule.advance_cost == pytest.approx(least - recorded, abs=1e-9)
                 assert check(schedule) == schedule.counts()
+                compared += 1
+    assert compared >= 1000
 
 
 def over_all_splits(costs: list[float], slots: int) -> float:

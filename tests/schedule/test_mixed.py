@@ -1,5 +1,6 @@
 """Mixed schedules: as cheap as any, within the budget at every action, and counted beforehand."""
 
+import itertools
 import math
 import pickle
 import random
@@ -15,21 +16,27 @@ from revolve_ad.schedule.split_price import by_price
 from revolve_ad.schedule.split_table import tabulate
 from tests.schedule.exhaustive import fewest_advances
 
-SIZES = [(1, 1), (1, 2), (2, 1), (1, 3), (2, 3), (3, 1), (3, 2)]
-
-
-@pytest.mark.parametrize(("state_bytes", "tape_bytes"), SIZES)
-def test_no_schedule_whatever_runs_fewer_plain_steps(state_bytes: int, tape_bytes: int) -> None:
-    for budget in range(tape_bytes, 9 if state_bytes * tape_bytes > 1 else 7):
-        least = fewest_advances([1.0] * 6, budget, [state_bytes] * 6, [tape_bytes] * 6)
-        for n, advanced in enumerate(least, start=1):
-            if math.isinf(advanced):
-                assert budget < smallest_budget(n, state_bytes, tape_bytes)
-                continue
-            schedule = mixed(n, budget, state_bytes, tape_bytes)
-            assert schedule.counts().advanced == advanced
-            assert schedule.proven
-            assert check(schedule) == schedule.counts()
+def test_no_schedule_whatever_runs_fewer_plain_steps_in_1000_cases() -> None:
+    compared = 0
+    for state_bytes, tape_bytes in itertools.product(range(1, 6), repeat=2):
+        if state_bytes > 1 and state_bytes == tape_bytes:
+            continue  # the same as (1, 1)
+        smaller = min(state_bytes, tape_bytes)
+        for budget in range(tape_bytes, tape_bytes + 3 * smaller + 3):
+            most_held = budget // smaller
+            longest = 8 if most_held < 3 else 6 if most_held < 4 else 5
+            sizes = [state_bytes] * longest, [tape_bytes] * longest
+            for n, least in enumerate(fewest_advances([1.0] * longest, budget, *sizes), start=1):
+                case = n, budget, state_bytes, tape_bytes
+                compared += 1
+                if math.isinf(least):
+                    assert budget < smallest_budget(n, state_bytes, tape_bytes), case
+                    continue
+                schedule = mixed(*case)
+                assert schedule.counts().advanced == least, case
+                assert schedule.proven, case
+                assert check(schedule) == schedule.counts(), case
+    assert compared >= 1000
 
 
 def random_problems(number: int, longest: int) -> list[tuple[int, int, int, int]]:

@@ -1,5 +1,6 @@
 """Multilevel schedules: as cheap as any, disk included, and with nothing left on the disk."""
 
+import itertools
 import math
 import pickle
 import random
@@ -24,34 +25,29 @@ COSTS = [
     (1.0, 2.0, 5.0, 5.0),
     (0.0, 1.0, 1.0, 1.0),
     (1.0, 1.0, 0.0, 2.0),
+    (1.0, 0.5, 2.0, 0.0),
+    (0.7, 1.3, 1.1, 2.3),
 ]
 
 
-@pytest.mark.parametrize(("step", "adjoint", "write", "read"), COSTS)
-def test_no_schedule_whatever_is_cheaper(
-    step: float, adjoint: float, write: float, read: float
-) -> None:
-    for ram in range(4):
-        for disk in (0, 1, 2, None):
-            slots = 5 if disk is None else disk
-            least = cheapest_with_slots(
-                6 if slots < 3 else 5,
-                ram,
-                slots,
-                step=step,
-                adjoint=adjoint,
-                write=write,
-                read=read,
-            )
-            for n, cost in enumerate(least, start=1):
-                if math.isinf(cost):
-                    with pytest.raises(BudgetError):
-                        multilevel(n, ram, disk, step, adjoint, write, read)
-                    continue
-                schedule = multilevel(n, ram, disk, step, adjoint, write, read)
-                assert schedule.cost == pytest.approx(cost, rel=1e-12)
-                assert schedule.proven
-                assert check(schedule) == schedule.counts()
+def test_no_schedule_whatever_is_cheaper_in_1000_cases() -> None:
+    compared = 0
+    for costs, ram, disk in itertools.product(COSTS, range(4), (0, 1, 2, 3, None)):
+        names = dict(zip(("step", "adjoint", "write", "read"), costs, strict=True))
+        longest = 5 if disk is None or ram + disk > 3 else 6
+        slots = longest - 1 if disk is None else disk
+        for n, least in enumerate(cheapest_with_slots(longest, ram, slots, **names), start=1):
+            case = n, ram, disk, *costs
+            compared += 1
+            if math.isinf(least):
+                with pytest.raises(BudgetError):
+                    multilevel(*case)
+                continue
+            schedule = multilevel(*case)
+            assert schedule.cost == pytest.approx(least, rel=1e-12), case
+            assert schedule.proven, case
+            assert check(schedule) == schedule.counts(), case
+    assert compared >= 1000
 
 
 def random_problems(
