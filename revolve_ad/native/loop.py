@@ -95,6 +95,8 @@ class Loop:
         Further working arrays of `Sweep.pull`.
     recorded_bytes : int
         A row of a block: what `Sweep.record` keeps of a state.
+    operations, nests : int
+        Operations of the step and its adjoint, and the loops that they became.
     called : tuple of str
         What NumPy does between the loops, and why.
     saved : float
@@ -135,6 +137,8 @@ class Loop:
     prepare: Interpreter
     module: Module
     watch: Watch | None = None
+    operations: int = 0
+    nests: int = 0
     _functions: dict[str, Any] = field(default_factory=dict)
     _lock: Any = field(default_factory=threading.Lock)
 
@@ -420,6 +424,8 @@ def _planned(
         sum_bytes=_size(sum_types),
         reverse_bytes=_size(reverse_work) + reverse.temporary_bytes + _size(turning),
         recorded_bytes=_size([state_types[c] for c in turns.computed]),
+        operations=sum(live[i] and bool(n.args) for i, n in enumerate(nodes)),
+        nests=sum(n.call is None for f in (forward, reverse) for n in f.nests),
         called=tuple(dict.fromkeys((forward.reasons | reverse.reasons).values())),
         saved=_saved(nodes, live, fixed, forward, reverse),
         native=native,

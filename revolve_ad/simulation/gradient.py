@@ -360,6 +360,7 @@ class Gradient:
             forward_seconds=counters.forward_seconds,
             reverse_seconds=counters.reverse_seconds,
             schedule=self.plan.schedule,
+            native=self._model.account,
         )
 
     def _require_finite(self, k: int, state: Leaves) -> None:

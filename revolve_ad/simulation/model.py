@@ -7,15 +7,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, final
 
 from revolve_ad.errors import NotDifferentiableError
+from revolve_ad.simulation.account import Account
 from revolve_ad.simulation.dynamic_kernel import DynamicKernel, refuse_hidden
 from revolve_ad.simulation.form import Form
 from revolve_ad.simulation.kept import equal_tape
 from revolve_ad.simulation.kernel import Kernel, Observer
 from revolve_ad.simulation.layout import Layout, Leaves
+from revolve_ad.simulation.lines import Lines, lines_of
 from revolve_ad.simulation.loop_kernel import LoopKernel
 from revolve_ad.simulation.native_kernel import NativeKernel, native_loop
 from revolve_ad.simulation.observations import PlainObserver
-from revolve_ad.simulation.recording import RoleTape, record_observe, record_step
+from revolve_ad.simulation.recording import RoleTape, record_observe, record_step, step_arguments
 from revolve_ad.simulation.seeing import Seeing, refuse_hidden_in_observe
 from revolve_ad.simulation.stepping import Stepper
 from revolve_ad.simulation.tape_kernel import TapeKernel
@@ -64,6 +66,10 @@ class Model(Protocol):
         """Whether its kernels run native code."""
 
     @property
+    def account(self) -> Account | None:
+        """What became of the step as native code; None for a step that isn't recorded."""
+
+    @property
     def tape_bytes(self) -> int:
         """The bytes that each step of a recorded stretch takes."""
 
@@ -102,6 +108,8 @@ class TapeModel:
         The step as native code.
     why_not : str
         Why there is none.
+    lines : Lines or None
+        Which lines of the step do what, where that was looked up.
     """
 
     form: Form
@@ -110,6 +118,7 @@ class TapeModel:
     function: Callable[..., Any] | None
     loop: Loop | None = None
     why_not: str = ""
+    lines: Lines | None = None
 
     @property
     def observation(self) -> Layout | None:
@@ -121,9 +130,7 @@ class TapeModel:
         """See `Model.remarks`."""
         where = self.step.tape.depends_on_values
         if where is None:
-            if self.loop is not None:
-                return ("the step runs as native code.",)
-            return (f"the step is interpreted by NumPy: {self.why_not}.",)
+            return self.account.remarks
         return (
             f"the step depends on values ({where}), so it is recorded afresh each time it is "
             "reversed. If that line indexes an array by k, pass the array as inputs=.",
@@ -171,6 +178,20 @@ class TapeModel:
     def is_native(self) -> bool:
         """See `Model.is_native`."""
         return self.loop is not None
+
+    @property
+    def account(self) -> Account:
+        """See `Model.account`."""
+        loop, lines = self.loop, self.lines
+        if loop is None:
+            return Account(compiled=False, why_not=self.why_not)
+        return Account(
+            compiled=True,
+            operations=loop.operations,
+            loops=loop.nests,
+            called=tuple(r + ("" if lines is None else lines.of_called(r)) for r in loop.called),
+            compile_seconds=loop.plan_seconds + loop.compile_seconds,
+        )
 
     @property
     def tape_bytes(self) -> int:
@@ -264,6 +285,11 @@ class UserModel:
         return False
 
     @property
+    def account(self) -> None:
+        """See `Model.account`."""
+        return None
+
+    @property
     def tape_bytes(self) -> int:
         """A state: the user's vjp starts from it."""
         return self.form.state.nbytes
@@ -330,5 +356,15 @@ def record_model(
     if recorded is None:
         assert isinstance(step, Step)
         return UserModel(form, step, seen), hidden
-    loop, why_not = native_loop(recorded, n_steps, native, None if seen is None else seen.tape)
-    return TapeModel(form, recorded, seen, step, loop, why_not), hidden
+
+    def lines() -> Lines:
+        return lines_of(function, *step_arguments(form, state, params, inputs, 0))
+
+    compiled = native_loop(
+        recorded,
+        n_steps,
+        native,
+        None if seen is None else seen.tape,
+        None if hidden else lines,
+    )
+    return TapeModel(form, recorded, seen, step, *compiled), hidden

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final, final
 
 import numpy as np
@@ -11,6 +11,7 @@ from revolve_ad.errors import UnsupportedOperationError
 from revolve_ad.simulation.form import Form
 from revolve_ad.simulation.kernel import Gradients, Tape
 from revolve_ad.simulation.layout import Leaves
+from revolve_ad.simulation.lines import Lines
 from revolve_ad.simulation.recording import RoleTape
 
 if TYPE_CHECKING:  # the compiler is loaded where it is first of use
@@ -142,9 +143,13 @@ class NativeKernel:
 
 
 def native_loop(
-    tape: RoleTape, n_steps: int, native: str | bool, observation: RoleTape | None = None
-) -> tuple[Loop | None, str]:
-    """Return the compiled loop of a step, or None and why not.
+    tape: RoleTape,
+    n_steps: int,
+    native: str | bool,
+    observation: RoleTape | None = None,
+    lines: Callable[[], Lines] | None = None,
+) -> tuple[Loop | None, str, Lines | None]:
+    """Return the compiled loop of a step, or None and why not, and the lines of the step.
 
     Parameters
     ----------
@@ -157,6 +162,8 @@ def native_loop(
         the tape and the number of steps alone, so that equal calls give equal bits.
     observation : RoleTape, optional
         What is observed along the way.
+    lines : callable, optional
+        Looks up which lines of the step do what.
 
     Raises
     ------
@@ -164,21 +171,26 @@ def native_loop(
         If native code is demanded, and the step can't be compiled.
     """
     if native is False:
-        return None, "native=False"
+        return None, "native=False", None
     if native == "auto" and _numpy_seconds(tape, n_steps) < _WORTH_SECONDS:
-        return None, "it is quick enough"
+        return None, "it is quick enough", None
     found = tape.native(observation)
     from revolve_ad.native import Loop
 
     if isinstance(found, Loop):
+        at = tape.lines(lines) if found.called else None
         if native == "auto" and _numpy_seconds(tape, n_steps) * found.saved < _WORTH_SECONDS:
-            return None, f"NumPy would do most of it all the same ({'; '.join(found.called)})"
-        return found, ""
+            called = "; ".join(r + ("" if at is None else at.of_called(r)) for r in found.called)
+            return None, f"NumPy would do most of it all the same ({called})", at
+        return found, "", at
+    at = tape.lines(lines)
+    why = found.reason + ("" if at is None else at.of(found.reason))
     if native is True:
         raise UnsupportedOperationError(
-            f"native=True, but the step can't be compiled: {found.reason}. Use native='auto'."
+            f"native=True, but the step can't be compiled: {why}. Use native='auto', which "
+            "interprets what can't be compiled, or write that line in another way."
         )
-    return None, found.reason
+    return None, why, at
 
 
 def _numpy_seconds(tape: RoleTape, n_steps: int) -> float:

@@ -22,17 +22,21 @@ from revolve_ad.ad.transform import jvp, vjp
 from revolve_ad.simulation.blame import blame
 from revolve_ad.simulation.form import Form
 from revolve_ad.simulation.layout import NOTHING, Layout, Leaves
+from revolve_ad.simulation.lines import Lines
 from revolve_ad.simulation.stepping import STEP_CALL, STEP_CALL_WITH_INPUTS
 from revolve_ad.simulation.writes import written_leaves
 
 if TYPE_CHECKING:  # the compiler is loaded where it is first of use
     from revolve_ad.native import Loop, Refusal
 
-__all__ = ["LoopTape", "RoleTape", "record_observe", "record_step"]
+__all__ = ["LoopTape", "RoleTape", "record_observe", "record_step", "step_arguments"]
 
 # Bounds on what is computed once before a loop and held through it.
 MIN_HOISTED_BYTES = 1 << 12
 MAX_HOISTED_STATES = 4
+
+MOST_LOCATED = 50_000
+"""Operations from which a step isn't recorded a second time to learn its lines: about a second."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,6 +78,20 @@ class RoleTape:
     @cached_property
     def _native(self) -> dict[RoleTape | None, Loop | Refusal]:
         return {}
+
+    def lines(self, look: Callable[[], Lines] | None) -> Lines | None:
+        """Return which lines of the step do what, looked up once; None where that takes long."""
+        if self._lines or look is None or len(self.tape.nodes) > MOST_LOCATED:
+            return self._lines[0] if self._lines else None
+        try:
+            self._lines.append(look())
+        except Exception:  # a step that can run only once: it does without lines
+            return None
+        return self._lines[0]
+
+    @cached_property
+    def _lines(self) -> list[Lines]:
+        return []
 
     @cached_property
     def inside(self) -> list[Any]:
@@ -266,21 +284,17 @@ def record_step(
     hidden : tuple
         Traced values of an outer recording that the step read.
     """
-    row = [] if form.inputs is None else [_row(leaf, k) for leaf in inputs]
-    args: tuple[Any, ...] = (form.state.build(state), form.params.build_read_only(params), k)
-    rows = NOTHING
-    if form.inputs is not None:
-        rows = form.inputs.rows
-        args = (*args, rows.build_read_only(row))
+    rows = NOTHING if form.inputs is None else form.inputs.rows
+    args, read_only = step_arguments(form, state, params, inputs, k)
     where = f"step {k}, while it was recorded"
     try:
-        made = trace(step, args, read_only=(False, True, False, True)[: len(args)])
+        made = trace(step, args, read_only=read_only)
         leaves = form.state.adopt(made.value, f"step {k}")
     except Exception as error:
         blame(
             error,
             where,
-            lambda: written_leaves(step, form, params, row if form.inputs is not None else None, k),
+            lambda: written_leaves(step, form, params, _rows(form, inputs, k), k),
             (step, STEP_CALL if form.inputs is None else STEP_CALL_WITH_INPUTS),
         )
         raise
@@ -290,6 +304,21 @@ def record_step(
     tape = _with_outputs(made.tape, order, form.state)
     groups = (form.state, form.params, rows, _hidden_layout(made.hidden))
     return RoleTape(tape, groups, form.state), leaves, made.hidden
+
+
+def step_arguments(
+    form: Form, state: Leaves, params: Sequence[Any], inputs: Sequence[Any], k: int
+) -> tuple[tuple[Any, ...], tuple[bool, ...]]:
+    """Return what step `k` is called with when it is recorded, and what of it it mustn't write."""
+    args: tuple[Any, ...] = (form.state.build(state), form.params.build_read_only(params), k)
+    if form.inputs is not None:
+        row = [_row(leaf, k) for leaf in inputs]
+        args = (*args, form.inputs.rows.build_read_only(row))
+    return args, (False, True, False, True)[: len(args)]
+
+
+def _rows(form: Form, inputs: Sequence[Any], k: int) -> list[Any] | None:
+    return None if form.inputs is None else [_row(leaf, k) for leaf in inputs]
 
 
 def record_observe(

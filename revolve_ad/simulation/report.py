@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from revolve_ad.simulation.account import Account
 from revolve_ad.simulation.memory import format_bytes
 
 __all__ = ["Report"]
@@ -41,6 +42,8 @@ class Report:
         Wall time until the final state was known, and of the rest.
     schedule : object
         The schedule that was played; None for an evaluation.
+    native : Account or None
+        What was compiled, what wasn't, and why; None where the user gives the derivative.
     """
 
     steps: int
@@ -61,6 +64,7 @@ class Report:
     forward_seconds: float = 0.0
     reverse_seconds: float = 0.0
     schedule: object = None
+    native: Account | None = None
 
     @property
     def executed(self) -> int:
@@ -104,4 +108,6 @@ class Report:
             f"seconds, forward      {self.forward_seconds:>14.4g}",
             f"seconds, reverse      {self.reverse_seconds:>14.4g}",
         ]
+        if self.native is not None:
+            lines += [f"note: {remark}" for remark in self.native.remarks]
         return "\n".join(lines)

@@ -73,6 +73,11 @@ class UserTangentModel:
         return None
 
     @property
+    def account(self) -> None:
+        """See `Model.account`."""
+        return None
+
+    @property
     def is_native(self) -> bool:
         """See `Model.is_native`."""
         return False

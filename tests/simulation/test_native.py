@@ -1,5 +1,6 @@
 """Steps as native code: the same numbers, under every schedule, in the value and the gradient."""
 
+import inspect
 from typing import Any
 
 import numpy as np
@@ -125,3 +126,51 @@ def test_a_simulation_built_afresh_compiles_nothing_again() -> None:
     assert models[0].loop is models[1].loop
     factor *= 2
     assert ra.grad(objective)(0.7) != first
+
+
+def line_of(function: Any, text: str) -> str:
+    """Return the file and line of a function's source where a text stands."""
+    lines, first = inspect.getsourcelines(function)
+    (offset,) = [n for n, line in enumerate(lines) if text in line]
+    return f"{__file__}:{first + offset}"
+
+
+def sorting(u: Any, p: Any, k: Any) -> Any:
+    new = u.copy()
+    new[1:-1] += 0.1 * p * (u[2:] - 2 * u[1:-1] + u[:-2]) * np.cos(u[1:-1])
+    return 0.5 * new + 0.4 * np.sort(new) + 0.1 * np.sin(new)
+
+
+def test_plan_and_report_name_the_line_that_numpy_computes() -> None:
+    start = np.linspace(1, 2, 30) ** 2
+    simulation = ra.Simulation(sorting, steps=60, native=True)
+    plan = str(simulation.plan(start, 0.5))
+    assert "native code" in plan
+    assert f"sort has no compiled form ({line_of(sorting, 'np.sort')} in sorting)" in plan
+    ra.grad(lambda p: np.sum(simulation(start, p).state))(0.5)
+    report = simulation.report
+    assert report is not None
+    assert report.native is not None
+    assert report.native.compiled
+    assert report.native.compile_seconds > 0
+    assert str(report.native) in str(report).replace("note: ", "")
+    assert line_of(sorting, "np.sort") in str(report)
+
+
+def test_a_refusal_names_function_and_line() -> None:
+    def branch(u: Any, p: Any, k: Any) -> Any:
+        return u * p if u[0] > 0 else u
+
+    simulation = ra.Simulation(branch, steps=60, native=True)
+    with pytest.raises(ra.RevolveError) as caught:
+        simulation.plan(np.ones(3), 0.5)
+    assert f"{line_of(branch, 'if u[0]')} in branch" in str(caught.value)
+
+
+def test_a_step_that_isnt_compiled_is_accounted_for_too() -> None:
+    simulation = ra.Simulation(sorting, steps=5, native=False)
+    ra.grad(lambda p: np.sum(simulation(np.ones(5), p).state))(0.5)
+    assert simulation.report is not None
+    assert simulation.report.native is not None
+    assert not simulation.report.native.compiled
+    assert "native=False" in str(simulation.report)
