@@ -1,12 +1,12 @@
 """The package as a whole: what its import costs, and that what it lists is there and described."""
 
+import ast
 import importlib
 import inspect
 import os
 import pathlib
 import pkgutil
 import re
-import statistics
 import subprocess
 import sys
 import tomllib
@@ -54,29 +54,43 @@ def packages() -> list[str]:
     return ["revolve_ad", *(module.name for module in found if module.ispkg)]
 
 
+@pytest.mark.parametrize("names", ["()", "revolve_ad.__all__"], ids=["alone", "with every name"])
 def test_importing_takes_at_most_0_3_seconds_beyond_numpy_and_scipy(
-    tmp_path: pathlib.Path,
+    names: str, tmp_path: pathlib.Path
 ) -> None:
     # With the bytecode of an installed package, also where writing it is switched off.
     bytecode = {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(tmp_path)}
+    # The best of several, in seconds of this process alone: others may keep the machine busy.
     code = (
         "import time, numpy, scipy\n"
-        "start = time.perf_counter()\n"
+        "start = time.process_time()\n"
         "import revolve_ad\n"
-        "print(time.perf_counter() - start)"
+        f"for name in {names}: getattr(revolve_ad, name)\n"
+        "print(time.process_time() - start)"
     )
     python(code, **bytecode)
-    assert statistics.median(float(python(code, **bytecode)) for _ in range(3)) < 0.3
+    assert min(float(python(code, **bytecode)) for _ in range(5)) < 0.3
+
+
+def test_what_is_imported_late_is_what_the_type_checker_sees() -> None:
+    source = (ROOT / "revolve_ad" / "__init__.py").read_text()
+    (guarded,) = [node for node in ast.parse(source).body if isinstance(node, ast.If)]
+    seen = {}
+    exec(compile(ast.Module(guarded.body, []), "names", "exec"), seen)
+    assert {name: seen[name] for name in revolve_ad.__all__} == {
+        name: getattr(revolve_ad, name) for name in revolve_ad.__all__
+    }
+    assert set(revolve_ad.__all__) <= set(dir(revolve_ad))
 
 
 def test_importing_loads_nothing_optional() -> None:
-    loaded = python("import sys, revolve_ad\nprint(*sys.modules)").split()
+    loaded = python("import sys\nfrom revolve_ad import *\nprint(*sys.modules)").split()
     assert "revolve_ad" in loaded
     assert not set(OPTIONAL) & set(loaded)
 
 
 def test_importing_prints_nothing_and_leaves_no_thread() -> None:
-    code = "import threading, revolve_ad\nassert threading.active_count() == 1"
+    code = "import threading\nfrom revolve_ad import *\nassert threading.active_count() == 1"
     assert python(code) == ""
 
 
