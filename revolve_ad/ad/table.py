@@ -10,10 +10,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from revolve_ad.ad.tape import Node, Tape
+from revolve_ad.ad.node import Node
 
 __all__ = ["Row", "Table", "dot", "table"]
 
@@ -152,7 +151,9 @@ class Table:
 
 
 def table(
-    tape: Tape,
+    nodes: Sequence[Node],
+    outputs: Sequence[int],
+    note: str | None = None,
     values: Mapping[int, Any] | None = None,
     adjoints: Mapping[int, Any] | None = None,
 ) -> Table:
@@ -160,17 +161,21 @@ def table(
 
     Parameters
     ----------
-    tape : Tape
-        The tape.
+    nodes : sequence of Node
+        Its operations.
+    outputs : sequence of int
+        The positions of its results.
+    note : str, optional
+        Why it holds for these arguments alone.
     values, adjoints : mapping of int to number, optional
         By position, where they are known.
     """
     values, adjoints = values or {}, adjoints or {}
-    names = _names(tape)
+    names = _names(nodes)
     rows = []
     operations: Counter[str] = Counter()
     nbytes = 0
-    for i, node in enumerate(tape.nodes):
+    for i, node in enumerate(nodes):
         if _is_literal(node):
             continue
         formula = _formula(node, [names[a] for a in node.args])
@@ -182,26 +187,26 @@ def table(
             operations[node.op.name] += 1
     return Table(
         tuple(rows),
-        tuple([names[i] for i in tape.outputs]),
+        tuple([names[i] for i in outputs]),
         dict(operations.most_common()),
         nbytes,
-        tape.depends_on_values,
+        note,
     )
 
 
-def dot(tape: Tape) -> str:
+def dot(nodes: Sequence[Node], outputs: Sequence[int]) -> str:
     """Return the tape as a graph in the DOT language, for Graphviz."""
-    names = _names(tape)
+    names = _names(nodes)
     lines = ["digraph tape {", "  rankdir=LR;", "  node [shape=box, fontname=monospace];"]
-    for i, node in enumerate(tape.nodes):
+    for i, node in enumerate(nodes):
         if _is_literal(node):
             continue
         formula = _formula(node, [names[a] for a in node.args])
         label = f"{names[i]} = {formula}\\n{_type(node)}".replace('"', '\\"')
         look = ", style=rounded" if node.op.name == "input" else ""
-        look += ", penwidth=2" if i in tape.outputs else ""
+        look += ", penwidth=2" if i in outputs else ""
         lines.append(f'  {i} [label="{label}"{look}];')
-        lines += [f"  {a} -> {i};" for a in node.args if not _is_literal(tape.nodes[a])]
+        lines += [f"  {a} -> {i};" for a in node.args if not _is_literal(nodes[a])]
     return "\n".join([*lines, "}"])
 
 
@@ -209,11 +214,11 @@ def _is_literal(node: Node) -> bool:
     return node.op.name == "full" and node.shape == ()
 
 
-def _names(tape: Tape) -> list[str]:
+def _names(nodes: Sequence[Node]) -> list[str]:
     """Return what each node is called: a number for a literal, v1, v2, … for the others."""
     names = []
     count = 0
-    for node in tape.nodes:
+    for node in nodes:
         if _is_literal(node):
             names.append(f"{node.params[0]!r}")
         else:
