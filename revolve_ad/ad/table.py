@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any
 
-from revolve_ad.ad.node import Node
+from revolve_ad.ad.node import Node, live_nodes
+from revolve_ad.ad.strided import known_map
 
 __all__ = ["Row", "Table", "dot", "table"]
 
@@ -36,6 +37,12 @@ _INFIX = {
 _PREFIX = {"negative": "-", "logical_not": "not "}
 _FIRST, _LAST = 120, 30
 """Of a longer tape, so many lines are printed at each end."""
+
+_SHOWN_ELEMENTS = 6
+"""Up to so many elements of a constant are printed."""
+
+_KINDS = 8
+"""So many kinds of operations are counted in the last line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +75,8 @@ class Table:
     Attributes
     ----------
     rows : tuple of Row
-        Inputs and operations, in order; literal numbers stand in the formulas.
+        Inputs and the operations that some result needs, in order; literal numbers stand in the
+        formulas.
     results : tuple of str
         The names of the outputs.
     operations : dict of str to int
@@ -103,7 +111,11 @@ class Table:
         return columns
 
     def _foot(self) -> list[str]:
-        kinds = ", ".join(f"{n} {name}" for name, n in self.operations.items())
+        counts = [f"{n} {name}" for name, n in self.operations.items()]
+        if len(counts) > _KINDS + 1:
+            others = sum(list(self.operations.values())[_KINDS:])
+            counts[_KINDS:] = [f"{others} of other kinds"]
+        kinds = ", ".join(counts)
         lines = [f"returns {', '.join(self.results) or 'nothing'}"]
         count = f"{self.n_operations} operation{'' if self.n_operations == 1 else 's'}"
         lines.append(f"{count}{': ' if kinds else ''}{kinds}; {self.nbytes:,} bytes of values")
@@ -134,20 +146,30 @@ class Table:
     def to_html(self) -> str:
         """Return an HTML table."""
         columns = self._columns()
-        head = "".join(f"<th>{name}</th>" for name, _ in columns)
+        numeric = ("value", "adjoint")
+        head = "".join(f"<th{_aligned(name in numeric)}>{name}</th>" for name, _ in columns)
         body = []
         for i in range(len(self.rows)):
-            cells = "".join(f"<td>{html.escape(cells[i])}</td>" for _, cells in columns)
+            cells = "".join(
+                f"<td{_aligned(name in numeric)}>{html.escape(cells[i], quote=False)}</td>"
+                for name, cells in columns
+            )
             body.append(f"<tr>{cells}</tr>")
         if len(body) > _FIRST + _LAST:
             left_out = len(body) - _FIRST - _LAST
-            more = f"<tr><td colspan={len(columns)}>… {left_out:,} more lines …</td></tr>"
+            more = f'<tr><td colspan="{len(columns)}">… {left_out:,} more lines …</td></tr>'
             body[_FIRST:-_LAST] = [more]
-        foot = "<br>".join(html.escape(line) for line in self._foot())
+        foot = "<br>".join(html.escape(line, quote=False) for line in self._foot())
         return (
-            f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(body)}</tbody></table>"
+            '<table style="font-family: monospace">'
+            f"<thead><tr>{head}</tr></thead><tbody>{''.join(body)}</tbody></table>"
             f"<p>{foot}</p>"
         )
+
+
+def _aligned(right: bool) -> str:
+    # Notebooks align to the right what doesn't say otherwise.
+    return f' style="text-align: {"right" if right else "left"}"'
 
 
 def table(
@@ -171,12 +193,12 @@ def table(
         By position, where they are known.
     """
     values, adjoints = values or {}, adjoints or {}
-    names = _names(nodes)
+    names, shown = _names(nodes, outputs), _shown(nodes, outputs)
     rows = []
     operations: Counter[str] = Counter()
     nbytes = 0
     for i, node in enumerate(nodes):
-        if _is_literal(node):
+        if not shown[i]:
             continue
         formula = _formula(node, [names[a] for a in node.args])
         rows.append(
@@ -184,7 +206,7 @@ def table(
         )
         nbytes += prod(node.shape) * node.dtype.itemsize
         if node.op.name not in ("input", "constant"):
-            operations[node.op.name] += 1
+            operations[node.op.name.partition(" ")[0]] += 1
     return Table(
         tuple(rows),
         tuple([names[i] for i in outputs]),
@@ -196,10 +218,10 @@ def table(
 
 def dot(nodes: Sequence[Node], outputs: Sequence[int]) -> str:
     """Return the tape as a graph in the DOT language, for Graphviz."""
-    names = _names(nodes)
+    names, shown = _names(nodes, outputs), _shown(nodes, outputs)
     lines = ["digraph tape {", "  rankdir=LR;", "  node [shape=box, fontname=monospace];"]
     for i, node in enumerate(nodes):
-        if _is_literal(node):
+        if not shown[i]:
             continue
         formula = _formula(node, [names[a] for a in node.args])
         label = f"{names[i]} = {formula}\\n{_type(node)}".replace('"', '\\"')
@@ -214,15 +236,23 @@ def _is_literal(node: Node) -> bool:
     return node.op.name == "full" and node.shape == ()
 
 
-def _names(nodes: Sequence[Node]) -> list[str]:
+def _shown(nodes: Sequence[Node], outputs: Sequence[int]) -> list[bool]:
+    """Return which nodes have a line: the inputs, and operations that some result needs."""
+    return [
+        (alive or node.op.name == "input") and not _is_literal(node)
+        for node, alive in zip(nodes, live_nodes(nodes, outputs), strict=True)
+    ]
+
+
+def _names(nodes: Sequence[Node], outputs: Sequence[int]) -> list[str]:
     """Return what each node is called: a number for a literal, v1, v2, … for the others."""
     names = []
     count = 0
-    for node in nodes:
+    for node, shown in zip(nodes, _shown(nodes, outputs), strict=True):
         if _is_literal(node):
             names.append(f"{node.params[0]!r}")
         else:
-            count += 1
+            count += shown
             names.append(f"v{count}")
     return names
 
@@ -232,29 +262,102 @@ def _formula(node: Node, args: Sequence[str]) -> str:
     if name == "input":
         return str(node.params[0])
     if name == "constant":
-        return "constant"
+        return _constant(node)
+    if name == "full":
+        return f"full({node.shape}, {params['value']!r})"
+    if name == "cast":
+        return f"{args[0]}.astype({node.dtype})"
     if name == "gather":
-        return f"{args[0]}{_index(params['index'])}"
+        return f"{args[0]}{_view(params['index'])}"
     if name in ("scatter", "scatter_add"):
         sign = "+=" if name == "scatter_add" else "="
-        return f"{args[0]} with {_index(params['index'])} {sign} {args[1]}"
+        return f"{args[0]} with {_view(params['index']) or '[...]'} {sign} {args[1]}"
+    if "template" in params:
+        return _computed_index(name, args, params["template"])
     if name == "item":
         return f"{args[0]}[{params['k']}]"
     if name in _INFIX and len(args) == 2:
         return f"{args[0]} {_INFIX[name]} {args[1]}"
     if name in _PREFIX and len(args) == 1:
         return f"{_PREFIX[name]}{args[0]}"
-    shown = [f"{key}={_short(value)}" for key, value in params.items()]
-    return f"{name}({', '.join([*args, *shown])})"
+    if (axes := params.pop("axes", None)) is not None and node.shape != ():
+        params["axis"] = axes[0] if len(axes) == 1 else axes
+    name, _, first = name.partition(" ")  # einsum goes by its subscripts
+    shown = [
+        f"{key}={_short(value)}"
+        for key, value in params.items()
+        if value is not None and value is not False
+    ]
+    return f"{name}({', '.join([*([repr(first)] if first else []), *args, *shown])})"
 
 
-def _index(index: Any) -> str:
-    """Return a strided map as an index, where it has that form."""
+def _constant(node: Node) -> str:
+    """Return the elements of a small constant."""
+    if prod(node.shape) > _SHOWN_ELEMENTS:
+        return "constant"
+    return f"constant {node.params[0].value.tolist()}"
+
+
+def _computed_index(name: str, args: Sequence[str], template: Any) -> str:
+    """Return an index by arrays, or a write through one."""
+    base, *arrays = args
+    value = arrays.pop(0) if name in ("index_set", "index_add") else ""
+    rest = iter(arrays)
+    parts = []
+    for kind, *numbers in template:
+        if kind == "array":
+            parts.append(next(rest))
+        elif kind == "int":
+            parts.append(str(numbers[0]))
+        elif kind == "slice":
+            begin, end, step = ["" if n is None else str(n) for n in numbers]
+            parts.append(f"{begin}:{end}" + (f":{step}" if step not in ("", "1") else ""))
+        else:
+            parts.append("None" if kind == "new" else "...")
+    index = f"[{', '.join(parts)}]"
+    if name == "index":
+        return f"{base}{index}"
+    if not value:
+        return f"{name}({', '.join(args)}, {index})"
+    return f"{base} with {index} {'+=' if name == 'index_add' else '='} {value}"
+
+
+def _view(index: Any) -> str:
+    """Return what NumPy calls a strided map: an index, a transpose, a reshape, both."""
     if index.is_reshape:
-        return f".reshape{index.shape}".replace(",)", ")")
-    box = index.box
+        return "" if index.is_identity else f".reshape({_listed(index.shape)})"
+    # The axes in the order in which they lie in memory, the longest stride first.
+    order = [k for k, n in enumerate(index.shape) if n > 1]
+    lying = iter(sorted(order, key=lambda k: -abs(index.strides[k])))
+    order = [next(lying) if n > 1 else k for k, n in enumerate(index.shape)]
+    turned = ""
+    straight = index
+    if order != sorted(order):
+        straight = known_map(
+            index.source,
+            index.offset,
+            tuple([index.shape[k] for k in order]),
+            tuple([index.strides[k] for k in order]),
+        )
+        back = [order.index(k) for k in range(len(order))]
+        all_back = back == sorted(back, reverse=True)
+        turned = ".T" if all_back else f".transpose({_listed(back)})"
+    if straight.is_reshape:
+        same = straight.is_identity
+        return f"{'' if same else f'.reshape({_listed(straight.shape)})'}{turned}"
+    box = straight.box
+    if box is None and len(index.shape) == 1:
+        flat = known_map((prod(index.source),), *index[1:])
+        return f".ravel(){_slices(flat, flat.box)}"
     if box is None:
-        return f".view(shape={index.shape})"
+        return f".strided(offset={index.offset}, shape={index.shape}, strides={index.strides})"
+    shape = tuple([box.shape[a.view_axis] for a in box.axes if a.view_axis is not None])
+    # What a box leaves out are axes of length one and repeated ones.
+    after = "" if shape == straight.shape else f".reshape({_listed(straight.shape)})"
+    return f"{_slices(straight, box)}{after}{turned}"
+
+
+def _slices(index: Any, box: Any) -> str:
     parts = []
     for axis, n in zip(box.axes, index.source, strict=True):
         if axis.view_axis is None:
@@ -266,7 +369,13 @@ def _index(index: Any) -> str:
         end = "" if stop >= n or stop < 0 else stop
         step = "" if axis.step == 1 else f":{axis.step}"
         parts.append(f"{begin}:{end}{step}")
+    while len(parts) > 1 and parts[-1] == ":":
+        parts.pop()
     return f"[{', '.join(parts)}]"
+
+
+def _listed(numbers: Sequence[int]) -> str:
+    return ", ".join(map(str, numbers)) or "()"
 
 
 def _type(node: Node) -> str:

@@ -57,6 +57,49 @@ def test_arrays_show_their_types_and_indices() -> None:
     assert "adjoint" not in printed  # the result isn't one number
 
 
+def test_a_printed_view_is_numpy_code_that_makes_it() -> None:
+    cube = np.arange(2 * 3 * 4.0).reshape(2, 3, 4)
+    views = [
+        lambda a: a[1:],
+        lambda a: a[..., ::-2],
+        lambda a: a[1, :, 2],
+        lambda a: a.T,
+        lambda a: a.T[::-1, 1:2],
+        lambda a: a.transpose(1, 2, 0)[1:, ::3],
+        lambda a: a.swapaxes(0, 1),
+        lambda a: a.reshape(6, 4).T,
+        lambda a: a[:, None, 1],
+        lambda a: a.ravel()[5:20:3],
+        lambda a: np.moveaxis(a, 0, -1)[..., 1:],
+        lambda a: a[:1].reshape(3, 4, 1).T,
+        lambda a: a[0, 0, 0],
+    ]
+    for view in views:
+        # A copy of each, so that the view isn't the result itself.
+        tape = ra.record(lambda a, view=view: np.negative(view(a)), cube)
+        known = {"v1": cube}
+        for row in tape.table.rows[1:-1]:
+            known[row.name] = eval(row.formula, {}, known)
+        np.testing.assert_array_equal(known[tape.table.rows[-2].name], view(cube))
+    (_, row, _) = ra.record(lambda a: -a.reshape(4, 6)[:, 1::2], cube).table.rows
+    assert row.formula == "v1.strided(offset=1, shape=(4, 3), strides=(6, 2))"  # no index makes it
+
+
+def test_lines_read_as_the_code_that_was_recorded() -> None:
+    def f(u: Any) -> Any:
+        w = u.reshape(2, 3).copy()
+        w[:, np.array([0, 2])] *= 2.0
+        np.pad(u, 1)  # of no use
+        return np.einsum("ij->j", w) + np.sum(w, axis=0) + np.zeros(3), np.sum(w).astype("f4")
+
+    formulas = [row.formula for row in ra.record(f, np.arange(6.0)).table.rows]
+    assert formulas[:5] == ["u", "v1.reshape(2, 3)", "constant [0, 2]", "v2[:, v3]", "v4 * 2.0"]
+    assert formulas[5] == "v2 with [:, v3] = v5"
+    assert {"einsum('ij->j', v6)", "sum(v6, axis=0)", "sum(v6)"} < set(formulas)
+    assert formulas[-1].endswith(".astype(float32)")
+    assert not any("pad" in formula or "full((8" in formula for formula in formulas)
+
+
 def test_a_recorded_tape_runs_on_other_arguments_and_gives_the_functions_bits() -> None:
     def f(p: Any, scale: Any) -> Any:
         return {"a": np.sin(p["u"]) * scale, "b": (np.sum(p["u"]), 1.0)}
