@@ -9,6 +9,7 @@ from revolve_ad.simulation.ledger import Ledger
 from revolve_ad.simulation.lookout import Lookout
 from revolve_ad.simulation.observations import Observations
 from revolve_ad.simulation.progress import Progress
+from revolve_ad.simulation.replanner import Replanner
 from revolve_ad.simulation.replay import Replays
 
 __all__ = ["Counters", "Crew"]
@@ -25,6 +26,7 @@ class Counters:
     restored: int = 0
     checkpoints: int = 0
     peak_checkpoints: int = 0
+    replanned: int = 0
     forward_seconds: float = 0.0
     reverse_seconds: float = 0.0
 
@@ -40,6 +42,7 @@ class Crew:
     observations: Observations | None
     replays: Replays
     ledger: Ledger
+    replanner: Replanner
     progress: Progress
     tape_bytes: int
     careful: bool = False

@@ -5,8 +5,9 @@ from typing import Any, final
 
 import numpy as np
 
-from revolve_ad.errors import BudgetError, TracedValueError
+from revolve_ad.errors import TracedValueError
 from revolve_ad.simulation.form import Form
+from revolve_ad.simulation.growth import GrownTapeError
 from revolve_ad.simulation.kernel import Gradients
 from revolve_ad.simulation.layout import Leaves
 from revolve_ad.simulation.ledger import Ledger
@@ -79,11 +80,9 @@ class DynamicKernel(StepByStep):
         if hidden:
             raise refuse_hidden()
         if self.ledger is not None and tape.reverse.bytes > self.ledger.held("operations"):
-            try:
-                self.ledger.set("operations", tape.reverse.bytes)
-            except BudgetError as error:
-                error.add_note(f"revolve_ad: the tape of step {k} is larger than those before")
-                raise
+            needed = tape.reverse.bytes
+            if not self.ledger.grow("operations", needed):
+                raise GrownTapeError(f"step {k}", needed, k + 1, cotangent, state)
         row = [] if form.inputs is None else [leaf[k] for leaf in self._inputs]
         rows = [] if form.inputs is None else as_inputs(form.inputs.rows, row)
         values = [*form.state.numpy(state), *self._values, np.int64(k), *rows]

@@ -12,7 +12,6 @@ from revolve_ad.simulation.crew import Crew
 from revolve_ad.simulation.dynamic_kernel import DynamicKernel
 from revolve_ad.simulation.ending import Ending
 from revolve_ad.simulation.finiteness import require_finite_state
-from revolve_ad.simulation.form import Form
 from revolve_ad.simulation.kernel import Gradients, Kernel, Observer
 from revolve_ad.simulation.layout import Leaves
 from revolve_ad.simulation.ledger import Ledger
@@ -25,6 +24,7 @@ from revolve_ad.simulation.opening import Opening
 from revolve_ad.simulation.plan import Plan, make_plan
 from revolve_ad.simulation.planning import INSIDE, is_planned_on_the_way, plan_gradient
 from revolve_ad.simulation.progress import Progress
+from revolve_ad.simulation.replanner import Replanner
 from revolve_ad.simulation.replay import Replays, sampled_states
 from revolve_ad.simulation.report import Report
 from revolve_ad.simulation.run import Record
@@ -70,7 +70,7 @@ class Gradient:
         What it computes for arguments of this form.
     arguments : Arguments
         The leaves; they are read, not kept.
-    costs : dict of Form to Costs, optional
+    past : Record, optional
         What was measured before; what this gradient measures is added.
     fresh : bool
         Whether the model was recorded for this very call.
@@ -94,7 +94,7 @@ class Gradient:
         settings: Settings,
         model: Model,
         arguments: Arguments,
-        costs: dict[Form, Costs] | None = None,
+        past: Record | None = None,
         *,
         fresh: bool = True,
         careful: bool = False,
@@ -106,10 +106,14 @@ class Gradient:
         observer = model.observer(arguments.params, arguments.hidden)
         n_steps = settings.steps
         self._storage = settings.storage
-        self._costs: dict[Form, Costs] = {} if costs is None else costs
-        self.plan: Plan = plan_gradient(settings, model, self._costs.get(form))
+        self._past = Record() if past is None else past
+        self.plan: Plan = plan_gradient(
+            settings, model, self._past.costs.get(form), grown=self._past.grown.get(form, 0)
+        )
         self._inside = self.plan.sizes.fixed.get(INSIDE)
-        limit = None if settings.schedule is not None else self.plan.budget + reserved
+        # Without a budget, a schedule that was given is played whatever it needs.
+        bounded = settings.schedule is None or settings.memory is not None
+        limit = self.plan.budget + reserved if bounded else None
         self._ledger = Ledger(limit, self.plan.peak_bytes + reserved)
         for holder, size in self.plan.sizes.fixed.items():
             self._ledger.set(holder, size)
@@ -162,6 +166,7 @@ class Gradient:
                 observations=self._observations,
                 replays=self._replays,
                 ledger=self._ledger,
+                replanner=self._replanner(),
                 progress=Progress(settings.progress, _executed(self.plan)),
                 tape_bytes=model.tape_bytes,
                 careful=careful,
@@ -181,12 +186,21 @@ class Gradient:
             return opening, (Ram(), Shelf(storage))
         if plan.all_on_disk:
             return iter(plan.schedule), (Shelf(storage),) * len(Level)
-        given = None if plan.in_memory else storage
-        return iter(plan.schedule), storages_by_level(plan.schedule, plan.counts, given)
+        if plan.in_memory:  # the disk is there for a plan that doesn't hold to the end
+            return iter(plan.schedule), (Ram(), Shelf(storage))
+        return iter(plan.schedule), storages_by_level(plan.schedule, plan.counts, storage)
+
+    def _replanner(self) -> Replanner:
+        plan, sizes = self.plan, self.plan.sizes
+        slots: tuple[int | None, int | None] = None, plan.problem.slots
+        if plan.all_on_disk:
+            slots = plan.n_checkpoints, 0
+        state = 0 if plan.all_on_disk else sizes.state
+        return Replanner(ledger=self._ledger, state_bytes=state, tape_bytes=sizes.tape, slots=slots)
 
     def _plan_by(self, costs: Costs) -> Iterable[Action]:
         """Plan anew, by what the first steps took."""
-        self._costs[self._model.form] = costs
+        self._past.costs[self._model.form] = costs
         self.plan = make_plan(replace(self.plan.problem, costs=costs), self.plan.budget)
         self._ledger.planned = self._ledger.limit
         schedule: Iterable[Action] = self.plan.schedule
@@ -283,7 +297,9 @@ class Gradient:
                 assert isinstance(one, NativeKernel)
                 one.add_observed(self._observations.within, rows)
         if len(kernels) > 1:
-            self._ledger.set("further cotangents", self.bytes_of_more(len(kernels) - 1))
+            more = self.bytes_of_more(len(kernels) - 1)
+            self._ledger.set("further cotangents", more)
+            self._ledger.planned = max(self._ledger.planned or 0, self.plan.peak_bytes + more)
             kernel = SeveralKernels(kernels, self.plan.sizes.tape)
         if self._observations is not None:
             observers = [observer for _, observer, _ in bound if observer is not None]
@@ -298,6 +314,7 @@ class Gradient:
         with allowing(self._inside), self._abandoned_on_error():
             cotangent = self._sweep.reverse(kernel, final, observed)
         kernel.finish()
+        self._past.note(self._model.form, self._ledger.held("operations"))
         n = len(cotangent) // len(bound)
         parts = [cotangent[i * n : (i + 1) * n] for i in range(len(bound))]
         return [finish(part) for part, (_, _, finish) in zip(parts, bound, strict=True)]
@@ -356,6 +373,7 @@ class Gradient:
             io_seconds=self._shelf.seconds,
             peak_bytes=self._ledger.peak_bytes,
             peak_holders=self._ledger.holders,
+            replanned=counters.replanned,
             budget=self.plan.budget,
             forward_seconds=counters.forward_seconds,
             reverse_seconds=counters.reverse_seconds,

@@ -52,6 +52,21 @@ class Ledger:
         """Note how much a holder holds from now on."""
         self.add(holder, nbytes - self._now.get(holder, 0))
 
+    def grow(self, holder: str, nbytes: int) -> bool:
+        """Note that a holder needs more than was foreseen, from now on; False if that can't be."""
+        more = nbytes - self.held(holder)
+        if self.planned is not None:
+            if self.limit is not None and max(self.planned, self.nbytes) + more > self.limit:
+                return False
+            self.planned += more
+        self.set(holder, nbytes)
+        return True
+
+    @property
+    def now(self) -> dict[str, int]:
+        """What each holder holds now."""
+        return dict(self._now)
+
     def held(self, holder: str) -> int:
         """Return what a holder holds now."""
         return self._now.get(holder, 0)

@@ -34,7 +34,13 @@ _STRETCH_SECONDS: Final = 0.02
 
 
 def measure(
-    settings: Settings, model: Model, state: list[Any], params: list[Any], inputs: list[Any]
+    settings: Settings,
+    model: Model,
+    state: list[Any],
+    params: list[Any],
+    inputs: list[Any],
+    *,
+    grown: int = 0,
 ) -> Plan:
     """Return the plan of a gradient, with measured seconds.
 
@@ -46,8 +52,10 @@ def measure(
         What it computes.
     state, params, inputs : list
         The plain leaves of the arguments.
+    grown : int
+        As for `plan_gradient`.
     """
-    plan = replace(plan_gradient(settings, model), remarks=model.remarks)
+    plan = replace(plan_gradient(settings, model, grown=grown), remarks=model.remarks)
     if settings.max_steps == 0:
         return plan
     # What the measurement holds must fit into the budget too.

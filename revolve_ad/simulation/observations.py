@@ -169,7 +169,8 @@ class Observations:
 
     def reverse(self, k: int, state: Sequence[Any]) -> Leaves:
         """Return what the observation of state `k`, the next one, adds to its cotangent."""
-        self.count -= 1
         # Copies: the observer may use up what it is given.
-        row = [np.array(leaf[self.count]) for leaf in self._given]
-        return self.observer.reverse(state, k, row)
+        row = [np.array(leaf[self.count - 1]) for leaf in self._given]
+        found = self.observer.reverse(state, k, row)
+        self.count -= 1
+        return found

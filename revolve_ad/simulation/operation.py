@@ -138,9 +138,7 @@ def _simulate(*operands: Any) -> tuple[Any, ...]:
     gradient: Gradient | None = None
     with paused():
         if call.keep:
-            gradient = Gradient(
-                call.settings, call.model, arguments, call.last.costs, fresh=call.fresh
-            )
+            gradient = Gradient(call.settings, call.model, arguments, call.last, fresh=call.fresh)
             try:
                 final, observed = gradient.forward(arguments.state)
             except NonFiniteError:
@@ -210,9 +208,7 @@ def _reverse_together(
                 pulled = _pull(call, gradient, arguments, some)
             except NonFiniteError:
                 for one in some:
-                    again = Gradient(
-                        call.settings, call.model, arguments, call.last.costs, careful=True
-                    )
+                    again = Gradient(call.settings, call.model, arguments, call.last, careful=True)
                     again.forward(arguments.state)
                     _pull(call, again, arguments, [one])
                 raise
@@ -234,15 +230,13 @@ def _running(
     record = None if gradient is None else gradient.record
     begun = gradient is not None and gradient.live
     if gradient is None or not begun:
-        gradient = Gradient(call.settings, call.model, arguments, call.last.costs)
+        gradient = Gradient(call.settings, call.model, arguments, call.last)
     if gradient.most_cotangents(n_cotangents) < n_cotangents:
         for n in _fewer(n_cotangents):
             reserved = gradient.bytes_of_more(n - 1)
             settings = replace(call.settings, memory=max(0, gradient.plan.budget - reserved))
             with suppress(BudgetError):
-                again = Gradient(
-                    settings, call.model, arguments, call.last.costs, reserved=reserved
-                )
+                again = Gradient(settings, call.model, arguments, call.last, reserved=reserved)
                 gradient.abandon()
                 gradient, begun = again, False
                 break

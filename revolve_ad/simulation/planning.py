@@ -1,5 +1,6 @@
 """Adds up what a gradient will hold, and makes its plan."""
 
+from contextlib import suppress
 from math import prod
 from typing import Final
 
@@ -35,7 +36,9 @@ _FEWEST_STEPS: Final = 8
 """A shorter run isn't planned by what its first steps take."""
 
 
-def plan_gradient(settings: Settings, model: Model, costs: Costs | None = None) -> Plan:
+def plan_gradient(
+    settings: Settings, model: Model, costs: Costs | None = None, *, grown: int = 0
+) -> Plan:
     """Return the plan of a gradient.
 
     Parameters
@@ -46,6 +49,9 @@ def plan_gradient(settings: Settings, model: Model, costs: Costs | None = None) 
         What it computes.
     costs : Costs, optional
         What was measured; they decide where there is a disk.
+    grown : int
+        Bytes that the operations of a step needed in an earlier gradient, where that is more than
+        they do at state 0; it is foreseen where the budget allows it.
 
     Raises
     ------
@@ -54,7 +60,15 @@ def plan_gradient(settings: Settings, model: Model, costs: Costs | None = None) 
     ScheduleError
         If the user's schedule doesn't fit the run.
     """
+    if grown > model.workspace_bytes:
+        with suppress(BudgetError):
+            return _planned(settings, model, costs, grown)
+    return _planned(settings, model, costs, model.workspace_bytes)
+
+
+def _planned(settings: Settings, model: Model, costs: Costs | None, operations: int) -> Plan:
     sizes = sizes_of(settings, model)
+    sizes.fixed["operations"] = operations
     disk = _disk(settings, sizes)
     problem = Problem(
         n_steps=settings.steps,

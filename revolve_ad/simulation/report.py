@@ -19,7 +19,8 @@ class Report:
     advanced : int
         Plain steps executed.
     recorded : int
-        Steps executed with their tape, each once to be reversed: N in a gradient.
+        Steps executed with their tape, each once to be reversed: N in a gradient that was not
+        planned anew on the way.
     checked : int
         Steps executed beside these, only to compare (see ``replay_check``).
     compared : int
@@ -36,6 +37,9 @@ class Report:
         The most bytes of arrays that the library held for the gradient.
     peak_holders : dict of str to int
         The most that each holder held, not all at the same time.
+    replanned : int
+        How often the tape of a step, which depends on values, had grown so much that the rest was
+        planned anew; `advanced` and `recorded` then count what was run again for that.
     budget : int or None
         The bytes that were allowed; None where nothing is kept.
     forward_seconds, reverse_seconds : float
@@ -60,6 +64,7 @@ class Report:
     io_seconds: float = 0.0
     peak_bytes: int = 0
     peak_holders: dict[str, int] | None = None
+    replanned: int = 0
     budget: int | None = None
     forward_seconds: float = 0.0
     reverse_seconds: float = 0.0
@@ -97,6 +102,8 @@ class Report:
                 f"  saved, restored     {self.disk_saved:>8,} {self.disk_restored:>5,}",
                 f"  seconds             {self.io_seconds:>14.4g}",
             ]
+        if self.replanned:
+            lines.append(f"planned anew          {self.replanned:>14,}")
         lines += [
             f"peak                  {format_bytes(self.peak_bytes):>14}",
         ]

@@ -19,13 +19,20 @@ class Record:
         What the last gradient did.
     costs : dict of Form to Costs
         What was measured, by the form of the arguments, so that equal calls are planned equally.
+    grown : dict of Form to int
+        The bytes that the operations of one step needed at most, where tapes depend on values.
     """
 
-    __slots__ = ("costs", "report")
+    __slots__ = ("costs", "grown", "report")
 
     def __init__(self, report: Report | None = None) -> None:
         self.report = report
         self.costs: dict[Form, Costs] = {}
+        self.grown: dict[Form, int] = {}
+
+    def note(self, form: Form, operations: int) -> None:
+        """Note what the operations of the steps have needed at most."""
+        self.grown[form] = max(operations, self.grown.get(form, 0))
 
 
 @final

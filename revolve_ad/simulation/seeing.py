@@ -7,13 +7,13 @@ from typing import Any, final
 import numpy as np
 
 from revolve_ad.errors import (
-    BudgetError,
     DivergedReplayError,
     NotDifferentiableError,
     RevolveError,
     TracedValueError,
 )
 from revolve_ad.simulation.form import Form
+from revolve_ad.simulation.growth import GrownTapeError
 from revolve_ad.simulation.kernel import Gradients, Observer
 from revolve_ad.simulation.layout import Leaves
 from revolve_ad.simulation.ledger import Ledger
@@ -135,13 +135,9 @@ class DynamicObserver:
         if hidden:
             raise refuse_hidden_in_observe()
         if self.ledger is not None and tape.reverse.bytes > self.ledger.held("operations"):
-            try:
-                self.ledger.set("operations", tape.reverse.bytes)
-            except BudgetError as error:
-                error.add_note(
-                    f"revolve_ad: the tape of observe at state {k} is larger than those before"
-                )
-                raise
+            needed = tape.reverse.bytes
+            if not self.ledger.grow("operations", needed):
+                raise GrownTapeError(f"observe at state {k}", needed, k, [])
         values = [*form.state.numpy(state), *as_inputs(form.params, self._params), np.int64(k)]
         return Pullback(tape)(values, k, cotangent, self._gradients, 0)
 

@@ -9,12 +9,14 @@ from typing import Any, Final, final
 
 import numpy as np
 
+from revolve_ad.simulation.growth import GrownTapeError
 from revolve_ad.simulation.kernel import Gradients, Kernel, Observer, Tape
 from revolve_ad.simulation.layout import Leaves
 from revolve_ad.simulation.model import Model
 from revolve_ad.simulation.plan import Sizes
+from revolve_ad.simulation.step_by_step import StepByStep
 
-__all__ = ["SeveralKernels", "SeveralObservers", "bytes_of_more"]
+__all__ = ["SeveralKernels", "SeveralObservers", "bytes_of_more", "has_every_state"]
 
 _BYTES_COPIED: Final = 1 << 16
 _STEPS_COPIED: Final = 32
@@ -45,7 +47,11 @@ class SeveralKernels:
         """See `Kernel.reverse`."""
         while stop - start > self._steps:
             tape, last = self.split(tape, start, stop - self._steps)
-            cotangent = self._reverse(last, stop - self._steps, stop, cotangent)
+            try:
+                cotangent = self._reverse(last, stop - self._steps, stop, cotangent)
+            except GrownTapeError as grown:
+                grown.start, grown.tape = start, [*tape, *grown.tape]
+                raise
             stop -= self._steps
         return self._reverse(tape, start, stop, cotangent)
 
@@ -53,10 +59,22 @@ class SeveralKernels:
         *others, last = self._kernels
         n = len(cotangent) // len(self._kernels)
         done: Leaves = []
-        for kernel in others:
-            own = cotangent[len(done) : len(done) + n]
-            done += kernel.reverse(_copied(tape), start, stop, own)
-        return done + last.reverse(tape, start, stop, cotangent[len(done) :])
+        try:
+            for kernel in others:
+                own = cotangent[len(done) : len(done) + n]
+                done += kernel.reverse(_copied(tape), start, stop, own)
+            return done + last.reverse(tape, start, stop, cotangent[len(done) :])
+        except GrownTapeError as grown:
+            # The first kernel meets a larger tape first: the others follow it to where it stands.
+            parts = grown.cotangent
+            if grown.at < stop:
+                _, above = self.split(_copied(tape), start, grown.at)
+                for i, kernel in enumerate(self._kernels[1:], 1):
+                    own = cotangent[i * n : (i + 1) * n]
+                    parts += kernel.reverse(_copied(above), grown.at, stop, own)
+            else:
+                parts += cotangent[n:]
+            raise
 
     def record_and_reverse(self, state: Leaves, start: int, stop: int, cotangent: Leaves) -> Leaves:
         """See `Kernel.record_and_reverse`."""
@@ -68,8 +86,19 @@ class SeveralKernels:
         done: Leaves = []
         for kernel in self._kernels:
             own = cotangent[len(done) : len(done) + n]
-            done += kernel.record_and_reverse(_copied(state), last, stop, own)
+            try:
+                done += kernel.record_and_reverse(_copied(state), last, stop, own)
+            except GrownTapeError as grown:  # by the first kernel, before any other has begun
+                grown.cotangent += cotangent[n:]
+                if tape is not None:
+                    grown.start, grown.tape = start, tape
+                raise
         return done if tape is None else self.reverse(tape, start, last, done)
+
+    @property
+    def kernels(self) -> Sequence[Kernel]:
+        """The kernels, one a cotangent."""
+        return self._kernels
 
     def give_back(self) -> None:
         """See `Kernel.give_back`."""
@@ -116,6 +145,13 @@ class SeveralObservers:
     def bind_gradients(self, gradients: Gradients) -> None:
         """Raise: each observer is bound to sums of its own."""
         raise NotImplementedError
+
+
+def has_every_state(kernel: Kernel) -> bool:
+    """Tell whether a tape of this kernel holds the state before each of its steps."""
+    if isinstance(kernel, SeveralKernels):
+        kernel = kernel.kernels[0]
+    return isinstance(kernel, StepByStep)
 
 
 def bytes_of_more(model: Model, sizes: Sizes, n_more: int, n_observed: int) -> int:

@@ -78,6 +78,11 @@ class Shelf:
         self.clear()
 
     @property
+    def keys(self) -> list[int]:
+        """The states that are held."""
+        return list(self._held)
+
+    @property
     def nbytes(self) -> int:
         """The bytes of memory of the whole storage."""
         return self._storage.nbytes
@@ -92,7 +97,9 @@ def free_idle_buffers(storage: Storage) -> None:
     """Let a storage in memory give back the buffers of discarded checkpoints.
 
     A `Ram` lets go of them when a checkpoint arrives that fits none; one without elements, of a
-    shape that was never there, takes no room itself.
+    shape that was never there, takes no room itself.  A storage on disk has none.
     """
+    if not storage.nbytes:
+        return
     storage.save(-1, [np.empty((0, next(_runs)))])
     storage.discard(-1)

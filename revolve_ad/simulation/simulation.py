@@ -202,7 +202,14 @@ class Simulation:
                 n_steps=self.settings.max_steps,
                 native=self.settings.native,
             )
-            plan = measure(self.settings, model, state_leaves, params_leaves, inputs_leaves)
+            plan = measure(
+                self.settings,
+                model,
+                state_leaves,
+                params_leaves,
+                inputs_leaves,
+                grown=self._last.grown.get(model.form, 0),
+            )
         if plan.costs is not None:
             self._last.costs[model.form] = plan.costs  # gradients are planned by the same
         return plan

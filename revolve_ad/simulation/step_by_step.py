@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from revolve_ad.simulation.growth import GrownTapeError
 from revolve_ad.simulation.kernel import Tape
 from revolve_ad.simulation.layout import Leaves
 
@@ -27,8 +28,12 @@ class StepByStep:
     def reverse(self, tape: Tape, start: int, stop: int, cotangent: Leaves) -> Leaves:
         """See `Kernel.reverse`."""
         pull = self.pull
-        for k in range(stop - 1, start - 1, -1):
-            cotangent = pull(tape.pop(), k, cotangent)
+        try:
+            for k in range(stop - 1, start - 1, -1):
+                cotangent = pull(tape.pop(), k, cotangent)
+        except GrownTapeError as grown:
+            grown.start, grown.tape = start, tape
+            raise
         return cotangent
 
     def record_and_reverse(self, state: Leaves, start: int, stop: int, cotangent: Leaves) -> Leaves:
@@ -37,7 +42,12 @@ class StepByStep:
         if start == last:
             return self.pull(state, start, cotangent)
         tape, state = self.record(state, start, last)
-        return self.reverse(tape, start, last, self.pull(state, last, cotangent))
+        try:
+            cotangent = self.pull(state, last, cotangent)
+        except GrownTapeError as grown:
+            grown.start, grown.tape = start, tape
+            raise
+        return self.reverse(tape, start, last, cotangent)
 
     def split(self, tape: Tape, start: int, middle: int) -> tuple[Tape, Tape]:
         """See `Kernel.split`."""

@@ -28,8 +28,12 @@ from revolve_ad.schedule.protocol import OnlineDriver
 from revolve_ad.simulation.crew import Counters, Crew
 from revolve_ad.simulation.exploring import explore
 from revolve_ad.simulation.finiteness import first_bad, require_finite, require_finite_state
+from revolve_ad.simulation.growth import GrownTapeError
 from revolve_ad.simulation.kernel import Kernel, Tape
 from revolve_ad.simulation.layout import Leaves
+from revolve_ad.simulation.observations import Observations
+from revolve_ad.simulation.replanner import bytes_of
+from revolve_ad.simulation.several import has_every_state
 from revolve_ad.simulation.shelf import Shelf, free_idle_buffers
 from revolve_ad.storage import Ram
 
@@ -64,6 +68,7 @@ class Sweep:
         "_kernel",
         "_known_bytes",
         "_n_last",
+        "_seen",
         "_storages",
         "_tape_bytes",
         "_tapes",
@@ -82,6 +87,7 @@ class Sweep:
         self._tapes: list[tuple[int, int, Tape]] = []  # start, stop, tape of each stretch
         self._n_last = 0  # tapes reserved for the stretch that isn't run yet
         self._watched = -1  # the next observed state on the way back
+        self._seen: Leaves | None = None  # its cotangent, if its stretch wasn't reversed then
         self._known_bytes = 0  # of checkpoints, when the ledger was last told
         self._tape_bytes = crew.tape_bytes
         self._final: Leaves = []
@@ -179,14 +185,31 @@ class Sweep:
         """
         began = perf_counter()
         self._kernel = kernel
-        crew, counters, digests = self._crew, self.counters, self._crew.replays.digests
-        observations, storages = crew.observations, self._storages
+        observations = self._crew.observations
+        if observations is not None:
+            self._watched = observations.backwards(observed)
+        try:
+            self._require_finite(cotangent, self.n_steps)
+            if observations is not None and self._watched == self.n_steps:
+                self._reverse_last_observation(kernel, observations, cotangent)
+            self._final = []
+        except Exception as error:
+            error.add_note("revolve_ad: during the reverse sweep, before its first action")
+            raise
+        try:
+            cotangent = self._play_back(kernel, cotangent)
+        finally:
+            self._crew.progress.close()
+        self.counters.reverse_seconds = perf_counter() - began
+        return cotangent
+
+    def _play_back(self, kernel: Kernel, cotangent: Leaves) -> Leaves:
+        """Play the actions that are left; return the cotangent of state 0."""
+        crew, counters, storages = self._crew, self.counters, self._storages
         advance, record_and_reverse = kernel.advance, kernel.record_and_reverse
         advanced = restored = recorded = 0
         step = crew.progress.step if crew.progress.wanted else None
-        if observations is not None:
-            self._watched = observations.backwards(observed)
-        whole = observations is None and not digests and not crew.careful
+        whole = crew.observations is None and not crew.replays.digests and not crew.careful
         live: Leaves | None = None
         # The first state of the stretch that was recorded last, if it isn't run yet: in most
         # schedules it is reversed next, and nobody needs its last state.
@@ -194,68 +217,71 @@ class Sweep:
         first = after = -1
         action: Action | None = None
         try:
-            self._require_finite(cotangent, self.n_steps)
-            if observations is not None and self._watched == self.n_steps:
-                add(cotangent, observations.reverse(self.n_steps, self._final))
-                self._watched = observations.next
-            self._final = []
-            for action in self._actions:
-                if last is not None and type(action) is not Reverse and type(action) is not Discard:
-                    self._release_last()
-                    live, last = self._record(kernel, last, first, after), None
-                match action:
-                    case Restore():
-                        live = storages[action.level].restore(action.state)
-                        restored += 1
-                    case Advance():
-                        assert live is not None
-                        start, stop = action.start, action.stop
-                        live = advance(live, start, stop)
-                        advanced += stop - start
-                        if step is not None:
-                            step(stop - start)
-                    case Record():
-                        assert live is not None
-                        first, after = action.start, action.stop
-                        n_taped = after - first
-                        recorded += n_taped
-                        if step is not None:
-                            step(n_taped)
-                        if not whole:
-                            live, first = self._record_parts(kernel, live, first, after)
-                        if n_taped > 1:
-                            self._n_last = after - first
-                            self._reserve(self._n_last)
-                        last, live = live, None
-                    case Reverse():
-                        if last is not None and first == action.start and first != self._watched:
-                            cotangent = record_and_reverse(last, first, after, cotangent)
-                            if self._n_last:
-                                self._release_last()
-                        else:
-                            cotangent = self._reverse(
-                                kernel, last, first, action.start, action.stop, cotangent
-                            )
-                        last = None
-                        if first_bad(cotangent) is not None:
-                            self._require_finite(cotangent, action.start)
-                    case Save():
-                        assert live is not None
-                        self._save(action, live)
-                    case Discard():
-                        self._discard(action)
-                    case _:
-                        assert_never(action)
+            playing = True
+            while playing:
+                for action in self._actions:
+                    kind = type(action)
+                    if last is not None and kind is not Reverse and kind is not Discard:
+                        self._release_last()
+                        live, last = self._record(kernel, last, first, after), None
+                    match action:
+                        case Restore():
+                            live = storages[action.level].restore(action.state)
+                            restored += 1
+                        case Advance():
+                            assert live is not None
+                            start, stop = action.start, action.stop
+                            live = advance(live, start, stop)
+                            advanced += stop - start
+                            if step is not None:
+                                step(stop - start)
+                        case Record():
+                            assert live is not None
+                            first, after = action.start, action.stop
+                            n_taped = after - first
+                            recorded += n_taped
+                            if step is not None:
+                                step(n_taped)
+                            if not whole:
+                                live, first = self._record_parts(kernel, live, first, after)
+                            if n_taped > 1:
+                                self._n_last = after - first
+                                self._reserve(self._n_last)
+                            last, live = live, None
+                        case Reverse():
+                            start, stop = action.start, action.stop
+                            try:
+                                if last is not None and first == start and first != self._watched:
+                                    cotangent = record_and_reverse(last, first, after, cotangent)
+                                    if self._n_last:
+                                        self._release_last()
+                                else:
+                                    cotangent = self._reverse(
+                                        kernel, last, first, start, stop, cotangent
+                                    )
+                            except GrownTapeError as grown:
+                                live, last, cotangent = grown.state, None, grown.cotangent
+                                self._replan(kernel, grown)
+                                break
+                            last = None
+                            if first_bad(cotangent) is not None:
+                                self._require_finite(cotangent, start)
+                        case Save():
+                            assert live is not None
+                            self._save(action, live)
+                        case Discard():
+                            self._discard(action)
+                        case _:
+                            assert_never(action)
+                else:
+                    playing = False
         except Exception as error:
             at = "before its first action" if action is None else f"at {action}"
             error.add_note(f"revolve_ad: during the reverse sweep, {at}")
             raise
-        finally:
-            crew.progress.close()
         counters.advanced += advanced
         counters.restored += restored
         counters.recorded += recorded
-        counters.reverse_seconds = perf_counter() - began
         return cotangent
 
     def abandon(self) -> None:
@@ -287,6 +313,8 @@ class Sweep:
         marks = {k for k in range(start, stop) if k in replays.digests}
         if observations is not None:
             marks.update(observations.between(start + 1, stop))
+            if start < self._watched < stop:  # if it was observed in a stretch that is run again
+                marks.add(self._watched)
         if self._crew.careful:
             marks.update(range(start + 1, stop))
         for k in sorted(marks):
@@ -318,22 +346,70 @@ class Sweep:
                     self._tapes.append((low, start, head))
                     low = start
                 state = tape[0]
-            seen: Leaves | None = None
-            if observations is not None and low == self._watched:
-                seen = observations.reverse(low, state)
-                self._watched = observations.next
-            if tape is None:
-                cotangent = kernel.record_and_reverse(state, low, stop, cotangent)
-                self._release_last()
-            else:
-                cotangent = kernel.reverse(tape, low, stop, cotangent)
-                self._release(stop - low)
-            if seen is not None:
-                add(cotangent, seen)
+            watched = observations is not None and low == self._watched
+            try:
+                if watched and self._seen is None:
+                    assert observations is not None
+                    self._seen = observations.reverse(low, state)
+                if tape is None:
+                    cotangent = kernel.record_and_reverse(state, low, stop, cotangent)
+                    self._release_last()
+                else:
+                    cotangent = kernel.reverse(tape, low, stop, cotangent)
+                    self._release(stop - low)
+            except GrownTapeError as grown:
+                if not grown.cotangent:  # that of an observation: nothing of the stretch is done
+                    grown.at, grown.cotangent = stop, cotangent
+                    if tape is not None:
+                        grown.start, grown.tape = low, tape
+                raise
+            if watched:
+                assert observations is not None
+                assert self._seen is not None
+                add(cotangent, self._seen)
+                self._seen, self._watched = None, observations.next
             if self._crew.careful:
                 self._require_finite(cotangent, low)
             last, stop = None, low
         return cotangent
+
+    def _reverse_last_observation(
+        self, kernel: Kernel, observations: Observations, cotangent: Leaves
+    ) -> None:
+        """Add to the cotangent of state N what the observation of that state adds."""
+        while observations.next == self.n_steps:
+            try:
+                add(cotangent, observations.reverse(self.n_steps, self._final))
+            except GrownTapeError as grown:
+                grown.at = self.n_steps
+                self._replan(kernel, grown)
+        self._watched = observations.next
+
+    def _replan(self, kernel: Kernel, grown: GrownTapeError) -> None:
+        """Make room for a tape that has grown, and go on by a new schedule."""
+        grown.__traceback__ = None  # what the functions on the way held is not needed any more
+        if grown.tape:
+            self._tapes.append((grown.start, grown.at, grown.tape))
+        every = has_every_state(kernel)
+        held = {
+            start + i: state
+            for start, _, tape in self._tapes
+            for i, state in enumerate(tape if every else tape[:1])
+        }
+        for _, _, tape in self._tapes:
+            tape.clear()
+        self._tapes, self._n_last = [], 0
+        self.counters.replanned += 1
+        self._actions = self._crew.replanner.resume(
+            grown, held, self._tapes, self._storages, self._count_checkpoints
+        )
+
+    def _count_checkpoints(self, n_saved: int, n_more: int) -> None:
+        counters = self.counters
+        counters.saved += n_saved
+        counters.checkpoints += n_more
+        counters.peak_checkpoints = max(counters.peak_checkpoints, counters.checkpoints)
+        self._known_bytes = self._storage_bytes()
 
     def _reserve(self, n: int) -> None:
         """Take the memory of the tapes of `n` steps, from idle buffers if need be."""
@@ -367,7 +443,7 @@ class Sweep:
             self._crew.ledger.set("checkpoints", self._storage_bytes())
 
     def _storage_bytes(self) -> int:
-        return sum({id(s): s.nbytes for s in self._storages}.values())
+        return bytes_of(self._storages)
 
     def _discard(self, action: Discard) -> None:
         self._storages[action.level].discard(action.state)

@@ -80,6 +80,11 @@ class Ram:
         self._nbytes = 0
 
     @property
+    def keys(self) -> list[Key]:
+        """The keys of the checkpoints that are held."""
+        return list(self._held)
+
+    @property
     def nbytes(self) -> int:
         """The bytes of all buffers, idle ones included."""
         return self._nbytes

@@ -231,25 +231,6 @@ def test_a_simulation_inside_a_step_is_counted_in_the_budget_around_it() -> None
         Gradient(ra.Simulation(step, steps=10, memory=12 * STATE).settings, model, arguments)
 
 
-def test_a_tape_that_grows_beyond_the_budget_names_its_step() -> None:
-    def step(u: Any, p: Any, k: Any) -> Any:
-        for _ in range(1 + 8 * int(u[0] > 1.05)):
-            u = u * (1 + 0.001 * p * np.sin(u))
-        return u * 1.01
-
-    start = np.linspace(1, 2, SIZE)
-
-    def gradient(memory: Any) -> Any:
-        simulation = ra.Simulation(step, steps=10, memory=memory)
-        return ra.grad(lambda p: np.sum(simulation(start, p).state))(0.3)
-
-    assert gradient(60 * STATE) == gradient(None)
-    smallest = ra.Simulation(step, steps=10).plan(start, 0.3).smallest_budget
-    with pytest.raises(BudgetError, match="operations") as caught:
-        gradient(smallest)
-    assert "the tape of step 9" in "".join(caught.value.__notes__)
-
-
 def test_checkpoints_are_in_memory_and_on_disk_within_both_budgets(tmp_path: Any) -> None:
     @ra.step
     def slow_decay(u: Any, p: Any, k: Any) -> Any:
