@@ -38,7 +38,7 @@ def same(found, expected):
 @pytest.mark.parametrize("part", range(4))
 def test_random_programs_and_their_reverse_have_the_same_bits_in_blocks(part):
     in_blocks = 0
-    for seed in range(7000 + 60 * part, 7060 + 60 * part):
+    for seed in range(7000 + 30 * part, 7030 + 30 * part):
         rng = np.random.default_rng(seed)
         function = draw(rng, int(rng.integers(5, 40)))
         x, y = rng.normal(size=function.shape), rng.normal(size=function.shape)
@@ -54,14 +54,14 @@ def test_random_programs_and_their_reverse_have_the_same_bits_in_blocks(part):
             expected = Interpreter(made).run([np.copy(v)[()] for v in values])
             for _ in range(2):
                 assert same(program.run(values), expected), f"seed {seed}"
-    assert in_blocks > 20
+    assert in_blocks > 10
 
 
 @pytest.mark.usefixtures("tiny_blocks")
 @pytest.mark.parametrize("in_turn", [False, True])
 def test_inputs_that_are_given_away_take_results_and_the_bits_stay(in_turn):
     rng = np.random.default_rng(11)
-    for seed in range(8000, 8100):
+    for seed in range(8000, 8050):
         rng = np.random.default_rng(seed)
         first = draw(rng, int(rng.integers(5, 25)))
         shape = first.shape
@@ -158,4 +158,4 @@ def test_planning_takes_linear_time_when_writes_stand_far_from_their_products():
         return min(took)
 
     seconds(50)
-    assert seconds(1600) < 4 * 3 * seconds(400)  # 16 times, were it quadratic
+    assert seconds(800) < 4 * 3 * seconds(200)  # 16 times, were it quadratic
