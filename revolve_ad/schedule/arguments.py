@@ -5,11 +5,12 @@ Public functions call these at the door; everything behind them trusts its argum
 
 import math
 import operator
-from typing import SupportsFloat, SupportsIndex
+from collections.abc import Iterable
+from typing import SupportsFloat, SupportsIndex, TypeVar
 
 from revolve_ad.errors import ParameterError
 
-__all__ = ["cost", "count"]
+__all__ = ["cost", "count", "sequence"]
 
 
 def count(name: str, value: SupportsIndex, minimum: int, remedy: str = "") -> int:
@@ -73,6 +74,25 @@ def cost(name: str, value: SupportsFloat, *, positive: bool = False) -> float:
         allowed = "above 0" if positive else "0 or more"
         raise ParameterError(f"{name} is {number}; a cost must be {allowed}")
     return number
+
+
+_Entry = TypeVar("_Entry")
+
+
+def sequence(name: str, values: Iterable[_Entry]) -> list[_Entry]:
+    """Return the entries of a vector, whatever they are.
+
+    Raises
+    ------
+    ParameterError
+        If `values` is one value instead of several.
+    """
+    try:
+        return list(values)
+    except TypeError:
+        raise ParameterError(
+            f"{name} is {values!r}; give a sequence with one entry for each"
+        ) from None
 
 
 def _not_an_integer(name: str, value: object) -> str:

@@ -23,7 +23,7 @@ from revolve_ad.schedule.actions import (
     Reverse,
     Save,
 )
-from revolve_ad.schedule.arguments import cost, count
+from revolve_ad.schedule.arguments import cost, count, sequence
 from revolve_ad.schedule.binomial import BinomialMachine
 from revolve_ad.schedule.closed_form import min_saves, plain_steps
 from revolve_ad.schedule.protocol import ActionIterator, Counts, Limits
@@ -89,7 +89,8 @@ def heterogeneous(step_costs: Sequence[float], n_checkpoints: int) -> "Heterogen
 
 def checked_costs(name: str, values: Sequence[float]) -> tuple[float, ...]:
     """Return costs as a tuple of floats, at least one, each checked."""
-    costs = tuple(cost(f"{name}[{k}]", value) for k, value in enumerate(values))
+    entries = sequence(name, values)
+    costs = tuple(cost(f"{name}[{k}]", value) for k, value in enumerate(entries))
     if not costs:
         raise ParameterError(f"{name} is empty; a loop without steps needs no schedule")
     return costs

@@ -24,7 +24,7 @@ from revolve_ad.schedule.actions import (
     Reverse,
     Save,
 )
-from revolve_ad.schedule.arguments import cost, count
+from revolve_ad.schedule.arguments import cost, count, sequence
 from revolve_ad.schedule.heterogeneous import checked_costs
 from revolve_ad.schedule.mixed import Mixed, mixed, smallest_budget
 from revolve_ad.schedule.protocol import Counts, Limits
@@ -144,7 +144,8 @@ def least_bytes(state_bytes: Sequence[int], tape_bytes: Sequence[int]) -> int:
 
 
 def _sizes(name: str, values: Sequence[int], length: int) -> tuple[int, ...]:
-    sizes = tuple(count(f"{name}[{k}]", value, 1) for k, value in enumerate(values))
+    entries = sequence(name, values)
+    sizes = tuple(count(f"{name}[{k}]", value, 1) for k, value in enumerate(entries))
     if len(sizes) != length:
         raise ParameterError(
             f"{name} has {len(sizes)} entries; step_costs has one a step, and so {name} must "

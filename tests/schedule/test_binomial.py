@@ -8,10 +8,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from revolve_ad.errors import ParameterError
 from revolve_ad.schedule.actions import Action, Advance, Discard, Level, Record, Reverse, Save
 from revolve_ad.schedule.binomial import binomial
 from revolve_ad.schedule.closed_form import min_saves, t
@@ -20,13 +17,25 @@ from revolve_ad.schedule.referee import check
 
 
 def test_every_short_schedule_costs_what_theory_says() -> None:
-    lengths = [*range(1, 41), 64, 100, 165, 220, 299, 300]
+    lengths = [*range(1, 31), 64, 165, 220, 300]
     for n, s in itertools.product(lengths, range(1, 13)):
         schedule = binomial(n, s)
         counts = check(schedule)
         assert counts == schedule.counts(), (n, s)
         assert (counts.advanced, counts.saved) == (t(n, s), min_saves(n, s))
         assert (counts.recorded, counts.restored, counts.peak_tapes) == (n, n - 1, 1)
+
+
+def test_every_chain_of_up_to_300_steps_has_the_least_plain_steps_and_the_fewest_saves() -> None:
+    for n, s in itertools.product(range(1, 301), range(1, 13)):
+        advanced = saved = 0
+        for action in binomial(n, s):
+            kind = type(action)
+            if kind is Advance:
+                advanced += action.stop - action.start
+            elif kind is Save:
+                saved += 1
+        assert (advanced, saved) == (t(n, s), min_saves(n, s)), (n, s)
 
 
 def test_more_checkpoints_than_steps_do_no_harm() -> None:
@@ -61,16 +70,6 @@ def test_a_schedule_is_a_value_that_serves_many_passes() -> None:
     assert schedule == binomial(np.int64(30), 4) != binomial(30, 5)
     assert hash(schedule) == hash(binomial(30, 4))
     assert pickle.loads(pickle.dumps(schedule)) == schedule
-
-
-@given(st.integers(1, 120), st.integers(1, 8), st.integers(0, 600))
-def test_a_running_pass_pickles_and_continues(n: int, s: int, drawn: int) -> None:
-    running = iter(binomial(n, s))
-    head = list(itertools.islice(running, drawn))
-    twin = pickle.loads(pickle.dumps(running))
-    tail = list(running)
-    assert list(twin) == tail
-    assert head + tail == list(binomial(n, s))
 
 
 @pytest.mark.parametrize("s", [1, 2, 3, 20, 50, 10**6, 10**12])
@@ -125,11 +124,3 @@ def test_a_pass_over_many_steps_takes_under_a_megabyte() -> None:
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 1_000_000
-
-
-@pytest.mark.parametrize("bad", [0, -5, 2.5, float("nan"), float("inf"), "many", None, True])
-def test_bad_arguments_are_refused_with_the_number(bad) -> None:  # type: ignore[no-untyped-def]
-    with pytest.raises(ParameterError, match=r"n_steps is"):
-        binomial(bad, 3)
-    with pytest.raises(ParameterError, match=r"n_checkpoints is"):
-        binomial(10, bad)

@@ -1,8 +1,5 @@
 """The closed forms equal a dynamic programme that knows only the recurrence."""
 
-import pytest
-
-from revolve_ad.errors import ParameterError
 from revolve_ad.schedule.closed_form import beta, min_saves, repetitions, repetitions_near, split, t
 
 N, S = 300, 12
@@ -59,12 +56,3 @@ def test_the_figures_of_a_million_and_a_billion_steps() -> None:
     assert (t(10**6, 10), min_saves(10**6, 10)) == (11_647_922, 353_354)
     assert t(10**9, 20) == 13_072_016_240
     assert t(10**12, 5) == 542_826_674_904_808
-
-
-@pytest.mark.parametrize("function", [t, min_saves, repetitions])
-@pytest.mark.parametrize("bad", [0, -1, 2.0, 2.5, float("nan"), True, "3", None])
-def test_bad_counts_are_refused(function, bad) -> None:  # type: ignore[no-untyped-def]
-    with pytest.raises(ParameterError, match="n_steps is"):
-        function(bad, 3)
-    with pytest.raises(ParameterError, match="n_checkpoints is"):
-        function(3, bad)

@@ -1,13 +1,11 @@
 """Steps that cost differently: as cheap as any schedule, and counted beforehand."""
 
 import math
-import pickle
 import random
-from itertools import accumulate, islice
+from itertools import accumulate
 
 import pytest
 
-from revolve_ad.errors import ParameterError
 from revolve_ad.schedule.actions import Advance
 from revolve_ad.schedule.binomial import binomial
 from revolve_ad.schedule.closed_form import t
@@ -95,20 +93,3 @@ def test_bursts_of_dear_steps_are_run_less_often_than_by_the_binomial_schedule()
     sums = list(accumulate(costs, initial=0.0))
     by_index = sum(sums[a.stop] - sums[a.start] for a in binomial(300, 6) if isinstance(a, Advance))
     assert heterogeneous(costs, 6).advance_cost < 0.9 * by_index
-
-
-@pytest.mark.parametrize("played", [0, 5, 300, 700])
-def test_a_pass_under_way_pickles_and_goes_on(played: int) -> None:
-    schedule = _in_blocks(tuple(random_costs(random.Random(1), 300, 1.0)), 4, 50)
-    whole, under_way = list(schedule), iter(schedule)
-    assert list(islice(under_way, played)) == whole[:played]
-    assert list(pickle.loads(pickle.dumps(under_way))) == whole[played:]
-
-
-@pytest.mark.parametrize(
-    ("costs", "slots"),
-    [([], 2), ([1.0, -1.0], 2), ([1.0, math.nan], 2), ([1.0], 0), ([1.0], 1.5), (["x"], 1)],
-)
-def test_arguments_that_make_no_sense_are_refused(costs: list[float], slots: int) -> None:
-    with pytest.raises(ParameterError):
-        heterogeneous(costs, slots)

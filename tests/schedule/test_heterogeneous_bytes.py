@@ -7,7 +7,7 @@ from itertools import islice
 
 import pytest
 
-from revolve_ad.errors import BudgetError, ParameterError
+from revolve_ad.errors import BudgetError
 from revolve_ad.schedule.heterogeneous_bytes import heterogeneous_bytes
 from revolve_ad.schedule.mixed import mixed
 from revolve_ad.schedule.referee import check
@@ -94,22 +94,3 @@ def test_what_is_predicted_is_what_the_referee_counts(n: int) -> None:
     whole = list(schedule)
     assert list(islice(under_way, 50)) == whole[:50]
     assert list(pickle.loads(pickle.dumps(under_way))) == whole[50:]
-
-
-@pytest.mark.parametrize(
-    ("costs", "budget", "states", "tapes"),
-    [
-        ([], 9, [1], []),
-        ([1.0, 1.0], 9, [1, 1], [1, 1]),
-        ([1.0, 1.0], 9, [1, 1, 1], [1]),
-        ([1.0, math.nan], 9, [1, 1, 1], [1, 1]),
-        ([1.0, 1.0], -9, [1, 1, 1], [1, 1]),
-        ([1.0, 1.0], 9, [1, 0, 1], [1, 1]),
-        ([1.0, 1.0], 9, [1, 1, 1], [1, 1.5]),
-    ],
-)
-def test_arguments_that_make_no_sense_are_refused(
-    costs: list[float], budget: int, states: list[int], tapes: list[int]
-) -> None:
-    with pytest.raises(ParameterError):
-        heterogeneous_bytes(costs, budget, states, tapes)

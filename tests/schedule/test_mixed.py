@@ -8,13 +8,13 @@ from itertools import islice
 
 import pytest
 
-from revolve_ad.errors import BudgetError, ParameterError
 from revolve_ad.schedule.block_leaves import BlockLeaves, by_capacity
 from revolve_ad.schedule.mixed import mixed, smallest_budget
 from revolve_ad.schedule.referee import check
 from revolve_ad.schedule.split_price import by_price
 from revolve_ad.schedule.split_table import tabulate
 from tests.schedule.exhaustive import fewest_advances
+
 
 def test_no_schedule_whatever_runs_fewer_plain_steps_in_1000_cases() -> None:
     compared = 0
@@ -108,31 +108,3 @@ def test_equal_arguments_make_equal_schedules_that_start_afresh() -> None:
     assert schedule == mixed(40, 20, 2, 3)
     assert hash(schedule) == hash(mixed(40, 20, 2, 3))
     assert list(schedule) == list(schedule) == list(pickle.loads(pickle.dumps(schedule)))
-
-
-@pytest.mark.parametrize("played", [0, 1, 17, 200, 331])
-def test_a_pass_under_way_pickles_and_goes_on(played: int) -> None:
-    whole = list(mixed(600, 40, 2, 3))
-    under_way = iter(mixed(600, 40, 2, 3))
-    assert list(islice(under_way, played)) == whole[:played]
-    assert list(pickle.loads(pickle.dumps(under_way))) == whole[played:]
-
-
-def test_a_budget_that_is_too_small_is_refused_with_the_smallest_that_works() -> None:
-    with pytest.raises(BudgetError, match="at least 13"):
-        mixed(100, 12, state_bytes=3, tape_bytes=10)
-    assert mixed(100, 13, state_bytes=3, tape_bytes=10).counts().advanced == 4950
-    with pytest.raises(BudgetError, match="at least 10"):
-        mixed(1, 9, state_bytes=3, tape_bytes=10)
-    assert smallest_budget(2, 30, 10) == 20
-
-
-@pytest.mark.parametrize(
-    "arguments",
-    [(0, 9, 1, 1), (5, -1, 1, 1), (5, 9, 0, 1), (5, 9, 1, 0), (5, 9.5, 1, 1), (5, 9, math.nan, 1)],
-)
-def test_arguments_that_make_no_sense_are_refused(arguments: tuple[int, int, int, int]) -> None:
-    with pytest.raises(ParameterError):
-        mixed(*arguments)
-    with pytest.raises(ParameterError):
-        mixed(5, 9, 1, 1, effort=math.nan)

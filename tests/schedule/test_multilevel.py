@@ -2,16 +2,14 @@
 
 import itertools
 import math
-import pickle
 import random
-from itertools import islice
 
 import pytest
 
-from revolve_ad.errors import BudgetError, ParameterError
+from revolve_ad.errors import BudgetError
 from revolve_ad.schedule.actions import Discard, Level, Save
 from revolve_ad.schedule.closed_form import t
-from revolve_ad.schedule.multilevel import Multilevel, disk_period, multilevel
+from revolve_ad.schedule.multilevel import disk_period, multilevel
 from revolve_ad.schedule.referee import check
 from tests.schedule.exhaustive import cheapest_with_slots
 
@@ -134,40 +132,3 @@ def test_a_million_steps_on_a_bounded_disk_are_near_the_bound() -> None:
         schedule = multilevel(10**6, ram, disk, 1, 1, cost, cost)
         assert schedule.cost <= 1.0001 * schedule.lower_bound
         assert schedule.counts().peak_disk <= disk
-
-
-@pytest.mark.parametrize("played", [0, 3, 100, 257, 1400])
-def test_a_pass_under_way_pickles_and_goes_on(played: int) -> None:
-    def fresh() -> Multilevel:
-        return multilevel(700, 3, 5, 1, 1, 4, 4)
-
-    whole, under_way = list(fresh()), iter(fresh())
-    assert list(islice(under_way, played)) == whole[:played]
-    assert list(pickle.loads(pickle.dumps(under_way))) == whole[played:]
-    assert fresh() == pickle.loads(pickle.dumps(fresh()))
-
-
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        {"n_steps": 0},
-        {"ram": -1},
-        {"ram": 2.0},
-        {"disk": -1},
-        {"disk": 1.5},
-        {"step": -1.0},
-        {"adjoint": math.nan},
-        {"write": math.inf},
-        {"read": -0.5},
-        {"effort": -1.0},
-    ],
-)
-def test_arguments_that_make_no_sense_are_refused(arguments: dict[str, float]) -> None:
-    with pytest.raises(ParameterError):
-        multilevel(**{"n_steps": 10, "ram": 2, "disk": 3, **arguments})  # type: ignore[arg-type]
-
-
-def test_no_slot_at_all_is_refused_with_the_remedy() -> None:
-    with pytest.raises(BudgetError, match="ram=1 or disk=1"):
-        multilevel(2, 0, 0)
-    assert list(multilevel(1, 0, 0)) == list(multilevel(1, 3, 3))

@@ -7,7 +7,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from revolve_ad.errors import BudgetError, ParameterError, ScheduleError
+from revolve_ad.errors import ParameterError, ScheduleError
 from revolve_ad.schedule.actions import (
     Action,
     Advance,
@@ -68,7 +68,10 @@ def test_an_end_that_is_noticed_late_is_reversed_too(schedule: Online) -> None:
 
 @pytest.mark.parametrize(
     ("s", "bound"),
-    [(2, 1.112), (3, 1.065), (4, 1.055), (5, 1.041), (6, 1.041), (8, 1.041), (20, 1.041)],
+    [
+        *((2, 1.112), (3, 1.067), (4, 1.055), (5, 1.041), (6, 1.027), (8, 1.041), (10, 1.032)),
+        *((15, 1.026), (20, 1.019), (30, 1.021), (50, 1.012)),
+    ],
 )
 def test_every_run_of_up_to_10000_steps_costs_little_more_than_possible(
     s: int, bound: float
@@ -222,21 +225,3 @@ def test_wrong_ends_are_refused() -> None:
     assert isinstance(next(driver), Restore)
     with pytest.raises(ScheduleError, match="told of its end before"):
         driver.finish(20)
-
-
-def test_bad_arguments_are_refused() -> None:
-    for bad in (0, -1, 2.5, float("nan"), "3"):
-        with pytest.raises(ParameterError, match="n_checkpoints is"):
-            online(bad)  # type: ignore[arg-type]
-        with pytest.raises(ParameterError, match="state_bytes is"):
-            online(state_bytes=bad, tape_bytes=1, budget=9)  # type: ignore[arg-type]
-    with pytest.raises(ParameterError, match="n_checkpoints is missing"):
-        online()
-    with pytest.raises(ParameterError, match="max_steps needs a budget"):
-        online(3, max_steps=9)
-    with pytest.raises(ParameterError, match="tape_bytes missing"):
-        online(state_bytes=3, budget=9)
-    with pytest.raises(BudgetError, match=r"need 11; that is the smallest one that works"):
-        online(state_bytes=5, tape_bytes=6, budget=10)
-    with pytest.raises(ParameterError, match="n_steps is missing"):
-        check(online(3))

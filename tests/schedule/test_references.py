@@ -1,11 +1,5 @@
 """The plain schedules are valid and cost what their closed forms say."""
 
-import itertools
-import pickle
-
-import pytest
-
-from revolve_ad.errors import ParameterError
 from revolve_ad.schedule.actions import Record, Reverse
 from revolve_ad.schedule.protocol import Schedule
 from revolve_ad.schedule.referee import check
@@ -32,19 +26,3 @@ def test_keeping_nothing_costs_the_sum_of_all_distances() -> None:
 def test_a_period_of_the_square_root_runs_each_step_at_most_twice() -> None:
     counts = check(periodic(10_000, 100))
     assert (counts.advanced, counts.peak_checkpoints, counts.peak_tapes) == (9_900, 99, 100)
-
-
-def test_running_passes_pickle_and_continue() -> None:
-    for schedule in (store_all(9), periodic(9, 2), periodic(9, 20)):
-        everything = list(schedule)
-        for drawn in range(len(everything) + 1):
-            running = iter(schedule)
-            head = list(itertools.islice(running, drawn))
-            assert head + list(pickle.loads(pickle.dumps(running))) == everything
-
-
-@pytest.mark.parametrize("bad", [0, -1, 1.5, float("nan"), None])
-def test_bad_arguments_are_refused(bad) -> None:  # type: ignore[no-untyped-def]
-    for call in (store_all, none, lambda n: periodic(n, 2), lambda m: periodic(5, m)):
-        with pytest.raises(ParameterError):
-            call(bad)

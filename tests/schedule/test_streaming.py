@@ -1,11 +1,7 @@
 """Streaming schedules: one extra sweep at any length, if the disk keeps up; and when it does."""
 
-import pickle
-from itertools import islice
-
 import pytest
 
-from revolve_ad.errors import BudgetError, ParameterError
 from revolve_ad.schedule.actions import Advance, Level, Record, Restore, Reverse, Save
 from revolve_ad.schedule.mixed import mixed
 from revolve_ad.schedule.referee import check
@@ -102,22 +98,3 @@ def test_the_condition_is_the_one_on_bandwidth() -> None:
     assert streaming_period(step, adjoint, 0.999 * size / write, 0.999 * size / read) == 8
     assert streaming_period(step, adjoint, 1.001 * size / write, 0.0) == 9
     assert streaming_period(step, adjoint, 0.0, 1.001 * size / read) == 9
-
-
-@pytest.mark.parametrize("played", [0, 2, 60, 258, 300])
-def test_a_pass_under_way_pickles_and_goes_on(played: int) -> None:
-    schedule = streaming(700, 40, 5, 10, write=6)
-    whole, under_way = list(schedule), iter(schedule)
-    assert list(islice(under_way, played)) == whole[:played]
-    assert list(pickle.loads(pickle.dumps(under_way))) == whole[played:]
-
-
-def test_what_can_not_work_is_refused_with_the_remedy() -> None:
-    with pytest.raises(ParameterError, match="too slow for it: give at least 12"):
-        streaming(100, 1000, 1, 1, write=12, period=11)
-    with pytest.raises(BudgetError, match="at least 15"):
-        streaming(100, 14, 5, 10, write=12)
-    with pytest.raises(ParameterError, match="step"):
-        streaming(100, 100, 5, 10, step=0)
-    with pytest.raises(ParameterError, match="period"):
-        streaming(100, 100, 5, 10, period=0)
