@@ -22,7 +22,12 @@ from revolve_ad.simulation.native_kernel import NativeKernel
 from revolve_ad.simulation.observations import Observations
 from revolve_ad.simulation.opening import Opening
 from revolve_ad.simulation.plan import Plan, make_plan
-from revolve_ad.simulation.planning import INSIDE, is_planned_on_the_way, plan_gradient
+from revolve_ad.simulation.planning import (
+    INSIDE,
+    fitted,
+    is_planned_on_the_way,
+    plan_gradient,
+)
 from revolve_ad.simulation.progress import Progress
 from revolve_ad.simulation.replanner import Replanner
 from revolve_ad.simulation.replay import Replays, sampled_states
@@ -105,6 +110,7 @@ class Gradient:
         kernel = model.kernel(arguments.params, arguments.inputs, arguments.hidden)
         observer = model.observer(arguments.params, arguments.hidden)
         n_steps = settings.steps
+        self._settings = settings
         self._storage = settings.storage
         self._past = Record() if past is None else past
         self.plan: Plan = plan_gradient(
@@ -201,7 +207,8 @@ class Gradient:
     def _plan_by(self, costs: Costs) -> Iterable[Action]:
         """Plan anew, by what the first steps took."""
         self._past.costs[self._model.form] = costs
-        self.plan = make_plan(replace(self.plan.problem, costs=costs), self.plan.budget)
+        plan = make_plan(replace(self.plan.problem, costs=costs), self.plan.budget)
+        self.plan = fitted(plan, self._settings, self._model, running=True)
         self._ledger.planned = self._ledger.limit
         schedule: Iterable[Action] = self.plan.schedule
         return schedule

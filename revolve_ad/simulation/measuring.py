@@ -14,7 +14,7 @@ from revolve_ad.simulation.kernel import Gradients
 from revolve_ad.simulation.layout import Layout, Leaves
 from revolve_ad.simulation.model import Model
 from revolve_ad.simulation.plan import Plan, make_plan
-from revolve_ad.simulation.planning import plan_gradient
+from revolve_ad.simulation.planning import fitted, plan_gradient
 from revolve_ad.simulation.settings import Settings
 from revolve_ad.simulation.shelf import Shelf
 from revolve_ad.storage import Ram
@@ -55,7 +55,8 @@ def measure(
     grown : int
         As for `plan_gradient`.
     """
-    plan = replace(plan_gradient(settings, model, grown=grown), remarks=model.remarks)
+    plan = plan_gradient(settings, model, grown=grown)
+    plan = replace(plan, remarks=(*model.remarks, *plan.remarks))
     if settings.max_steps == 0:
         return plan
     # What the measurement holds must fit into the budget too.
@@ -73,7 +74,8 @@ def measure(
     problem = replace(plan.problem, costs=costs)
     if settings.schedule is not None:
         return replace(plan, problem=problem)
-    return replace(make_plan(problem, plan.budget), remarks=model.remarks)
+    planned = fitted(make_plan(problem, plan.budget), settings, model)
+    return replace(planned, remarks=(*plan.remarks, *planned.remarks))
 
 
 def _with_overheads(costs: Costs, leaves: Leaves, fresh: int) -> Costs:
@@ -92,13 +94,12 @@ def _with_overheads(costs: Costs, leaves: Leaves, fresh: int) -> Costs:
 def measure_storage(costs: Costs, storage: Ram | Shelf, leaves: Leaves, level: Level) -> Costs:
     """Return costs with those of a checkpoint, there and back, on a level."""
 
-    def save() -> None:
-        storage.save(0, leaves)
+    def save() -> Callable[[], object]:
+        if storage.keys:  # there may be room for one checkpoint only
+            storage.discard(0)
+        return lambda: storage.save(0, leaves)
 
-    def restore() -> None:
-        storage.restore(0)
-
-    there, back = _seconds(save), _seconds(restore)
+    there, back = _seconds_of(save), _seconds(lambda: storage.restore(0))
     storage.clear()
     if level == Level.RAM:
         return replace(costs, save=costs.save + there, restore=back)

@@ -7,6 +7,7 @@ from typing import Final
 from revolve_ad.errors import BudgetError
 from revolve_ad.simulation.allowance import allowance
 from revolve_ad.simulation.costs import Costs
+from revolve_ad.simulation.disk_space import within_free_space
 from revolve_ad.simulation.layout import Layout
 from revolve_ad.simulation.memory import budget_bytes, format_bytes
 from revolve_ad.simulation.model import Model
@@ -19,6 +20,7 @@ from revolve_ad.storage import Ram
 __all__ = [
     "INSIDE",
     "disk_room",
+    "fitted",
     "is_planned_on_the_way",
     "needs",
     "plan_gradient",
@@ -57,6 +59,8 @@ def plan_gradient(
     ------
     BudgetError
         If the memory is below the smallest budget that works, or the disk holds no checkpoint.
+    StorageFullError
+        If the disk has no room for the checkpoints that go there.
     ScheduleError
         If the user's schedule doesn't fit the run.
     """
@@ -90,8 +94,28 @@ def _planned(settings: Settings, model: Model, costs: Costs | None, operations: 
         smallest, wanted = _needs_inside(model)
         sizes.fixed[INSIDE] = min(wanted, max(smallest, int(_SHARE_INSIDE * budget)))
     if settings.schedule is None:
-        return make_plan(problem, budget)
-    return given_plan(problem, budget, settings.schedule, bounded=settings.memory is not None)
+        plan = make_plan(problem, budget)
+    else:
+        bounded = settings.memory is not None
+        plan = given_plan(problem, budget, settings.schedule, bounded=bounded)
+    return fitted(plan, settings, model)
+
+
+def fitted(plan: Plan, settings: Settings, model: Model, *, running: bool = False) -> Plan:
+    """Return a plan that the free space on disk is enough for; see `within_free_space`.
+
+    Parameters
+    ----------
+    plan : Plan
+        What is to be done.
+    settings, model
+        Of the simulation.
+    running : bool
+        Whether steps have been run already: it then makes do with what there is.
+    """
+    exact = settings.schedule is not None or settings.disk is not None
+    n_leaves = len(model.form.state.shapes)
+    return within_free_space(plan, settings.storage, n_leaves, exact=exact and not running)
 
 
 def is_planned_on_the_way(plan: Plan) -> bool:

@@ -148,6 +148,14 @@ class Disk:
         """The largest value that `stored_bytes` has had."""
         return self._peak_stored_bytes
 
+    @property
+    def free_bytes(self) -> int | None:
+        """The bytes that are free on the disk of the folder now; None if nobody can tell."""
+        for folder in (self._path, *self._path.absolute().parents):
+            with contextlib.suppress(OSError):
+                return shutil.disk_usage(folder).free
+        return None
+
     def __len__(self) -> int:
         """Return the number of checkpoints held."""
         return len(self._held)

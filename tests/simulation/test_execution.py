@@ -2,7 +2,9 @@
 
 import os
 import pathlib
+import shutil
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -10,7 +12,9 @@ import pytest
 
 import revolve_ad as ra
 from revolve_ad import schedule as s
+from revolve_ad.errors import StorageFullError
 from revolve_ad.schedule import Action, Level, OnlineSchedule, store_all
+from revolve_ad.storage import checkpoint_file
 from tests.simulation.systems import PARAMS, START, lotka_volterra, rk4
 
 
@@ -346,3 +350,124 @@ def test_a_full_disk_is_a_clear_error(
     with pytest.raises(ra.errors.StorageFullError, match="Free some space, or allow fewer"):
         ra.grad(lambda p: np.sum(simulation(START, p).state))(PARAMS)
     assert not list(tmp_path.iterdir())
+
+
+WRITE = checkpoint_file.write
+
+
+class Quota:
+    """A disk with so much room: files beyond it can't be written."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, folder: pathlib.Path, nbytes: int) -> None:
+        self._folder = folder
+        self.nbytes = nbytes
+        self.announced: int | None = None  # what it says is free, if that isn't true
+        monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=self.free))
+        def limited(file: Any, owner: Any, key: Any, leaves: Any) -> None:
+            if self.used + checkpoint_file.size_of(owner, key, leaves) > self.nbytes:
+                raise OSError(28, os.strerror(28))
+            WRITE(file, owner, key, leaves)
+
+        monkeypatch.setattr(checkpoint_file, "write", limited)
+
+    @property
+    def used(self) -> int:
+        return sum(file.stat().st_size for file in self._folder.iterdir())
+
+    @property
+    def free(self) -> int:
+        return self.nbytes - self.used if self.announced is None else self.announced
+
+
+WIDE = np.linspace(1.0, 2.0, 1000)
+
+
+def counted() -> tuple[Any, list[int]]:
+    called: list[int] = []
+
+    @ra.step
+    def step(u: Any, p: Any, k: Any) -> Any:
+        called.append(k)
+        return u * (1 - 0.01 * p)
+
+    @step.vjp
+    def step_vjp(u: Any, p: Any, k: Any, c: Any) -> Any:
+        return c * (1 - 0.01 * p), -0.01 * (u @ c)
+
+    return step, called
+
+
+def wide(simulation: ra.Simulation) -> Any:
+    return ra.grad(lambda p: np.sum(simulation(WIDE, p).state))(np.array(0.3))
+
+
+def until_60(u: Any, p: Any, k: Any) -> bool:
+    return bool(k == 60)
+
+
+ENDS: list[dict[str, Any]] = [{"steps": 60}, {"until": until_60, "max_steps": 90}]
+
+
+@pytest.mark.parametrize("ends", ENDS, ids=["known", "unknown"])
+@pytest.mark.parametrize("given", ["disk", "schedule", "nothing"])
+def test_a_disk_without_room_for_the_plan_is_refused_before_any_step(
+    ends: Any, given: str, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    free = 0 if given == "nothing" else 30_000
+    Quota(monkeypatch, tmp_path, free)
+    step, called = counted()
+    options: Any = {"memory": "60 kB"}  # no checkpoint fits beside a tape
+    if given == "schedule":
+        options = {"schedule": s.online(9) if "until" in ends else s.multilevel(60, 1, 9, 1, 1)}
+    if given == "disk":
+        options["disk"] = "1 MB"
+    disk = ra.storage.Disk(tmp_path / "new" / "folder")
+    simulation = ra.Simulation(step, **ends, storage=disk, **options)
+    with pytest.raises(StorageFullError, match=f"has {free:,} free .*enough for {free // 12_288}"):
+        wide(simulation)
+    with pytest.raises(
+        StorageFullError,
+        match=r"checkpoints of 12,288 bytes on disk .* Free some space, name another folder, or",
+    ):
+        simulation.plan(WIDE, np.array(0.3))
+    assert not called
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("ends", ENDS, ids=["known", "unknown"])
+def test_without_a_bound_the_plan_makes_do_with_what_the_disk_has_free(
+    ends: Any, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step, _ = counted()
+    expected = wide(ra.Simulation(step, steps=60, schedule=store_all))
+    for free in (13_000, 30_000, 70_000):
+        Quota(monkeypatch, tmp_path, free)
+        disk = ra.storage.Disk(tmp_path)
+        simulation = ra.Simulation(step, **ends, storage=disk, memory="60 kB")
+        plan = simulation.plan(WIDE, np.array(0.3))
+        assert any("the disk has" in remark for remark in plan.remarks)
+        assert 0 < plan.n_on_disk <= free // 12_288
+        assert wide(simulation).tobytes() == expected.tobytes()
+        assert simulation.report is not None
+        assert simulation.report.peak_disk <= free // 12_288
+        assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("room", [0, 9_000, 20_000])
+def test_a_disk_that_fills_up_on_the_way_leaves_nothing_half_done(
+    room: int, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step, _ = counted()
+    schedule = s.multilevel(60, 1, 5, 1, 1, 0.01, 0.01)
+    simulation = ra.Simulation(
+        step, steps=60, schedule=schedule, storage=ra.storage.Disk(tmp_path / "disk")
+    )
+    expected = wide(simulation)
+    quota = Quota(monkeypatch, tmp_path / "disk", room)
+    quota.announced = 10**9
+    with pytest.raises(StorageFullError, match=r"needs 8,\d+ bytes.*Free some space") as caught:
+        wide(simulation)
+    assert any("during the first sweep" in note for note in caught.value.__notes__)
+    assert not list((tmp_path / "disk").iterdir())
+    quota.nbytes = 10**9  # somebody has made room
+    assert wide(simulation).tobytes() == expected.tobytes()
