@@ -1,21 +1,16 @@
-"""Loops over single elements that can't be vectors: user's code, and both directions by hand.
+"""Loops over single elements that can't be vectors: user's code, and both directions by hand."""
 
-``python -m tests.benchmarks.recurrences`` times the Numba code written by hand, and the library on
-the user's loops, on a grid of 200² (``--size``).
-"""
-
-import argparse
-import statistics
-import time
 from collections.abc import Callable
 from typing import Any
 
 import numba
 import numpy as np
 
-__all__ = ["PROBLEMS", "Recurrence", "main"]
+__all__ = ["PROBLEMS", "Recurrence", "diffuse", "relax"]
 
 compiled = numba.njit(error_model="numpy")
+summing = numba.njit(error_model="numpy", fastmath={"reassoc", "nsz", "contract"})
+"""For adjoints: sums in any order are vector code.  Forward the bits are those of NumPy."""
 
 
 def relax(u: Any, params: Any, k: Any) -> Any:
@@ -31,39 +26,49 @@ def relax(u: Any, params: Any, k: Any) -> Any:
 
 @compiled
 def _relax(u, load, omega, out):  # type: ignore[no-untyped-def]
+    # Each element is read where it is new or old: no copy beforehand; the last one in a register.
     n, m = u.shape
-    out[:, :] = u
+    for j in range(m):
+        out[0, j] = u[0, j]
+        out[n - 1, j] = u[n - 1, j]
     for i in range(n - 2):
+        left = u[i + 1, 0]
+        out[i + 1, 0] = left
+        out[i + 1, m - 1] = u[i + 1, m - 1]
         for j in range(m - 2):
+            old = u[i + 1, j + 1]
             mean = 0.25 * (
-                out[i, j + 1]
-                + out[i + 2, j + 1]
-                + out[i + 1, j]
-                + out[i + 1, j + 2]
-                + load[i + 1, j + 1]
+                out[i, j + 1] + u[i + 2, j + 1] + left + u[i + 1, j + 2] + load[i + 1, j + 1]
             )
-            out[i + 1, j + 1] += omega * (mean - out[i + 1, j + 1])
+            left = old + omega * (mean - old)
+            out[i + 1, j + 1] = left
 
 
-@compiled
-def _relax_reverse(u, new, bar, omega, load_bar):  # type: ignore[no-untyped-def]
+@summing
+def _relax_reverse(u, new, bar, omega, load_bar, row):  # type: ignore[no-untyped-def]
     # In place on `bar`, from the cotangent of `new` to that of `u`; returns that of omega.
     n, m = u.shape
+    part, rest = 0.25 * omega, 1.0 - omega
     omega_bar = 0.0
-    for row in range(n - 2):
-        i = n - 2 - row
+    for back in range(n - 2):
+        i = n - 2 - back
+        # The recurrence alone, from right to left: two operations an element.
+        right = 0.0
         for column in range(m - 2):
             j = m - 2 - column
-            b = bar[i, j]
-            part = 0.25 * omega * b
-            bar[i, j] = (1 - omega) * b
-            bar[i - 1, j] += part
-            bar[i + 1, j] += part
-            bar[i, j - 1] += part
-            bar[i, j + 1] += part
-            load_bar[i, j] += part
+            right = bar[i, j] + part * right
+            row[j] = right
+        # What remains is vector code.
+        for j in range(m - 2):
+            b = row[j + 1]
+            load_bar[i, j + 1] += part * b
+            bar[i - 1, j + 1] += part * b
+            bar[i + 1, j + 1] += part * b
+            bar[i, j + 1] = rest * b + part * row[j]
             # What the sweep has added, over omega, is what omega was multiplied by.
-            omega_bar += b * (new[i, j] - u[i, j])
+            omega_bar += b * (new[i, j + 1] - u[i, j + 1])
+        bar[i, 0] += part * row[1]
+        bar[i, m - 1] += part * row[m - 2]
     return omega_bar / omega
 
 
@@ -109,110 +114,108 @@ def _diffuse(u, a, c, out, factor):  # type: ignore[no-untyped-def]
             out[i, j] += factor[i] * out[i + 1, j]
 
 
-@compiled
+@summing
 def _diffuse_reverse(new, a, c, bar, factor, a_bar, c_bar):  # type: ignore[no-untyped-def]
     # In place on `bar`: the transposed system; then for A u⁺ = u, Ā = −ū (u⁺)ᵀ.
     n, m = new.shape
-    pivot = 1.0 + a[0] + c[0]
-    factor[0] = (a[1] if n > 1 else 0.0) / pivot
+    pivot = 1.0 / (1.0 + a[0] + c[0])
+    factor[0] = (a[1] if n > 1 else 0.0) * pivot
     for j in range(m):
-        bar[0, j] /= pivot
+        bar[0, j] *= pivot
     for i in range(n - 1):
         below = c[i]
-        pivot = 1.0 + a[i + 1] + c[i + 1] - below * factor[i]
-        factor[i + 1] = (a[i + 2] if i + 2 < n else 0.0) / pivot
+        pivot = 1.0 / (1.0 + a[i + 1] + c[i + 1] - below * factor[i])
+        factor[i + 1] = (a[i + 2] if i + 2 < n else 0.0) * pivot
         for j in range(m):
-            bar[i + 1, j] = (bar[i + 1, j] + below * bar[i, j]) / pivot
-    for row in range(n - 1):
-        i = n - 2 - row
+            bar[i + 1, j] = (bar[i + 1, j] + below * bar[i, j]) * pivot
+    upper = lower = 0.0
+    for j in range(m):
+        upper -= bar[n - 1, j] * new[n - 1, j]
+        lower += bar[n - 1, j] * new[n - 2, j]
+    a_bar[n - 1] += upper + lower
+    c_bar[n - 1] += upper
+    for back in range(n - 1):
+        i = n - 2 - back
+        own = above = below = 0.0
         for j in range(m):
-            bar[i, j] += factor[i] * bar[i + 1, j]
-    for i in range(n):
-        upper = lower = 0.0
-        for j in range(m):
-            upper += bar[i, j] * ((new[i - 1, j] if i > 0 else 0.0) - new[i, j])
-            lower += bar[i, j] * ((new[i + 1, j] if i + 1 < n else 0.0) - new[i, j])
-        a_bar[i] += upper
-        c_bar[i] += lower
+            b = bar[i, j] + factor[i] * bar[i + 1, j]
+            bar[i, j] = b
+            own -= b * new[i, j]
+            below += b * new[i + 1, j]
+        if i > 0:
+            for j in range(m):
+                above += bar[i, j] * new[i - 1, j]
+            a_bar[i] += above + own
+        else:
+            a_bar[i] += own
+        c_bar[i] += below + own
 
 
 class Recurrence:
-    """One problem: the user's step, its arguments, and by hand ½ Σ u⁺² with its gradient."""
+    """One problem: the user's step, its arguments, and by hand ½ Σ u² at the end, with its gradient.
 
-    def __init__(self, step: Callable[..., Any], size: int) -> None:
+    Parameters
+    ----------
+    step : callable
+        `relax` or `diffuse`.
+    size : int
+        The grid is (size, size).
+    steps : int
+        Number of steps; the gradient by hand keeps all states.
+    """
+
+    def __init__(self, step: Callable[..., Any], size: int, steps: int = 1) -> None:
         rng = np.random.default_rng(7)
-        self.step, self.state = step, rng.random((size, size))
+        self.step, self.steps = step, steps
+        self.state = rng.random((size, size))
         self.params = (
             (rng.random((size, size)), np.array(1.5))
             if step is relax
             else (rng.random(size), rng.random(size))
         )
-        self.new, self.bar = np.zeros((size, size)), np.zeros((size, size))
-        self.factor = np.zeros(size)
+        self.two = np.zeros((2, size, size))
+        self.states = np.zeros((steps + 1, size, size))
+        self.bar = np.zeros((size, size))
+        self.work = np.zeros(size)
         self.bars = tuple(np.zeros_like(part) for part in self.params)
 
-    def forward(self) -> float:
+    def advance(self, u: Any, new: Any) -> None:
         """Run one step by hand."""
         if self.step is relax:
-            _relax(self.state, self.params[0], float(self.params[1]), self.new)
+            _relax(u, self.params[0], float(self.params[1]), new)
         else:
-            _diffuse(self.state, *self.params, self.new, self.factor)
-        return 0.5 * float(np.vdot(self.new, self.new))
+            _diffuse(u, *self.params, new, self.work)
 
-    def gradient(self) -> tuple[float, Any, Any]:
-        """Return (value, gradient in the state, gradients in the params) by hand."""
-        value = self.forward()
-        self.bar[:] = self.new
-        for part in self.bars:
-            part[...] = 0.0
+    def reverse(self, u: Any, new: Any) -> None:
+        """Pull `bar` back through one step by hand, and add to `bars`."""
         if self.step is relax:
             omega = float(self.params[1])
-            self.bars[1][...] = _relax_reverse(self.state, self.new, self.bar, omega, self.bars[0])
+            self.bars[1][...] += _relax_reverse(u, new, self.bar, omega, self.bars[0], self.work)
         else:
-            _diffuse_reverse(self.new, *self.params, self.bar, self.factor, *self.bars)
+            _diffuse_reverse(new, *self.params, self.bar, self.work, *self.bars)
+
+    def forward(self) -> float:
+        """Return the value; no states are kept."""
+        u = self.state
+        for k in range(self.steps):
+            self.advance(u, self.two[k % 2])
+            u = self.two[k % 2]
+        return 0.5 * float(np.vdot(u, u))
+
+    def gradient(self) -> tuple[float, Any, Any]:
+        """Return (value, gradient in the state, gradients in the params)."""
+        states = self.states
+        states[0] = self.state
+        for k in range(self.steps):
+            self.advance(states[k], states[k + 1])
+        value = 0.5 * float(np.vdot(states[-1], states[-1]))
+        self.bar[:] = states[-1]
+        for part in self.bars:
+            part[...] = 0.0
+        for k in reversed(range(self.steps)):
+            self.reverse(states[k], states[k + 1])
         return value, self.bar, self.bars
 
 
 PROBLEMS = {"Gauss–Seidel sweep": relax, "tridiagonal columns": diffuse}
-
-
-def main(arguments: list[str] | None = None) -> None:
-    """Print times."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--size", type=int, default=200)
-    parser.add_argument("--steps", type=int, default=20)
-    options = parser.parse_args(arguments)
-
-    import revolve_ad as ra
-
-    def milliseconds(run: Callable[[], Any], repeats: int) -> float:
-        run()
-        times = []
-        for _ in range(repeats):
-            start = time.process_time()
-            run()
-            times.append(time.process_time() - start)
-        return 1e3 * statistics.median(times)
-
-    for name, step in PROBLEMS.items():
-        problem = Recurrence(step, options.size)
-        by_hand = milliseconds(problem.forward, 31), milliseconds(problem.gradient, 31)
-        sim = ra.Simulation(step, steps=options.steps, native=True)
-
-        def objective(state: Any, params: Any, sim: Any = sim) -> Any:
-            return 0.5 * np.sum(sim(state, params).state ** 2)
-
-        gradient = ra.value_and_grad(objective, argnums=(0, 1))
-
-        def ours(run: Any = gradient, problem: Any = problem) -> Any:
-            return run(problem.state, problem.params)
-
-        a_step = milliseconds(ours, 3) / options.steps
-        print(
-            f"{name}, {options.size}²: by hand {by_hand[0]:.3f} ms a step, "
-            f"{by_hand[1]:.3f} ms forward and adjoint; revolve_ad {a_step:.3f} ms"
-        )
-
-
-if __name__ == "__main__":
-    main()
+"""The user's steps by what they compute."""

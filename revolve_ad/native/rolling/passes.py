@@ -41,26 +41,21 @@ def pruned(body: Sequence[Statement], wanted: set[int], kept: set[Buffer]) -> li
     kept : set of Buffer
         Buffers whose contents are needed afterwards.
     """
-    live = set(kept)
-    while True:
-        found, _, read = _prune(body, set(wanted), live)
-        if read <= live:
-            return found
-        live |= read
+    return _prune(body, set(wanted), set(kept))[0]
 
 
 def _prune(
     body: Sequence[Statement], wanted: set[int], live: set[Buffer]
 ) -> tuple[list[Statement], set[int], set[Buffer]]:
-    """Return what is kept, the values wanted before it, and the buffers that it reads."""
+    """Return what is kept, and what is wanted before it: values and buffers."""
     kept: list[Statement] = []
-    read: set[Buffer] = set()
+    live = set(live)
     for s in reversed(body):
         if isinstance(s, Let | Load):
             if s.out not in wanted:
                 continue
             if isinstance(s, Load):
-                read.add(s.access.buffer)
+                live.add(s.access.buffer)
         elif isinstance(s, Store | Add):
             if s.access.buffer not in live:
                 continue
@@ -68,11 +63,13 @@ def _prune(
             carried = [c for c in s.carried if c.out in wanted]
             while True:
                 need = {c.next for c in carried}
-                inner, before, inner_read = _prune(s.body, set(need), live)
+                inner, before, inner_live = _prune(s.body, set(need), live)
                 more = [c for c in s.carried if c not in carried and c.phi in before]
-                if not more:
+                # What a pass reads, an earlier pass may have written.
+                if not more and inner_live <= live:
                     break
                 carried += more
+                live |= inner_live
             if not inner and not carried:
                 continue
             carried = [c for c in s.carried if c in carried]
@@ -80,13 +77,12 @@ def _prune(
             made = _made(inner)
             wanted |= {v for v in before | need if v not in phis and v not in made}
             wanted |= {c.init for c in carried}
-            read |= inner_read
             kept.append(Loop(s.name, s.count, inner, s.free, carried))
             continue
         wanted.update(uses(s))
         kept.append(s)
     kept.reverse()
-    return kept, wanted, read
+    return kept, wanted, live
 
 
 def _made(body: Sequence[Statement]) -> set[int]:
