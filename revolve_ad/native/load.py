@@ -51,6 +51,15 @@ def kernel(*, apart: bool) -> Callable[[Any], Any]:
     return found
 
 
+@lru_cache(maxsize=1)
+def summing_kernel() -> Callable[[Any], Any]:
+    """Return the decorator for functions whose sums LLVM may add in another order."""
+    import numba
+
+    found: Callable[[Any], Any] = numba.njit(error_model="numpy", nogil=True, fastmath={"reassoc"})
+    return found
+
+
 def signature(arguments: Sequence[Argument]) -> Any:
     """Return the Numba types of the parameters of an entry."""
     from numba.core import types
@@ -112,6 +121,7 @@ class Module:
         self.space |= names or {}
         self.space["kernel"] = kernel(apart=False) if native else _unchanged
         self.space["kernel_apart"] = kernel(apart=True) if native else _unchanged
+        self.space["kernel_summing"] = summing_kernel() if native else _unchanged
         exec(compile(needed(source) + source, "<generated>", "exec"), self.space)
 
     def function(self, name: str, source: str, arguments: Sequence[Argument]) -> Any:

@@ -29,6 +29,7 @@ from revolve_ad.native.emit import named_calls, nest_functions
 from revolve_ad.native.fuse import Fused, Target, fuse
 from revolve_ad.native.invariants import frontier, invariant_nodes
 from revolve_ad.native.load import Argument, Module, has_numba, indexable, writable
+from revolve_ad.native.play import FEW, play_source
 from revolve_ad.native.points import RefusedError
 from revolve_ad.native.simplify import simplified
 from revolve_ad.native.turns import Turns, Type, labels, spares, turns_of
@@ -408,7 +409,28 @@ def _planned(
         not plain,
     )
     bodies = reverse_body if seen is None else reverse_body[: -len(seen.bodies)]
-    text = _module([*whole_source, record_text, *bodies, source])
+    parts = [*whole_source, record_text, *bodies, source]
+    entries = {"advance": advance, "record": record, "pull": back}
+    if not numpy_calls and not reverse_numpy_calls and m:
+        entries["play"] = play = _player(
+            turns,
+            backward,
+            floats,
+            [type_of(i) for i in state_in],
+            types,
+            {
+                "sums": [f"sum{k}" for k in range(len(sum_types))]
+                + [f"all_rbar{k}" for k, n in enumerate(row_cotangents) if n >= 0],
+                "given": [*ps, *rows, *cs, *prepared.values()],
+                "forward": list(forward.work),
+                "reverse": list(reverse.work),
+            },
+            seen,
+            parts,
+        )
+        text = play.source
+    else:
+        text = _module(parts)
     state_types = [type_of(i) for i in state_in]
     forward_work = list(forward.work.values())
     reverse_work = list(reverse.work.values())
@@ -448,10 +470,58 @@ def _planned(
         assemble=Interpreter(assembly.tape),
         sum_types=sum_types,
         cotangent_params=[k for k, j in enumerate(param_at) if j in cotangent],
-        entries={"advance": advance, "record": record, "pull": back},
+        entries=entries,
         prepare=prepare,
         module=Module(text, native=native, names=numpy_calls | reverse_numpy_calls),
     )
+
+
+def _player(
+    turns: Turns,
+    backward: Turns,
+    floats: Sequence[int],
+    state_types: Sequence[Type],
+    types: Mapping[str, Argument],
+    names: Mapping[str, Sequence[str]],
+    seen: Watch | None,
+    parts: Sequence[str],
+) -> Entry:
+    """Return the function that carries out many actions of a schedule; see `play_source`."""
+    given, forward, reverse = names["given"], names["forward"], names["reverse"]
+    back = [*names["sums"], *given, *reverse]
+    watch = {} if seen is None else {"seen": seen.parameters("o"), "back": seen.parameters("ob")}
+    cotangents = [state_types[j] for j in floats]
+    source = play_source(
+        turns,
+        backward,
+        given={
+            "advance": [*given, *forward],
+            "record": [*given, *forward],
+            "pull": back,
+            "seen": watch.get("seen", []),
+            "seen_back": watch.get("back", []),
+            "all": [*names["sums"], *given, *forward, *reverse],
+        },
+        tested=[j for j, (_, dtype) in enumerate(state_types) if dtype.kind in "fc"],
+        seldom=_size(cotangents) > FEW,
+        watched=seen is not None,
+    )
+    own = dict(types)
+    m, n_back = len(turns.source), len(backward.source)
+    for j in range(m):
+        own[f"w{j}"], own[f"pool{j}"] = types[f"x{j}"], types[f"kept{j}"]
+    for k, c in enumerate(turns.computed):
+        own[f"w{m + k}"] = types[f"x{c}"]
+    for k, c in enumerate(backward.computed):
+        own[f"g{n_back + k}"] = types[f"h{c}"]
+    number = Argument(np.dtype(np.int64), None)
+    own |= dict.fromkeys(("first", "last", "begin", "m"), number)
+    own["forward"] = Argument(np.dtype(np.bool_), None)
+    own["rows"] = Argument(np.dtype(np.int32), 2)
+    own["stops"] = Argument(np.dtype(np.int64), 1)
+    head = source[source.index("def play(") :]
+    parameters = tuple(head[len("def play(") : head.index("):")].split(", "))
+    return Entry("play", _module([*parts, source]), parameters, own)
 
 
 def _saved(

@@ -301,6 +301,118 @@ class Sweep:
             self.record(source, self._kept, start, stop - 1)
         self.pull(source, self._kept, cotangents, start, stop)
 
+    def play(
+        self,
+        rows: np.ndarray,
+        first: int,
+        pools: Sequence[np.ndarray],
+        live: list[np.ndarray],
+        cotangents: list[np.ndarray],
+        *,
+        stops: np.ndarray,
+        stop: int,
+        begin: int = -1,
+        forward: bool = False,
+    ) -> tuple[int, int]:
+        """Carry out rows of actions; see `play_source`.
+
+        Parameters
+        ----------
+        rows : ndarray, shape (n, 5), int32
+            What is to be done, from row `first` on.
+        pools : sequence of ndarray
+            For each leaf of the state the array of checkpoints.
+        live : list of ndarray
+            The leaves of the live state, or room for it; set to those that are live afterwards.
+        cotangents : list of ndarray
+            As for `pull`; not used if `forward`.
+        stops : ndarray of int64
+            States that the caller wants to see; `stop` is the position of the next one.
+        begin : int
+            If not negative, the state that is live within the first row.
+        forward : bool
+            Whether this is the first sweep, in which states are observed.
+
+        Returns
+        -------
+        row, state : int
+            Where to go on, and the state that is to be seen, or `DONE` or `LOST`.
+        """
+        loop = self.loop
+        ahead = self._forward_arguments()
+        if self._lent is None:
+            self._lent = _arrays([loop.state_types[c] for c in loop.turns.computed])
+        working = [*map(indexable, live), *self._lent]
+        if forward:
+            nothing = [_nothing(*t) for t in (*loop.sum_types, *self._row_cotangent_types())]
+            arguments = [*nothing, *ahead, *[_nothing(*t) for t in loop.reverse_work]]
+            types = [loop.state_types[j] for j in loop.float_leaves]
+            types += [types[c] for c in loop.backward.computed]
+            turning = [_nothing(*t) for t in types]
+        else:
+            if self._turning is None:
+                self._begin_reverse()
+            assert self._turning is not None
+            turning = [*map(indexable, cotangents), *self._turning]
+            n = len(self._back) - len(self._given) - len(self._reverse)
+            arguments = [*self._back[:n], *ahead, *self._reverse]
+        watched: list[Any] = []
+        if self._seen:
+            n_rows = len(self._watch.row_types)
+            watched = [self._marks, *self._seen, *self._seen_back[:n_rows]]
+        row, state, turn, turned_back = loop.function("play")(
+            rows,
+            first,
+            len(rows),
+            begin,
+            stops,
+            stop,
+            forward,
+            *watched,
+            *pools,
+            *working,
+            *turning,
+            *arguments,
+        )
+        _, held, spare = loop.courses.lending(turn)
+        self._lent = [working[i] for i in spare]
+        live[:] = [
+            working[i].reshape(shape) for i, (shape, _) in zip(held, loop.state_types, strict=True)
+        ]
+        if not forward:
+            held, spare = loop.courses.returning(turned_back)
+            self._turning = [turning[i] for i in spare]
+            cotangents[:] = [
+                turning[i].reshape(loop.state_types[j][0])
+                for i, j in zip(held, loop.float_leaves, strict=True)
+            ]
+        return row, state
+
+    def pools(self, n: int) -> list[np.ndarray]:
+        """Return room for `n` checkpoints, an array a leaf of the state; see `play`."""
+        return [np.empty((n, *(shape or (1,))), dtype) for shape, dtype in self.loop.state_types]
+
+    def block_of(self, pools: Sequence[np.ndarray], base: int) -> Block:
+        """Return the rows of checkpoints from `base` on as room for recorded states."""
+        return [pools[c][base:] for c in self.loop.turns.computed]
+
+    def checkpoint(self, pools: Sequence[np.ndarray], slot: int) -> list[np.ndarray]:
+        """Return views of the leaves of a checkpoint."""
+        return [
+            pool[slot].reshape(shape)
+            for pool, (shape, _) in zip(pools, self.loop.state_types, strict=True)
+        ]
+
+    def _row_cotangent_types(self) -> list[Type]:
+        """Return the types of the cotangents of the inputs that have any, all rows at once."""
+        return [
+            ((0, *shape), dtype)
+            for (shape, dtype), ndim in zip(
+                self.loop.row_types, self.loop.row_cotangents, strict=True
+            )
+            if ndim >= 0
+        ]
+
     def _forward_arguments(self) -> list[np.ndarray]:
         if self._forward is None:
             self._forward = _arrays(self.loop.forward_work)
@@ -338,6 +450,11 @@ class Sweep:
             p.reshape(shape)[()]
             for p, (shape, _) in zip(self._params, self.loop.param_types, strict=True)
         ]
+
+
+def _nothing(shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray:
+    """Return an array without elements, in place of one of this type that isn't used."""
+    return np.empty((0,) * max(len(shape), 1), dtype)
 
 
 def _sources(leaves: Sequence[np.ndarray]) -> list[np.ndarray]:

@@ -1,9 +1,11 @@
 """One gradient of one run: forward now, in reverse when the cotangents come."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple, final
+from typing import TYPE_CHECKING, Any, NamedTuple, final
 
 from revolve_ad.schedule import Action, Level
 from revolve_ad.simulation.allowance import allowing
@@ -40,6 +42,9 @@ from revolve_ad.simulation.shelf import Shelf
 from revolve_ad.simulation.stepcheck import StepCheck
 from revolve_ad.simulation.sweep import Sweep
 from revolve_ad.storage import Ram
+
+if TYPE_CHECKING:
+    from revolve_ad.simulation.native_sweep import NativeSweep
 
 __all__ = ["Arguments", "Gradient", "Pulled"]
 
@@ -157,31 +162,37 @@ class Gradient:
         if not isinstance(disk, Shelf) or self.plan.disk is None:
             disk = Shelf(Ram())  # stays empty
         self._shelf = disk
-        self._sweep = Sweep(
-            Crew(
-                kernel=kernel,
-                layout=form.state,
-                ending=Ending(
-                    n_steps,
-                    settings.max_steps,
-                    form.state,
-                    settings.until,
-                    form.params.build_read_only(arguments.params[: len(form.params.shapes)]),
-                ),
-                lookout=Lookout(lookers, [self._check.look]),
-                observations=self._observations,
-                replays=self._replays,
-                ledger=self._ledger,
-                replanner=self._replanner(),
-                progress=Progress(settings.progress, _executed(self.plan)),
-                tape_bytes=model.tape_bytes,
-                careful=careful,
+        crew = Crew(
+            kernel=kernel,
+            layout=form.state,
+            ending=Ending(
+                n_steps,
+                settings.max_steps,
+                form.state,
+                settings.until,
+                form.params.build_read_only(arguments.params[: len(form.params.shapes)]),
             ),
-            actions,
-            storages,
+            lookout=Lookout(lookers, [self._check.look]),
+            observations=self._observations,
+            replays=self._replays,
+            ledger=self._ledger,
+            replanner=self._replanner(),
+            progress=Progress(settings.progress, _executed(self.plan)),
+            tape_bytes=model.tape_bytes,
+            careful=careful,
         )
+        self._sweep = self._native_sweep(crew) or Sweep(crew, actions, storages)
         self._reversed = False
         self.record: Record | None = None
+
+    def _native_sweep(self, crew: Crew) -> NativeSweep | None:
+        """Return what plays the schedule by compiled code, where that is possible and worth it."""
+        plan = self.plan
+        if self._storage is not None or not isinstance(crew.kernel, NativeKernel):
+            return None
+        from revolve_ad.simulation.native_sweep import native_sweep
+
+        return native_sweep(crew, plan)
 
     def _actions(self) -> tuple[Iterator[Action], tuple[Ram | Shelf, ...]]:
         """Return what is played, and where the checkpoints of each level are kept."""

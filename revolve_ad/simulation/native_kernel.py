@@ -15,7 +15,7 @@ from revolve_ad.simulation.lines import Lines
 from revolve_ad.simulation.recording import RoleTape
 
 if TYPE_CHECKING:  # the compiler is loaded where it is first of use
-    from revolve_ad.native import Loop
+    from revolve_ad.native import Loop, Sweep
 
 __all__ = ["NativeKernel", "native_loop"]
 
@@ -60,6 +60,22 @@ class NativeKernel:
 
         self._sweep = Sweep(loop, values, rows)
         self._gradients: Gradients | None = None
+
+    @property
+    def sweep(self) -> Sweep:
+        """The compiled steps, bound to the arguments."""
+        return self._sweep
+
+    @property
+    def plays(self) -> bool:
+        """Whether it can carry out many actions of a schedule in one call."""
+        shapes = self._layout.shapes
+        return "play" in self._sweep.loop.entries and all(0 not in shape for shape in shapes)
+
+    @property
+    def float_leaves(self) -> list[int]:
+        """The leaves of the state that have cotangents of their own."""
+        return self._float_leaves
 
     @property
     def observes(self) -> bool:
