@@ -97,6 +97,9 @@ def nest_functions(fused: Fused, prefix: str) -> tuple[list[str], list[tuple[str
     for k, nest in enumerate(fused.nests):
         if nest.call is not None:
             calls.append((call_name(prefix, k, nest), [*nest.call.results, *nest.call.operands]))
+        if nest.kernel is not None:
+            parts.append("@kernel_apart\n" + nest.kernel.source(f"{prefix}{k}"))
+            calls.append((f"{prefix}{k}", list(nest.kernel.buffers)))
         if nest.loops:
             body, parameters = function(f"{prefix}{k}", fused.graph, nest.loops, fused.before)
             # Without loops, or with many arrays, it pays to know that arrays don't overlap; else

@@ -21,6 +21,7 @@ from revolve_ad.native.calls import Call, call_of, origin, settled, why_called
 from revolve_ad.native.expression import Graph, Position
 from revolve_ad.native.factors import factored
 from revolve_ad.native.indices import PUT, PUT_ADD, TAKE
+from revolve_ad.native.kernels import Kernel, kernel_of
 from revolve_ad.native.nests import Loops, Store, TailError, cover, main_box
 from revolve_ad.native.points import (
     NeedsBufferError,
@@ -79,12 +80,13 @@ class Target:
 class Nest:
     """Loops that compute some targets; those of `loops` may run in this order only.
 
-    With `call`, a call of NumPy instead of loops.
+    With `call`, a call of NumPy instead of loops; with `kernel`, a function of its own.
     """
 
     targets: tuple[Target, ...]
     loops: tuple[Loops, ...]
     call: Call | None = None
+    kernel: Kernel | None = None
 
 
 @dataclass(slots=True)
@@ -129,6 +131,7 @@ class _Fusion:
     prefix: str
     tails: set[int] = field(default_factory=set)
     calls: dict[int, str] = field(default_factory=dict)
+    kernels: dict[int, list[str]] = field(default_factory=dict)
     roots: dict[int, list[int]] = field(default_factory=dict)
     work: dict[str, int] = field(default_factory=dict)
     rings: dict[int, str] = field(default_factory=dict)
@@ -157,6 +160,15 @@ class _Fusion:
         """Let NumPy compute node `i`: its operands and its results lie in buffers."""
         self.calls[i] = reason
         self.known.clear()
+        if not self.scalars.keys() & set(self.nodes[i].args):
+            body = kernel_of(self.nodes, i)
+            if body is not None:
+                self.kernels[i] = body
+                self.roots[i] = list(self.nodes[i].args)
+                for a in self.roots[i]:
+                    self.hold(a, full=True)
+                self.hold(i)
+                return
         held = self.buffers.keys() | self.scalars.keys()
         self.roots[i] = [settled(self.nodes, a, held) for a in self.nodes[i].args]
         for root in self.roots[i]:
@@ -164,9 +176,9 @@ class _Fusion:
         if self.nodes[i].results is None:
             self.hold(i)
 
-    def hold(self, i: int) -> None:
+    def hold(self, i: int, *, full: bool = False) -> None:
         """Give node `i` a buffer of exactly its shape, unless it has one."""
-        if i in self.scalars or self.nodes[i].op is FULL:
+        if i in self.scalars or (self.nodes[i].op is FULL and not full):
             return
         if i not in self.buffers:
             self.store(i)
@@ -201,6 +213,11 @@ class _Fusion:
     def calling(self, group: Sequence[Target]) -> Nest:
         """Return the call that computes a group."""
         i = origin(self.nodes, group[0].node)
+        body = self.kernels.get(i)
+        if body is not None:
+            operands = [self.buffers[a] for a in self.roots[i]]
+            kernel = Kernel((group[0].buffer, *operands), tuple(body))
+            return Nest(tuple(group), (), kernel=kernel)
         results = {
             (self.nodes[t.node].params[0] if self.nodes[t.node].op is ITEM else 0): t.buffer
             for t in group
@@ -802,7 +819,8 @@ def fuse(
                     shape = (shape[0] + sum(fusion.pads[name]),)
                 work[name] = (shape, nodes[i].dtype)
             before = {name: pad[0] for name, pad in fusion.pads.items() if pad[0]}
-            return Fused(fusion.graph, nests, work, before, fusion.calls)
+            called = {i: why for i, why in fusion.calls.items() if i not in fusion.kernels}
+            return Fused(fusion.graph, nests, work, before, called)
         except NeedsBufferError as need:
             if need.node in fusion.buffers:
                 if need.node in fusion.calls:

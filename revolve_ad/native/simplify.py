@@ -25,6 +25,7 @@ from revolve_ad.ad.functions.indexing import INDEX, INDEX_ADD, INDEX_SET, LAST_W
 from revolve_ad.ad.functions.products import MATMUL
 from revolve_ad.ad.strided import StridedMap, box_map, c_strides
 from revolve_ad.ad.tape import Node, Primitive, Tape, live_nodes
+from revolve_ad.native.contractions import contracted
 from revolve_ad.native.indices import (
     PUT,
     PUT_ADD,
@@ -105,6 +106,9 @@ class _Rewriter:
             return self.indexed(node)
         if node.op is MATMUL:
             return self.product(node)
+        found = contracted(node, self.kept, self.keep, most=SMALL_PRODUCT)
+        if found is not None:
+            return found
         if node.op is CONCATENATE:
             return self.concatenation(node)
         if node.op is SCATTER_ADD:

@@ -13,7 +13,7 @@ from revolve_ad.ad.recording import trace
 from revolve_ad.native import Compiled, Layout, Loop, compile_loop, compile_tape
 from tests.native.test_compile_loop import Case
 
-N = 12
+N = 20  # more equations than are solved by compiled code
 WAVES = np.fft.rfftfreq(N, 1 / N)
 LAPLACE = 2.0 * np.eye(N) - np.eye(N, k=1) - np.eye(N, k=-1)
 SPARSE = scipy.sparse.csr_array(LAPLACE)
