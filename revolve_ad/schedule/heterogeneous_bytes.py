@@ -28,12 +28,14 @@ from revolve_ad.schedule.arguments import cost, count, sequence
 from revolve_ad.schedule.heterogeneous import checked_costs
 from revolve_ad.schedule.mixed import Mixed, mixed, smallest_budget
 from revolve_ad.schedule.protocol import Counts, Limits
-from revolve_ad.schedule.replacing import Replacing, replacing_seconds
+from revolve_ad.schedule.replacing import Replacing, longest_window
 
 __all__ = ["HeterogeneousBytes", "heterogeneous_bytes", "least_bytes"]
 
 _MOST_STEPS = 200
 _UNITS = 256
+# Stretches of so many steps are solved exactly, whatever the effort.
+_SHORTEST_WINDOW = 6
 
 
 def heterogeneous_bytes(
@@ -109,13 +111,12 @@ def heterogeneous_bytes(
     unit = max(1, -(-bytes_ // _UNITS))
     states = [-(-size // unit) for size in sigma]
     tapes = [-(-size // unit) for size in tau]
-    if replacing_seconds(n) <= seconds:
-        search = Replacing(costs, bytes_ // unit, states, tapes)
-        if search.cost < inf:
-            return HeterogeneousBytes(costs, bytes_, sigma, tau, tuple(search.actions()))
-    choices = _solve(costs, bytes_ // unit, states, tapes)
-    if choices is not None:
-        actions = _played(n, choices, bytes_ // unit, states, tapes)
+    budget_units = bytes_ // unit
+    window = max(min(n, _SHORTEST_WINDOW), longest_window(n, budget_units, seconds))
+    short = Replacing(costs, budget_units, states, tapes, window)
+    choices = _solve(short.least, window, costs, budget_units, states, tapes)
+    if short.least[n, 0, budget_units] < inf:
+        actions = _played(n, choices, budget_units, states, tapes, short, window)
         return HeterogeneousBytes(costs, bytes_, sigma, tau, tuple(actions))
     # Sizes rounded up may refuse a budget that works, if barely; or none works.
     least, frugal = _most_frugal(sigma, tau)
@@ -160,18 +161,25 @@ _TAPE = -1
 
 
 def _solve(
-    costs: tuple[float, ...], budget: int, states: list[int], tapes: list[int]
-) -> Choices | None:
-    """The choices, shape (n + 1, n + 1, budget + 1); None if the budget is too small."""
+    least: npt.NDArray[np.float64],
+    window: int,
+    costs: tuple[float, ...],
+    budget: int,
+    states: list[int],
+    tapes: list[int],
+) -> Choices:
+    """Complete the least costs of stretches longer than `window`, and return the choices.
+
+    Shapes (n + 1, n + 1, budget + 1); the costs by [stop, start], so that right parts lie together,
+    the choices by [start, stop].
+    """
     n = len(costs)
     sums = np.array(list(accumulate(costs, initial=0.0)))
-    # least[j, i, b]: the cost of steps i … j - 1; by j first, so that right parts lie together.
-    least = np.full((n + 1, n + 1, budget + 1), np.inf)
+    if window >= n:
+        return np.empty((0, 0, 0), np.int16)
     choices = np.full((n + 1, n + 1, budget + 1), _TAPE, np.int16)
     columns = np.arange(budget + 1)
-    for i in range(n):
-        least[i + 1, i, tapes[i] :] = 0.0
-    for d in range(2, n + 1):
+    for d in range(window + 1, n + 1):
         for i in range(n + 1 - d):
             j, state, tape = i + d, states[i], tapes[i]
             best = least[j, i]
@@ -186,7 +194,7 @@ def _solve(
             better = cost < best[state:]
             best[state:][better] = cost[better]
             choices[i, j, state:][better] = k[better] + i + 1
-    return choices if least[n, 0, budget] < np.inf else None
+    return choices
 
 
 def _most_frugal(sigma: tuple[int, ...], tau: tuple[int, ...]) -> tuple[int, Choices]:
@@ -210,9 +218,18 @@ def _most_frugal(sigma: tuple[int, ...], tau: tuple[int, ...]) -> tuple[int, Cho
 
 
 def _played(
-    n: int, choices: Choices, budget: int, states: list[int], tapes: list[int]
+    n: int,
+    choices: Choices,
+    budget: int,
+    states: list[int],
+    tapes: list[int],
+    short: Replacing | None = None,
+    window: int = 0,
 ) -> Iterator[Action]:
-    """The actions of these choices.  With one budget for all, sizes are given as 0."""
+    """The actions of these choices; stretches of at most `window` steps are those of `short`.
+
+    With one budget for all, sizes are given as 0.
+    """
     ram = Level.RAM
     pending: list[tuple[int, int, int, bool] | Reverse] = [(0, n, budget, False)]
     while pending:
@@ -223,6 +240,9 @@ def _played(
         i, j, b, kept = item
         if kept:
             yield Restore(i, ram)
+        if short is not None and j - i <= window:
+            yield from short.actions(i, j, b, kept)
+            continue
         k = int(choices[i, j, b])
         if k != _TAPE:
             if not kept:
@@ -235,7 +255,7 @@ def _played(
             # Freed first: its bytes are part of what the tapes take.
             yield Discard(i, ram)
         stop = i
-        while stop < j and choices[stop, j, b] == _TAPE:
+        while j - stop > window and choices[stop, j, b] == _TAPE:
             b -= tapes[stop]
             stop += 1
         yield Record(i, stop)

@@ -9,17 +9,29 @@ costs of reversing steps ``stop - 1 … low`` are::
 
     kept(base, stop, low, free)            state `base` is live and saved
     going(base, at, stop, low, free)       state `at` is live, and isn't saved
-    saved(base, at, stop, low, free)       it is saved now, above `base`
     unsaved(at, stop, free)                it is live, and nothing before it is held
 
 and each of them is the least of what can be done next: run a step plainly, or keep its tape; save;
-come back to `base`; drop the last checkpoint and go on from its state.  The time grows with about
-the eighth power of the number of steps.
+come back to `base`; drop the last checkpoint and go on from its state::
+
+    unsaved(at, stop, f) = min(unsaved(at + 1, stop, f - tape), going(at, at, stop, at, f - state))
+    kept(base, stop, low, f) = going(base, base, stop, low, f), or unsaved(base, stop, f + state)
+    going(base, at, stop, low, f) = min(
+        cost + going(base, at + 1, stop, low, f),                                 advance
+        going(base, at + 1, stop, at + 1, f - tape) + kept(base, at, low, f),     record
+        min over middle of kept(at, stop, middle, f - state) + the lesser of      save
+            kept(base, middle, low, f), going(base, at, middle, low, f))
+
+Each of these is solved for all `low`, `middle` and `free` at once; the time grows with the fifth
+power of the length of a stretch, and with the number of bytes.
 """
 
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
 from typing import Final
+
+import numpy as np
+import numpy.typing as npt
 
 from revolve_ad.schedule.actions import (
     Action,
@@ -32,133 +44,175 @@ from revolve_ad.schedule.actions import (
     Save,
 )
 
-__all__ = ["Replacing", "replacing_seconds"]
+__all__ = ["Replacing", "longest_window", "replacing_seconds"]
 
-_INFINITE: Final = float("inf")
-_ADVANCE, _TAPE, _SAVE, _DROP, _STAY = range(5)
-_COME_BACK, _GO_ON = range(2)
+Floats = npt.NDArray[np.float64]
+Codes = npt.NDArray[np.int8]
 
-Choice = tuple[float, int, int]
-"""The cost, and what is done next.
-
-After a save that is where to stop with this checkpoint, and whether to come back to the one before
-then or to go on from this one without it.
-"""
+# What is done next in `going`: these, or from 0 on a save; its code is twice the step at which the
+# new checkpoint has served, from `base` on, plus one where the run goes on from it without it.
+_ADVANCE: Final = -1
+_RECORD: Final = -2
+_LONGEST: Final = 60  # so that the codes fit in a byte
 
 
-def replacing_seconds(n_steps: int) -> float:
+def replacing_seconds(n_steps: int, window: int, units: int) -> float:
     """About how long `Replacing` takes [s]: an estimate by counting, so that it never varies."""
-    return 0.5 * float(n_steps / 12) ** 8
+    calls = n_steps * window * (window / 2 + 2)
+    entries = n_steps * window**4 / 24 * (units + 1)
+    if window == n_steps:  # stretches get shorter towards the end of the chain
+        calls, entries = calls / 3, entries / 5
+    return 2e-3 + 1.2e-4 * calls + 3.5e-8 * entries
+
+
+def longest_window(n_steps: int, units: int, seconds: float) -> int:
+    """The longest stretch for which `Replacing` takes so many seconds, by that estimate."""
+    window = min(n_steps, _LONGEST)
+    while window > 1 and replacing_seconds(n_steps, window, units) > seconds:
+        window -= 1
+    return window
 
 
 class Replacing:
-    """The search for the cheapest schedule, and its actions.
+    """The cheapest way to reverse each stretch of at most `window` steps, for every budget.
 
     Parameters
     ----------
-    costs : sequence of float, length n_steps
+    costs : sequence of float
         Cost of each step.
     budget : int
         Bytes, in any unit.
     states, tapes : sequence of int
         Bytes of each state and of the tape of each step, in that unit.
+    window : int
+        The longest stretch, at most 60 steps.
+
+    Attributes
+    ----------
+    least : ndarray of float64, shape (n_steps + 1, n_steps + 1, budget + 1)
+        At [stop, start, free] the cost of the plain steps of a stretch whose first state is live
+        and not saved, beside nothing that it may drop; infinite where `free` bytes are too few.
     """
 
     def __init__(
-        self, costs: Sequence[float], budget: int, states: Sequence[int], tapes: Sequence[int]
+        self,
+        costs: Sequence[float],
+        budget: int,
+        states: Sequence[int],
+        tapes: Sequence[int],
+        window: int,
     ) -> None:
-        self._n, self._budget = len(costs), budget
+        n = len(costs)
+        self._costs, self._budget, self._states, self._tapes = costs, budget, states, tapes
         self._sums = list(accumulate(costs, initial=0.0))
-        self._states, self._tapes = states, tapes
-        self._kept: dict[tuple[int, int, int, int], Choice] = {}
-        self._going: dict[tuple[int, int, int, int, int], Choice] = {}
-        self._saved: dict[tuple[int, int, int, int, int], Choice] = {}
-        self._unsaved: dict[tuple[int, int, int], Choice] = {}
+        self._window = min(window, n, _LONGEST)
+        self.least = np.full((n + 1, n + 1, budget + 1), np.inf)
+        # For each base, with stretches counted from it; empty where its state doesn't fit.
+        self._kept: list[Floats] = [np.empty(0) for _ in range(n)]
+        self._going: list[Codes] = [np.empty(0, np.int8) for _ in range(n)]
+        self._records: list[npt.NDArray[np.bool_]] = [np.empty(0, np.bool_) for _ in range(n)]
+        self._drops: list[npt.NDArray[np.bool_]] = [np.empty(0, np.bool_) for _ in range(n)]
+        for k in range(n + 1):
+            self.least[k, k] = 0.0
+        for base in range(n - 1, -1, -1):
+            self._solve(base)
+        self._kept.clear()
 
-    @property
-    def cost(self) -> float:
-        """Cost of the plain steps; infinite where the budget is too small."""
-        return self._least_unsaved(0, self._n, self._budget)
+    def _solve(self, base: int) -> None:
+        """Find the least costs of the stretches that begin at `base`, those after it known."""
+        longest, budget = min(self._window, len(self._costs) - base), self._budget
+        state, tape = self._states[base], self._tapes[base]
+        self._records[base] = records = np.ones((longest + 1, budget + 1), np.bool_)
+        if state > budget:
+            if tape <= budget:
+                for stop in range(1, longest + 1):
+                    after = self.least[base + stop, base + 1]
+                    self.least[base + stop, base, tape:] = after[: budget + 1 - tape]
+            return
+        width = budget + 1 - state  # the bytes that may be free beside `base`
+        # kept[stop, low] and, by `at` first, going[at, stop, low]; everything counts from `base`.
+        kept = np.full((longest + 1, longest + 1, width), np.inf)
+        going = np.full((longest + 1, longest + 1, longest + 1, width), np.inf)
+        # The lesser of the two: what follows when a checkpoint at `at` has served.
+        then = np.full_like(going, np.inf)
+        goes_on = np.zeros(going.shape, np.bool_)
+        codes = np.full(going.shape, _ADVANCE, np.int8)
+        drops = np.zeros((longest + 1, width), np.bool_)
+        self._kept[base], self._going[base], self._drops[base] = kept, codes, drops
+        kept[0, 0] = 0.0
+        then[0, 0, 0] = 0.0
+        for stop in range(1, longest + 1):
+            for at in range(stop - 1, -1, -1):
+                self._solve_going(base, at, stop, kept, going, then, goes_on, codes)
+            least = self.least[base + stop, base]
+            if tape <= budget:
+                least[tape:] = self.least[base + stop, base + 1, : budget + 1 - tape]
+            saves = going[0, stop, 0] < least[state:]
+            least[state:][saves] = going[0, stop, 0][saves]
+            records[stop, state:] = ~saves
+            kept[stop, :stop] = going[0, stop, :stop]
+            kept[stop, stop] = 0.0
+            np.less(least[state:], kept[stop, 0], out=drops[stop])
+            np.minimum(least[state:], kept[stop, 0], out=kept[stop, 0])
+            np.less(going[:stop, stop], kept[stop], out=goes_on[:stop, stop])
+            np.minimum(going[:stop, stop], kept[stop], out=then[:stop, stop])
+            then[stop, stop] = kept[stop]
 
-    def actions(self) -> list[Action]:
-        """Return the cheapest schedule."""
-        return _merged(self._play_unsaved(0, self._n, self._budget, set()))
-
-    # --- the least costs --------------------------------------------------------------------------
-
-    def _least_unsaved(self, at: int, stop: int, free: int) -> float:
-        if at == stop:
-            return 0.0
-        key = at, stop, free
-        if key not in self._unsaved:
-            best: Choice = (_INFINITE, _STAY, 0)
-            if self._tapes[at] <= free:
-                cost = self._least_unsaved(at + 1, stop, free - self._tapes[at])
-                best = (cost, _TAPE, 0)
-            if self._states[at] <= free:
-                cost = self._least_going(at, at, stop, at, free - self._states[at])
-                best = min(best, (cost, _SAVE, 0))
-            self._unsaved[key] = best
-        return self._unsaved[key][0]
-
-    def _least_kept(self, base: int, stop: int, low: int, free: int) -> float:
-        if stop == low:
-            return 0.0
-        key = base, stop, low, free
-        if key not in self._kept:
-            best = (self._least_going(base, base, stop, low, free), _STAY, 0)
-            if low == base:  # it is the last time that its state is needed
-                cost = self._least_unsaved(base, stop, free + self._states[base])
-                best = min(best, (cost, _DROP, 0))
-            self._kept[key] = best
-        return self._kept[key][0]
-
-    def _least_going(self, base: int, at: int, stop: int, low: int, free: int) -> float:
-        if stop == low:
-            return 0.0
-        if at == stop:
-            return _INFINITE
-        key = base, at, stop, low, free
-        if key not in self._going:
-            best: Choice = (_INFINITE, _STAY, 0)
+    def _solve_going(
+        self,
+        base: int,
+        at: int,
+        stop: int,
+        kept: Floats,
+        going: Floats,
+        then: Floats,
+        goes_on: npt.NDArray[np.bool_],
+        codes: Codes,
+    ) -> None:
+        """Find the least costs for all `low` and `free` where state ``base + at`` is live."""
+        here, width = base + at, kept.shape[-1]
+        best, code = going[at, stop, :stop], codes[at, stop, :stop]
+        if at + 1 < stop:
+            np.add(going[at + 1, stop, :stop], self._costs[here], out=best)
+        tape = self._tapes[here]
+        if tape < width:
+            recorded = kept[at, : at + 1, tape:]
             if at + 1 < stop:
-                cost = self._sums[at + 1] - self._sums[at]
-                cost += self._least_going(base, at + 1, stop, low, free)
-                best = (cost, _ADVANCE, 0)
-            if low <= at and self._tapes[at] <= free:
-                cost = self._least_going(base, at + 1, stop, at + 1, free - self._tapes[at])
-                cost += self._least_kept(base, at, low, free)
-                best = min(best, (cost, _TAPE, 0))
-            if base < at and self._states[at] <= free:
-                cost = self._least_saved(base, at, stop, low, free)
-                best = min(best, (cost, _SAVE, 0))
-            self._going[key] = best
-        return self._going[key][0]
-
-    def _least_saved(self, base: int, at: int, stop: int, low: int, free: int) -> float:
-        if self._states[at] > free:
-            return _INFINITE
-        key = base, at, stop, low, free
-        if key not in self._saved:
-            best: Choice = (_INFINITE, 0, _COME_BACK)
-            for middle in range(max(at, low), stop):
-                first = self._least_kept(at, stop, middle, free - self._states[at])
-                if first < best[0]:
-                    cost = first + self._least_kept(base, middle, low, free)
-                    best = min(best, (cost, middle, _COME_BACK))
-                    if middle > at:
-                        cost = first + self._least_going(base, at, middle, low, free)
-                        best = min(best, (cost, middle, _GO_ON))
-            self._saved[key] = best
-        return self._saved[key][0]
+                recorded = recorded + going[at + 1, stop, at + 1, : width - tape]
+            _improve(best[: at + 1, tape:], code[: at + 1, tape:], recorded, np.int8(_RECORD))
+        state = self._states[here]
+        if at > 0 and state < width:
+            served = self._kept[here][stop - at, : stop - at, None, : width - state]
+            saved = then[at, at:stop, :stop, state:] + served
+            middle = saved.argmin(axis=0)
+            cost = np.take_along_axis(saved, middle[None], axis=0)[0]
+            flags = np.take_along_axis(goes_on[at, at:stop, :stop, state:], middle[None], axis=0)[0]
+            _improve(best[:, state:], code[:, state:], cost, (2 * (middle + at) + flags))
 
     # --- the actions ------------------------------------------------------------------------------
+
+    def actions(self, start: int, stop: int, free: int, kept: bool = False) -> list[Action]:
+        """Return the cheapest way to reverse a stretch.
+
+        Parameters
+        ----------
+        start, stop : int
+            The stretch, of at most `window` steps.
+        free : int
+            Bytes beside all that must stay.
+        kept : bool, optional
+            Whether the first state, which is live, is saved too; its bytes are part of `free`.
+        """
+        held = {start} if kept else set()
+        if kept:
+            free -= self._states[start]
+            return _merged(self._play_kept(start, stop, start, free, held))
+        return _merged(self._play_unsaved(start, stop, free, held))
 
     def _play_unsaved(self, at: int, stop: int, free: int, held: set[int]) -> Iterator[Action]:
         if at == stop:
             return
-        _, choice, _ = self._unsaved[at, stop, free]
-        if choice == _TAPE:
+        if self._records[at][stop - at, free]:
             yield Record(at, at + 1)
             yield from self._play_unsaved(at + 1, stop, free - self._tapes[at], held)
             yield Reverse(at, at + 1)
@@ -173,12 +227,13 @@ class Replacing:
     ) -> Iterator[Action]:
         if stop == low:
             return
-        _, choice, _ = self._kept[base, stop, low, free]
-        if choice == _DROP:
+        if low == base and self._drops[base][stop - base, free]:
             yield from _discarded(base, held)
             yield from self._play_unsaved(base, stop, free + self._states[base], held)
         else:
             yield from self._play_going(base, base, stop, low, free, held)
+            if low == base:
+                yield from _discarded(base, held)
 
     def _play_again(
         self, base: int, stop: int, low: int, free: int, held: set[int]
@@ -192,33 +247,35 @@ class Replacing:
     ) -> Iterator[Action]:
         if stop == low:
             return
-        _, choice, _ = self._going[base, at, stop, low, free]
-        if choice == _ADVANCE:
+        code = int(self._going[base][at - base, stop - base, low - base, free])
+        if code == _ADVANCE:
             yield Advance(at, at + 1)
             yield from self._play_going(base, at + 1, stop, low, free, held)
-        elif choice == _TAPE:
+        elif code == _RECORD:
             yield Record(at, at + 1)
             less = free - self._tapes[at]
             yield from self._play_going(base, at + 1, stop, at + 1, less, held)
             yield Reverse(at, at + 1)
             yield from self._play_again(base, at, low, free, held)
         else:
-            yield from self._play_saved(base, at, stop, low, free, held)
+            middle, goes_on = base + code // 2, code % 2
+            yield Save(at, Level.RAM)
+            held.add(at)
+            yield from self._play_kept(at, stop, middle, free - self._states[at], held)
+            if goes_on:
+                yield Restore(at, Level.RAM)
+                yield from _discarded(at, held)
+                yield from self._play_going(base, at, middle, low, free, held)
+            else:
+                yield from _discarded(at, held)
+                yield from self._play_again(base, middle, low, free, held)
 
-    def _play_saved(
-        self, base: int, at: int, stop: int, low: int, free: int, held: set[int]
-    ) -> Iterator[Action]:
-        _, middle, then = self._saved[base, at, stop, low, free]
-        yield Save(at, Level.RAM)
-        held.add(at)
-        yield from self._play_kept(at, stop, middle, free - self._states[at], held)
-        if then == _GO_ON:
-            yield Restore(at, Level.RAM)
-            yield from _discarded(at, held)
-            yield from self._play_going(base, at, middle, low, free, held)
-        else:
-            yield from _discarded(at, held)
-            yield from self._play_again(base, middle, low, free, held)
+
+def _improve(best: Floats, code: Codes, cost: Floats, new: npt.NDArray[np.intp] | np.int8) -> None:
+    """Take the new cost, and what it means, wherever it is less."""
+    better = cost < best
+    np.copyto(best, cost, where=better)
+    np.copyto(code, new, where=better, casting="unsafe")
 
 
 def _discarded(state: int, held: set[int]) -> Iterator[Action]:
