@@ -32,6 +32,9 @@ class Program:
     donated : collection of int, optional
         Inputs, by number, that the run may overwrite and return: arrays that the caller has no
         use for any more, and that are no views of others.
+    shared : bool, optional
+        Whether an input that is a result too may be returned as it is: for callers that never
+        write into either.  Otherwise it is copied.
 
     Attributes
     ----------
@@ -43,14 +46,26 @@ class Program:
         The generated code.
     """
 
-    __slots__ = ("_code", "_compiled", "_donated", "_idle", "_tape", "bytes", "n_operations")
+    __slots__ = (
+        "_code",
+        "_compiled",
+        "_donated",
+        "_idle",
+        "_shared",
+        "_tape",
+        "bytes",
+        "n_operations",
+    )
 
-    def __init__(self, tape: Tape, donated: Collection[int] = ()) -> None:
+    def __init__(
+        self, tape: Tape, donated: Collection[int] = (), *, shared: bool = False
+    ) -> None:
         self._tape = tape
         self._donated = tuple(donated)
+        self._shared = shared
         lives = Lifetimes(tape, donated)
         registers = Registers(lives, find_groups(lives))
-        self._code = Code(lives, registers, self._interpret)
+        self._code = Code(lives, registers, self._interpret, shared=shared)
         self.bytes = registers.peak
         self.n_operations = self._code.n_operations
         self._compiled = compile(self._code.source, "<tape>", "exec")
@@ -72,7 +87,8 @@ class Program:
         Returns
         -------
         list
-            The outputs; arrays in memory of their own, or in that of inputs given away.
+            The outputs; arrays in memory of their own, or in that of inputs given away or
+            shared.
         """
         functions = self._take()
         try:
@@ -101,4 +117,8 @@ class Program:
         return Interpreter(self._tape).run(values)
 
     def __reduce__(self) -> Any:
-        return Program, (self._tape, self._donated)
+        return _program, (self._tape, self._donated, self._shared)
+
+
+def _program(tape: Tape, donated: tuple[int, ...], shared: bool) -> Program:
+    return Program(tape, donated, shared=shared)

@@ -47,6 +47,8 @@ class Code:
         Where it lives.
     otherwise : callable
         ``(values) -> outputs``: runs the tape where an input isn't in C order.
+    shared : bool
+        Whether inputs that are results are returned as they are.
 
     Attributes
     ----------
@@ -61,10 +63,13 @@ class Code:
         lives: Lifetimes,
         registers: Registers,
         otherwise: Callable[[list[Any]], list[Any]],
+        *,
+        shared: bool = False,
     ) -> None:
         self._lives = lives
         self._nodes = lives.nodes
         self._registers = registers
+        self._shared = shared
         self._constants: dict[str, Any] = {
             "ndarray": _ndarray,
             "empty": np.empty,
@@ -158,13 +163,12 @@ class Code:
         returned = []
         for i in outputs:
             storage = lives.storage.get(i)
-            owned = (
-                storage is not None
-                and not storage.name.startswith(("reg", "("))
-                and lives.origin[i] == i
-                and times[i] == 1
-            )
             name = self._names[i]
+            if storage is not None:
+                owned = not storage.name.startswith(("reg", "("))
+            else:
+                owned = self._shared and self._nodes[i].op is INPUT
+            owned = owned and lives.origin[i] == i and times[i] == 1
             returned.append(name if self._nodes[i].shape == () or owned else f"{name}.copy()")
         return returned
 

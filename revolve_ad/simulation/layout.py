@@ -17,7 +17,7 @@ from revolve_ad import trees
 from revolve_ad.ad.traced import plain
 from revolve_ad.errors import DtypeError, ShapeError, StructureError
 
-__all__ = ["NOTHING", "Array", "Layout", "Leaves"]
+__all__ = ["NOTHING", "Array", "Layout", "Leaves", "detach"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 """An array of any shape and dtype."""
@@ -255,6 +255,14 @@ class Layout:
                 f"{dtype}; convert it with .astype, or start from {found.dtype}."
             )
         return np.array(found, dtype, order="C", copy=True)
+
+
+def detach(leaves: Leaves) -> None:
+    """Copy those arrays of a list that others hold too, so that all of them are its owner's."""
+    for i in range(len(leaves)):
+        leaf = leaves[i]
+        if getrefcount(leaf) != _SOLE_IN_LIST:
+            leaves[i] = leaf.copy()
 
 
 _ARRAY = trees.flatten(np.zeros(0))[1]

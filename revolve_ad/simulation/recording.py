@@ -60,8 +60,8 @@ class RoleTape:
 
     @cached_property
     def forward(self) -> Program:
-        """The tape itself, ready to run."""
-        return Program(simplify(self.tape))
+        """The tape itself, ready to run; a leaf that it passes on is returned as it came."""
+        return Program(simplify(self.tape), shared=True)
 
     def native(self, observation: RoleTape | None = None) -> Loop | Refusal:
         """The tape of a step as native code, with an observation if there is one; or why not."""
@@ -188,7 +188,8 @@ class LoopTape:
     prologue : Program
         From the fixed inputs to the values that were moved out of the loop.
     forward : Program
-        The rest of the tape, which gets those values as further inputs.
+        The rest of the tape, which gets those values as further inputs.  A leaf that it passes on
+        is returned as it came.
     reverse : Program
         Its reverse.  In go the inputs of `forward`, the cotangents of its outputs and, for each
         moved value that has a derivative, the sum of its cotangents over the steps so far; the
@@ -217,7 +218,7 @@ class LoopTape:
         self.types = [main.type_of(moved[k]) for k in floats]
         first = tuple(prologue.inputs[number] for number in fixed)
         self.prologue = Program(Tape(prologue.nodes, first, prologue.outputs))
-        self.forward = Program(main)
+        self.forward = Program(main, shared=True)
         pulled = _summed(vjp(main, [*wrt, *(n + k for k in floats)]), len(wrt))
         used_up = range(len(main.inputs), len(pulled.inputs))
         self.reverse = Program(simplify(pulled), donated=used_up)

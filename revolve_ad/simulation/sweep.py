@@ -30,7 +30,7 @@ from revolve_ad.simulation.exploring import explore
 from revolve_ad.simulation.finiteness import first_bad, require_finite, require_finite_state
 from revolve_ad.simulation.growth import GrownTapeError
 from revolve_ad.simulation.kernel import Kernel, Tape
-from revolve_ad.simulation.layout import Leaves
+from revolve_ad.simulation.layout import Leaves, detach
 from revolve_ad.simulation.observations import Observations
 from revolve_ad.simulation.replanner import bytes_of
 from revolve_ad.simulation.several import has_every_state
@@ -163,6 +163,7 @@ class Sweep:
             self._actions.finish(at)
         if crew.observations is not None and crew.observations.next == at:
             self._final = [leaf.copy() for leaf in live]
+        detach(live)  # a tape may hold a leaf that a step passed on
         counters.forward_seconds = perf_counter() - began
         return live
 
