@@ -2,8 +2,8 @@
 
 Ours, every class of checkpoint_schedules, and pyrevolve, as far as they are installed, on chains of
 10² … 10⁶ steps: evaluations of the step, seconds to make all actions, memory to hold meanwhile.
-Each one has a fresh process; one that needs longer than the limit is given up, and not asked for
-longer chains.
+Each one has a fresh process; one that needs more time or memory than the limit, or dies, is given
+up, and not asked for longer chains.  At the end there is a table for each task, a column a length.
 """
 
 import argparse
@@ -22,6 +22,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 LENGTHS = (100, 1_000, 10_000, 100_000, 1_000_000)
+_MOST_MEMORY = 4 * 2**30  # bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,22 +62,22 @@ def ours() -> dict[str, Make]:
     """Our schedules by task and name."""
     from revolve_ad import schedule as s
 
-    found: dict[str, Make] = {
+    return {
         "10 checkpoints | binomial": lambda n: s.binomial(n, 10),
         "unknown length | online, 10 checkpoints": lambda n: Ended(s.online(10), n),
         "reference | store_all": s.store_all,
         "reference | periodic, √N": lambda n: s.periodic(n, isqrt(n)),
+        "10 states or tapes | mixed, 10 and the tape in use": lambda n: s.mixed(n, 11, 1, 1),
+        "unknown length | online, 11 states or tapes": lambda n: Ended(
+            s.online(state_bytes=1, tape_bytes=1, budget=11), n
+        ),
+        "5 in RAM, 20 on disk | multilevel": lambda n: s.multilevel(n, 5, 20, 1, 1, 2, 2),
+        "5 in RAM, any on disk | multilevel": lambda n: s.multilevel(n, 5, None, 1, 1, 2, 2),
+        "beside the computation | streaming": lambda n: s.streaming(n, 40, 1, 4, 1, 1, 8, 8),
+        "costs differ | heterogeneous, 10 checkpoints": lambda n: s.heterogeneous(
+            [1.0 + k % 7 for k in range(n)], 10
+        ),
     }
-    if hasattr(s, "mixed"):
-        found["10 states or tapes | mixed, 10 and the tape in use"] = lambda n: s.mixed(n, 11, 1, 1)
-    if hasattr(s, "multilevel"):
-        found["5 in RAM, 20 on disk | multilevel"] = lambda n: s.multilevel(
-            n, ram=5, disk=20, step=1, adjoint=1, write=2, read=2
-        )
-        found["5 in RAM, any on disk | multilevel"] = lambda n: s.multilevel(
-            n, ram=5, disk=None, step=1, adjoint=1, write=2, read=2
-        )
-    return found
 
 
 class Ended:
@@ -168,7 +169,7 @@ def count_theirs(schedule: Iterable[Any], n: int) -> tuple[int, int]:
 def pyrevolve() -> dict[str, Make]:
     """The schedulers of pyrevolve; none where it isn't installed."""
     try:
-        from pyrevolve.schedulers import Architecture, CRevolve, HRevolve
+        from pyrevolve.schedulers import Architecture, CRevolve, HRevolve, Revolve
     except ImportError:
         return {}
 
@@ -179,6 +180,7 @@ def pyrevolve() -> dict[str, Make]:
 
     return {
         "10 checkpoints | pyrevolve CRevolve": lambda n: UntilTerminated(CRevolve(10, n)),
+        "10 checkpoints | pyrevolve Revolve": lambda n: UntilTerminated(Revolve(10, n)),
         "5 in RAM, 20 on disk | pyrevolve HRevolve": hierarchical,
     }
 
@@ -256,8 +258,8 @@ def measure_apart(name: str, n: int, limit: int) -> Result:
         return Result(**json.loads(lines[-1]))  # perhaps without counts
     if done.returncode == -signal.SIGXCPU:
         return Result(error=f"> {limit} s")
-    reason = done.stderr.strip().splitlines() or ["killed"]
-    return Result(error=reason[-1][:60])
+    reason = done.stderr.strip().splitlines() or [f"killed by signal {-done.returncode}"]
+    return Result(error=reason[-1].split(":")[0][:30])
 
 
 def race(lengths: Iterable[int], limit: int, tasks: str) -> Iterator[tuple[str, str, int, Result]]:
@@ -287,22 +289,40 @@ def main(arguments: list[str] | None = None) -> list[tuple[str, str, int, Result
     limit = options.limit or (20 if options.quick else 120)
     if options.one:
         resource.setrlimit(resource.RLIMIT_CPU, (limit, limit + 1))
+        resource.setrlimit(resource.RLIMIT_AS, (_MOST_MEMORY, _MOST_MEMORY))
         for result in measure(options.one[0], int(options.one[1])):
             print(json.dumps(asdict(result)), flush=True)
         return []
-    print("| task | schedule | N | evaluations / N | disk accesses / N | seconds | MB |")
-    print("|---|---|--:|--:|--:|--:|--:|")
     rows = []
     for row in race(lengths, limit, options.task):
         task, name, n, r = row
-        measured = (
-            f"{r.error} | | | "
-            if r.error
-            else f"{r.evaluations / n:.3f} | {r.io / n:.3f} | {r.seconds:.2e} | {r.megabytes:.1f}"
-        )
-        print(f"| {task} | {name} | {n} | {measured} |", flush=True)
+        print(f"{task:24} {name:48} {n:8} {_cell(r, n)}", file=sys.stderr, flush=True)
         rows.append(row)
+    print("\n".join(_tables(rows)))
     return rows
+
+
+def _cell(r: Result, n: int) -> str:
+    """Return evaluations and disk accesses a step, seconds and megabytes."""
+    if r.error:
+        return r.error
+    counted = "not counted" if r.evaluations != r.evaluations else f"{r.evaluations / n:.4g}"
+    if r.io > 0:
+        counted += f" + {r.io / n:.3g} io"
+    seconds = f"{r.seconds:.2g}" if r.seconds < 10 else f"{r.seconds:.0f}"
+    return f"{counted}; {seconds} s; {max(0.0, r.megabytes):.1f} MB"
+
+
+def _tables(rows: list[tuple[str, str, int, Result]]) -> Iterator[str]:
+    """Return the lines of a table for each task."""
+    lengths = sorted({n for _, _, n, _ in rows})
+    for task in dict.fromkeys(task for task, *_ in rows):
+        yield ""
+        yield f"| {task} | {' | '.join(f'n = {n:,}' for n in lengths)} |"
+        yield "|---" * (len(lengths) + 1) + "|"
+        for name in dict.fromkeys(name for of, name, *_ in rows if of == task):
+            cells = {n: _cell(r, n) for of, who, n, r in rows if (of, who) == (task, name)}
+            yield f"| {name} | {' | '.join(cells.get(n, '') for n in lengths)} |"
 
 
 if __name__ == "__main__":
