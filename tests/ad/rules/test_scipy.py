@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import scipy.fft
+import scipy.integrate
 import scipy.linalg
 import scipy.ndimage
 import scipy.signal
@@ -14,6 +15,7 @@ from tests.ad.rules.harness import Draw, around, check, one, positive, unit
 
 C = {"complex": True}
 sp, nd, sg, la, ft = scipy.special, scipy.ndimage, scipy.signal, scipy.linalg, scipy.fft
+it = scipy.integrate
 
 
 def larger(*shape):
@@ -208,6 +210,20 @@ OTHERS = {
     ),
     "expm": (lambda a: la.expm(0.3 * a), [one(3, 3)], {"complex": True, "single": False}),
     "norm": (lambda a: la.norm(a), [one(3)], {}),
+    # -- integrate
+    "trapezoid": (lambda y: it.trapezoid(y, [0.0, 0.3, 0.4, 1.0], axis=0), [one(4, 2)], C),
+    "simpson odd": (lambda y: it.simpson(y, dx=0.3), [one(2, 5)], C),
+    "simpson even": (lambda y: it.simpson(y, x=[0.0, 0.3, 0.4, 1.0], axis=0), [one(4, 2)], C),
+    "simpson x of y's shape": (
+        lambda y: it.simpson(y, x=np.cumsum([[0.1, 0.3], [0.3, 0.2], [0.2, 0.4]], 0), axis=0),
+        [one(3, 2)],
+        {},
+    ),
+    "cumulative_trapezoid": (
+        lambda y: it.cumulative_trapezoid(y, [0.0, 0.3, 1.0], axis=0, initial=0),
+        [one(3, 2)],
+        C,
+    ),
     # -- fft
     "fft": (lambda x: ft.fft(x, 7), [one(2, 5)], C),
     "rfft irfft": (lambda x: ft.irfft(ft.rfft(x, axis=0) * 2, n=5, axis=0), [one(5, 2)], {}),
