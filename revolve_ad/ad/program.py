@@ -57,9 +57,7 @@ class Program:
         "n_operations",
     )
 
-    def __init__(
-        self, tape: Tape, donated: Collection[int] = (), *, shared: bool = False
-    ) -> None:
+    def __init__(self, tape: Tape, donated: Collection[int] = (), *, shared: bool = False) -> None:
         self._tape = tape
         self._donated = tuple(donated)
         self._shared = shared

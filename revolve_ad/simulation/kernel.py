@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol
 
+from revolve_ad.simulation.addends import Addend
 from revolve_ad.simulation.form import Form
 from revolve_ad.simulation.layout import Leaves
 from revolve_ad.simulation.sums import Sums
@@ -83,8 +84,8 @@ class Observer(Protocol):
     def observe(self, state: Sequence[object], k: int) -> Leaves:
         """Return the leaves of the observation of state `k`, which isn't changed."""
 
-    def reverse(self, state: Sequence[object], k: int, cotangent: Leaves) -> Leaves:
-        """Return what the cotangent of an observation adds to that of state `k`."""
+    def reverse(self, state: Sequence[object], k: int, cotangent: Leaves) -> Sequence[Addend]:
+        """Return what the cotangent of an observation adds to that of state `k`, leaf by leaf."""
 
     def bind_gradients(self, gradients: Gradients) -> None:
         """Let `reverse` add to these sums from now on."""

@@ -11,6 +11,7 @@ from typing import Final, final
 import numpy as np
 
 from revolve_ad.native.play import ADVANCE, LOAD, LOST, SAVE
+from revolve_ad.simulation.addends import add
 from revolve_ad.simulation.crew import Counters, Crew
 from revolve_ad.simulation.finiteness import require_finite, require_finite_state
 from revolve_ad.simulation.kernel import Kernel
@@ -148,9 +149,7 @@ class NativeSweep:
         observations, layout = crew.observations, crew.layout.cotangents
         require_finite(cotangent, layout, f"at state {last.stop}, in reverse")
         if observations is not None and observations.backwards(observed) == last.stop:
-            seen = observations.reverse(last.stop, self._final)
-            for total, leaf in zip(cotangent, seen, strict=True):
-                np.add(total, leaf, out=total)
+            add(cotangent, observations.reverse(last.stop, self._final))
         self._final = []
         sweep = _native(kernel).sweep
         source = sweep.checkpoint(self._pools, last.base)

@@ -7,6 +7,7 @@ from typing import Any, final
 import numpy as np
 
 from revolve_ad.errors import NonFiniteError, NotDifferentiableError
+from revolve_ad.simulation.addends import Addend
 from revolve_ad.simulation.blame import blame
 from revolve_ad.simulation.finiteness import first_bad
 from revolve_ad.simulation.form import Form
@@ -167,7 +168,7 @@ class Observations:
         low = bisect_left(self._indices, start, self._within, self.count)
         return self._indices[low : bisect_left(self._indices, stop, low, self.count)]
 
-    def reverse(self, k: int, state: Sequence[Any]) -> Leaves:
+    def reverse(self, k: int, state: Sequence[Any]) -> Sequence[Addend]:
         """Return what the observation of state `k`, the next one, adds to its cotangent."""
         # Copies: the observer may use up what it is given.
         row = [np.array(leaf[self.count - 1]) for leaf in self._given]

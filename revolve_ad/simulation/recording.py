@@ -19,6 +19,7 @@ from revolve_ad.ad.recording import trace
 from revolve_ad.ad.simplify import simplify
 from revolve_ad.ad.tape import Tape
 from revolve_ad.ad.transform import jvp, vjp
+from revolve_ad.simulation.addends import Addends
 from revolve_ad.simulation.blame import blame
 from revolve_ad.simulation.form import Form
 from revolve_ad.simulation.layout import NOTHING, Layout, Leaves
@@ -117,9 +118,21 @@ class RoleTape:
 
         The arrays of the cotangents are used up.
         """
-        n = len(self.tape.inputs)
-        tape = simplify(vjp(simplify(self.tape), self.wrt))
-        return Program(tape, donated=range(n, len(tape.inputs)))
+        return Program(self._pulled, donated=self._seeds)
+
+    @cached_property
+    def addends(self) -> Addends:
+        """The same for the tape of an observation, with addends for the cotangents."""
+        return Addends(self._pulled, sum(self.groups[0].differentiable), self._seeds)
+
+    @cached_property
+    def _pulled(self) -> Tape:
+        return simplify(vjp(simplify(self.tape), self.wrt))
+
+    @property
+    def _seeds(self) -> range:
+        """The numbers of the inputs of the reverse tape that are cotangents."""
+        return range(len(self.tape.inputs), len(self._pulled.inputs))
 
     @cached_property
     def loop(self) -> LoopTape | None:

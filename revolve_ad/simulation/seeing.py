@@ -72,7 +72,7 @@ class Seeing:
     @property
     def workspace_bytes(self) -> int:
         """The bytes of arrays that one observation, or its reverse, holds at its peak."""
-        return max(self.tape.forward.bytes, self.tape.reverse.bytes)
+        return max(self.tape.forward.bytes, self.tape.addends.bytes)
 
     @property
     def tangent(self) -> "Seeing":

@@ -9,6 +9,7 @@ from typing import Any, Final, final
 
 import numpy as np
 
+from revolve_ad.simulation.addends import Addend
 from revolve_ad.simulation.growth import GrownTapeError
 from revolve_ad.simulation.kernel import Gradients, Kernel, Observer, Tape
 from revolve_ad.simulation.layout import Leaves
@@ -134,10 +135,10 @@ class SeveralObservers:
         self._observers = observers
         self.observe = observers[0].observe
 
-    def reverse(self, state: Sequence[object], k: int, cotangent: Leaves) -> Leaves:
+    def reverse(self, state: Sequence[object], k: int, cotangent: Leaves) -> list[Addend]:
         """See `Observer.reverse`."""
         n = len(cotangent) // len(self._observers)
-        done: Leaves = []
+        done: list[Addend] = []
         for i, observer in enumerate(self._observers):
             done += observer.reverse(state, k, cotangent[i * n : (i + 1) * n])
         return done

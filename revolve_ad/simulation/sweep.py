@@ -11,8 +11,6 @@ from collections.abc import Iterator, Sequence
 from time import perf_counter
 from typing import assert_never, final
 
-import numpy as np
-
 from revolve_ad.errors import ScheduleError
 from revolve_ad.schedule.actions import (
     Action,
@@ -25,6 +23,7 @@ from revolve_ad.schedule.actions import (
     Save,
 )
 from revolve_ad.schedule.protocol import OnlineDriver
+from revolve_ad.simulation.addends import Addend, add
 from revolve_ad.simulation.crew import Counters, Crew
 from revolve_ad.simulation.exploring import explore
 from revolve_ad.simulation.finiteness import first_bad, require_finite, require_finite_state
@@ -87,7 +86,9 @@ class Sweep:
         self._tapes: list[tuple[int, int, Tape]] = []  # start, stop, tape of each stretch
         self._n_last = 0  # tapes reserved for the stretch that isn't run yet
         self._watched = -1  # the next observed state on the way back
-        self._seen: Leaves | None = None  # its cotangent, if its stretch wasn't reversed then
+        self._seen: Sequence[Addend] | None = (
+            None  # its cotangent, if its stretch wasn't reversed then
+        )
         self._known_bytes = 0  # of checkpoints, when the ledger was last told
         self._tape_bytes = crew.tape_bytes
         self._final: Leaves = []
@@ -452,9 +453,3 @@ class Sweep:
 
     def _require_finite(self, cotangent: Leaves, k: int) -> None:
         require_finite(cotangent, self._crew.layout.cotangents, f"at state {k}, in reverse")
-
-
-def add(cotangent: Leaves, part: Leaves) -> None:
-    """Add to a cotangent, in place."""
-    for total, leaf in zip(cotangent, part, strict=True):
-        np.add(total, leaf, out=total)

@@ -9,6 +9,7 @@ from typing import Any, final
 
 import numpy as np
 
+from revolve_ad.simulation.addends import Addend
 from revolve_ad.simulation.form import Form
 from revolve_ad.simulation.kernel import Gradients, Tape
 from revolve_ad.simulation.layout import Layout, Leaves
@@ -149,7 +150,7 @@ class TapeObserver:
         Their leaves; of `hidden` those that `observe` reads, which are the last.
     """
 
-    __slots__ = ("_form", "_gradients", "_hidden", "_offset", "_params", "_pullback", "_tape")
+    __slots__ = ("_form", "_gradients", "_hidden", "_offset", "_params", "_tape")
 
     def __init__(
         self, tape: RoleTape, form: Form, params: Sequence[Any], hidden: Sequence[Any]
@@ -159,7 +160,6 @@ class TapeObserver:
         self._params = as_inputs(form.params, params)
         self._offset = len(hidden) - len(tape.groups[3].shapes)
         self._hidden = as_inputs(tape.groups[3], hidden[self._offset :])
-        self._pullback = Pullback(tape)
         self._gradients: Gradients | None = None
 
     def bind_gradients(self, gradients: Gradients) -> None:
@@ -170,11 +170,20 @@ class TapeObserver:
         """See `Observer.observe`."""
         return self._tape.result.arrays(self._tape.forward.run(self._values(state, k)))
 
-    def reverse(self, state: Sequence[Any], k: int, cotangent: Leaves) -> Leaves:
+    def reverse(self, state: Sequence[Any], k: int, cotangent: Leaves) -> list[Addend]:
         """See `Observer.reverse`."""
-        assert self._gradients is not None
-        values = self._values(state, k)
-        return self._pullback(values, k, cotangent, self._gradients, self._offset)
+        gradients, tape = self._gradients, self._tape
+        assert gradients is not None
+        values = [*self._values(state, k), *tape.result.cotangents.numpy(cotangent)]
+        found = iter(tape.addends.run(values))
+        states, params, _, hidden = (
+            [next(found) if flag else None for flag in group.differentiable]
+            for group in tape.groups
+        )
+        gradients.params.add_leaves(params)
+        if hidden:
+            gradients.hidden.add_leaves(hidden, self._offset)
+        return states
 
     def _values(self, state: Sequence[Any], k: int) -> list[Any]:
         return [*self._form.state.numpy(state), *self._params, np.int64(k), *self._hidden]
