@@ -7,6 +7,7 @@ from revolve_ad.native import loop as fused
 from revolve_ad.native.compiled import MAX_OPERATIONS, Refusal
 from revolve_ad.native.loop import Layout, Loop
 from revolve_ad.native.rolled import compile_rolled, worth_rolling
+from revolve_ad.native.worth import estimated_rolled
 
 __all__ = ["compile_loop"]
 
@@ -49,7 +50,7 @@ def compile_loop(
     rolled: Loop | Refusal | None = None
     if len(tape.nodes) > max_operations and not tape.depends_on_values:
         # The adjoint of so many operations takes long by itself: roll first.
-        rolled = compile_rolled(tape, layout, observe=observe, native=native)
+        rolled = _rolled(tape, layout, observe, native)
         if isinstance(rolled, Loop):
             return rolled
     found = fused.compile_loop(
@@ -57,5 +58,12 @@ def compile_loop(
     )
     if isinstance(found, Loop) or rolled is not None or not worth_rolling(tape):
         return found
-    rolled = compile_rolled(tape, layout, observe=observe, native=native)
+    rolled = _rolled(tape, layout, observe, native)
     return rolled if isinstance(rolled, Loop) else found
+
+
+def _rolled(tape: Tape, layout: Layout, observe: Tape | None, native: bool) -> Loop | Refusal:
+    found = compile_rolled(tape, layout, observe=observe, native=native)
+    if isinstance(found, Loop):
+        found.estimate = estimated_rolled(len(tape.nodes), found.source.count("\n"))
+    return found

@@ -34,6 +34,7 @@ from revolve_ad.native.points import RefusedError
 from revolve_ad.native.simplify import simplified
 from revolve_ad.native.turns import Turns, Type, labels, spares, turns_of
 from revolve_ad.native.watching import Watch, watch
+from revolve_ad.native.worth import Estimate, estimated
 
 __all__ = ["Entry", "Layout", "Loop", "compile_loop"]
 
@@ -98,6 +99,8 @@ class Loop:
         A row of a block: what `Sweep.record` keeps of a state.
     operations, nests : int
         Operations of the step and its adjoint, and the loops that they became.
+    estimate : Estimate or None
+        What compiling costs and gains.
     called : tuple of str
         What NumPy does between the loops, and why.
     saved : float
@@ -140,6 +143,7 @@ class Loop:
     watch: Watch | None = None
     operations: int = 0
     nests: int = 0
+    estimate: Estimate | None = None
     _functions: dict[str, Any] = field(default_factory=dict)
     _lock: Any = field(default_factory=threading.Lock)
 
@@ -448,6 +452,13 @@ def _planned(
         recorded_bytes=_size([state_types[c] for c in turns.computed]),
         operations=sum(live[i] and bool(n.args) for i, n in enumerate(nodes)),
         nests=sum(n.call is None for f in (forward, reverse) for n in f.nests),
+        estimate=estimated(
+            nodes,
+            [live[i] and not fixed[i] and bool(n.args) for i, n in enumerate(nodes)],
+            forward,
+            reverse,
+            n_lines=text.count("\n"),
+        ),
         called=tuple(dict.fromkeys((forward.reasons | reverse.reasons).values())),
         saved=_saved(nodes, live, fixed, forward, reverse),
         native=native,

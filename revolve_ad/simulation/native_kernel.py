@@ -189,15 +189,19 @@ def native_loop(
     if native is False:
         return None, "native=False", None
     if native == "auto" and _numpy_seconds(tape, n_steps) < _WORTH_SECONDS:
-        return None, "it is quick enough", None
+        return None, f"NumPy needs less than {_WORTH_SECONDS} s for a gradient", None
     found = tape.native(observation)
     from revolve_ad.native import Loop
 
     if isinstance(found, Loop):
         at = tape.lines(lines) if found.called else None
-        if native == "auto" and _numpy_seconds(tape, n_steps) * found.saved < _WORTH_SECONDS:
-            called = "; ".join(r + ("" if at is None else at.of_called(r)) for r in found.called)
-            return None, f"NumPy would do most of it all the same ({called})", at
+        why_not = None
+        if native == "auto" and found.estimate is not None:
+            why_not = found.estimate.why_not(n_steps)
+        if why_not is not None:
+            for reason in found.called:
+                why_not += f"; {reason}{'' if at is None else at.of_called(reason)}"
+            return None, why_not, at
         return found, "", at
     at = tape.lines(lines)
     why = found.reason + ("" if at is None else at.of(found.reason))

@@ -363,6 +363,7 @@ class Quota:
         self.nbytes = nbytes
         self.announced: int | None = None  # what it says is free, if that isn't true
         monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=self.free))
+
         def limited(file: Any, owner: Any, key: Any, leaves: Any) -> None:
             if self.used + checkpoint_file.size_of(owner, key, leaves) > self.nbytes:
                 raise OSError(28, os.strerror(28))

@@ -174,3 +174,26 @@ def test_a_step_that_isnt_compiled_is_accounted_for_too() -> None:
     assert simulation.report.native is not None
     assert not simulation.report.native.compiled
     assert "native=False" in str(simulation.report)
+
+
+def test_auto_leaves_a_step_of_transforms_to_numpy_and_says_so() -> None:
+    size = 128
+    waves = np.fft.rfftfreq(size, 1 / size)
+
+    def spectral(u: Any, nu: Any, k: Any) -> Any:
+        v = np.fft.rfft(u, axis=0) / (1 + 0.01 * nu * waves[:, None] ** 2)
+        return np.fft.irfft(v, size, axis=0)
+
+    simulation = ra.Simulation(spectral, steps=10_000)
+    plan = str(simulation.plan(np.ones((size, size)), 0.5))
+    assert "interpreted by NumPy: compiled, steps would be about" in plan
+    assert f"rfft has no compiled form ({line_of(spectral, 'v = np.fft')} in spectral)" in plan
+
+
+def test_auto_doesnt_compile_for_a_short_run() -> None:
+    def decay(u: Any, p: Any, k: Any) -> Any:
+        return u - 0.01 * p * np.sin(u)
+
+    simulation = ra.Simulation(decay, steps=20)
+    plan = str(simulation.plan(np.ones(10), 0.5))
+    assert "interpreted by NumPy: NumPy needs less than" in plan
