@@ -14,7 +14,7 @@ import numpy as np
 from revolve_ad.ad import rules
 from revolve_ad.ad.builder import Builder, Symbol
 from revolve_ad.ad.core import GATHER, ITEM, SCATTER, elementwise
-from revolve_ad.ad.rules.table import ACCUMULATE, FREE, JVP, VJP
+from revolve_ad.ad.rules.table import ACCUMULATE, FREE, JVP, VJP, Missing
 from revolve_ad.ad.symbolic import gather, match
 from revolve_ad.ad.tape import Node, Tape
 from revolve_ad.errors import UnsupportedOperationError
@@ -91,6 +91,8 @@ def adjoints(tape: Tape, wrt: Sequence[int]) -> tuple[Tape, dict[int, int]]:
         xs = [Symbol(builder, a) for a in node.args]
         for a, x_bar in zip(node.args, rule(g, Symbol(builder, i), xs, node.params), strict=True):
             if x_bar is not None and active[a]:
+                if isinstance(x_bar, Missing):
+                    raise x_bar.error()
                 _accumulate(cotangent, a, x_bar)
     outputs = []
     for k in wrt:

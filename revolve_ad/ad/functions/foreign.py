@@ -22,7 +22,7 @@ from revolve_ad.ad.tape import Primitive
 from revolve_ad.ad.traced import Traced, _as_array, apply
 from revolve_ad.errors import UnsupportedOperationError
 
-__all__ = ["Keywords", "bound", "foreign", "opaque", "scipy_function"]
+__all__ = ["Keywords", "bound", "foreign", "opaque", "real_operand", "scipy_function"]
 
 
 def scipy_function(module: str, name: str) -> Any:
@@ -100,17 +100,23 @@ def bound(
         x = given.pop(name)
         x = _as_array(rec, x) if type(x) in (list, tuple) else x
         arrays.append(x if type(x) is Traced else np.asarray(x))
-    rest = {}
-    for name, value in given.items():
-        if contains_traced(value):
-            if type(value) is not Traced or value.varies():
-                raise UnsupportedOperationError(
-                    f"{original.__name__} has no derivative by its argument {name!r}, which is "
-                    f"traced here; cut it on purpose with ra.stop_gradient"
-                )
-            value = value.v
-        rest[name] = value
+    rest = {name: real_operand(x, original.__name__, name) for name, x in given.items()}
     return arrays, rest
+
+
+def real_operand(value: Any, function: str, name: str) -> Any:
+    """Return an argument by which a function isn't differentiated, plain; raise if it varies."""
+    if not contains_traced(value):
+        return value
+    if type(value) in (list, tuple):
+        return type(value)(real_operand(x, function, name) for x in value)
+    if type(value) is not Traced or value.varies():
+        raise UnsupportedOperationError(
+            f"{function} has no derivative by its argument {name!r}, which is traced here. Cut it "
+            f"on purpose with ra.stop_gradient, or wrap the call and give its derivative:\n"
+            f"    @ra.primitive\n    def f(x): ...\n    @f.vjp\n    def f_vjp(g, y, x): ..."
+        )
+    return value.v
 
 
 def opaque(

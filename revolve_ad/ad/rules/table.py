@@ -24,6 +24,7 @@ __all__ = [
     "VJP",
     "Missing",
     "define_elementwise",
+    "define_elementwise_results",
     "define_linear",
     "define_rules",
     "no_derivative",
@@ -61,18 +62,16 @@ FREE: set[Primitive] = set()
 
 
 class Missing:
-    """Stands for a derivative that nobody knows; raises when it is used."""
+    """Stands for a derivative that nobody knows; a transformation that needs it raises."""
+
+    __slots__ = ("message",)
 
     def __init__(self, message: str) -> None:
-        self.__dict__["message"] = message
+        self.message = message
 
-    def __getattr__(self, name: str) -> Any:
-        raise UnsupportedOperationError(self.__dict__["message"])
-
-    def __radd__(self, other: Any) -> Any:
-        raise UnsupportedOperationError(self.__dict__["message"])
-
-    __add__ = __radd__
+    def error(self) -> UnsupportedOperationError:
+        """Return the error to raise."""
+        return UnsupportedOperationError(self.message)
 
 
 def define_rules(op: Primitive, *, vjp: VjpRule, jvp: JvpRule) -> None:
@@ -106,7 +105,7 @@ def define_elementwise(op: Primitive, *partials: Callable[..., Any] | None) -> N
                 continue
             d = partial(y, *xs, *params)
             if isinstance(d, Missing):
-                out.append(d)  # type: ignore[arg-type]
+                out.append(d)  # type: ignore[arg-type]  # raises if it is needed
                 continue
             out.append(match(g * (conj(d) if isinstance(d, Symbol) else d), x))
         return out
@@ -119,9 +118,58 @@ def define_elementwise(op: Primitive, *partials: Callable[..., Any] | None) -> N
             if t is None or partial is None:
                 continue
             d = partial(y, *xs, *params)
-            term = d.factor if isinstance(d, Missing) else t * d
-            total = term if total is None else total + term
+            if isinstance(d, Missing):
+                raise d.error()
+            total = t * d if total is None else total + t * d
         return None if total is None else match(total, y)
+
+    define_rules(op, vjp=vjp, jvp=jvp)
+
+
+def define_elementwise_results(
+    op: Primitive, partials: Sequence[Sequence[Callable[..., Any]]]
+) -> None:
+    """Enter an elementwise primitive of several results by their partial derivatives.
+
+    ``partials[k][j]`` is ``(results, *xs) -> ∂ result k / ∂ operand j``, as in
+    `define_elementwise`.
+    """
+
+    def parts(y: Symbol) -> list[Symbol]:
+        return [y.item(k) for k in range(len(partials))]
+
+    def vjp(
+        g: dict[int, Symbol], y: Symbol, xs: Sequence[Symbol], params: tuple[Any, ...]
+    ) -> Sequence[Symbol | None]:
+        ys = parts(y)
+        out: list[Any] = []
+        for j, x in enumerate(xs):
+            total: Any = None
+            if x.node.op.kind is not Kind.CONSTANT and x.dtype.kind in "fc":
+                for k, cotangent in g.items():
+                    d = partials[k][j](ys, *xs, *params)
+                    if isinstance(d, Missing):
+                        total = d
+                        break
+                    term = cotangent * (conj(d) if isinstance(d, Symbol) else d)
+                    total = term if total is None else total + term
+            out.append(match(total, x) if isinstance(total, Symbol) else total)
+        return out
+
+    def jvp(
+        ts: Sequence[Symbol | None], y: Symbol, xs: Sequence[Symbol], params: tuple[Any, ...]
+    ) -> dict[int, Symbol]:
+        ys = parts(y)
+        found: dict[int, Symbol] = {}
+        for k, row in enumerate(partials):
+            for t, partial in zip(ts, row, strict=True):
+                if t is None:
+                    continue
+                d = partial(ys, *xs, *params)
+                if isinstance(d, Missing):
+                    raise d.error()
+                found[k] = t * d if k not in found else found[k] + t * d
+        return {k: match(t, ys[k]) for k, t in found.items()}
 
     define_rules(op, vjp=vjp, jvp=jvp)
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
-from revolve_ad.ad.core import elementwise, ufunc_types
+from revolve_ad.ad.core import elementwise as _elementwise
+from revolve_ad.ad.core import ufunc_types
 from revolve_ad.ad.dispatch import FUNCTIONS
 from revolve_ad.ad.recorder import _PYTHON_DTYPE, Cell, Recorder, active
+from revolve_ad.ad.rules.table import FREE, JVP, VJP
 from revolve_ad.ad.tape import Primitive
 from revolve_ad.ad.traced.operations import record_value, result, save_operands
 from revolve_ad.ad.traced.value import (
@@ -24,6 +27,23 @@ from revolve_ad.errors import UnsupportedOperationError, WriteError
 __all__ = ["call_ufunc", "captured_write", "write_result"]
 
 _ndarray = np.ndarray
+
+
+@lru_cache(maxsize=1024)
+def elementwise(ufunc: np.ufunc) -> Primitive:
+    """Return the primitive of a ufunc; raise if nobody has told its derivative."""
+    op = _elementwise(ufunc)
+    if VJP.get(op) is None and JVP.get(op) is None and op not in FREE and ufunc.signature is None:
+        raise unsupported(_name_of(ufunc))
+    return op
+
+
+def _name_of(ufunc: np.ufunc) -> str:
+    name = ufunc.__name__
+    for module, known in ((np, "np"), (sys.modules.get("scipy.special"), "scipy.special")):
+        if getattr(module, name, None) is ufunc:
+            return f"{known}.{name}"
+    return f"the ufunc {name}"
 
 
 @method
