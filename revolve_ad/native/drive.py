@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from revolve_ad.native.turns import Turns
 
-__all__ = ["Seen", "advance_source", "pull_source", "record_source"]
+__all__ = ["Seen", "advance_source", "borrowing", "pull_source", "record_source"]
 
 Call = tuple[str, list[str]]
 
@@ -27,8 +28,19 @@ def _calls(calls: Sequence[Call]) -> list[str]:
 
 
 def _function(name: str, parameters: Sequence[str], body: Sequence[str], compiled: bool) -> str:
+    if compiled:
+        body = [*borrowing(parameters), *body]
     lines = [f"{'@kernel' if compiled else ''}\ndef {name}({', '.join(parameters)}):".lstrip()]
     return "\n".join([*lines, *["    " + line for line in body]]) + "\n"
+
+
+_TURNING = re.compile(r"(x|y|s|g|h|w|kept|pool|all_row|all_rbar|all_o|all_ob)[0-9_]+")
+"""Arrays whose names move on, or of which rows are taken."""
+
+
+def borrowing(parameters: Sequence[str]) -> list[str]:
+    """Return lines that name arrays without counting references; see `load.borrowing`."""
+    return [f"{p} = borrowed({p})" for p in parameters if _TURNING.fullmatch(p)]
 
 
 def _indented(lines: Sequence[str]) -> list[str]:

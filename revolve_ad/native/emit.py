@@ -80,6 +80,7 @@ def function(
 
     `before` says how many elements some buffers have before their element 0.
     """
+    loops = joined(graph, loops)
     buffers, flat = buffers_of(graph, loops)
     parameters = [*buffers, *scalars_of(graph, loops)]
     lines = [f"def {name}({', '.join(parameters)}):"]
@@ -89,6 +90,30 @@ def function(
     if len(lines) == 1:
         lines.append("    pass")
     return "\n".join(lines) + "\n", parameters
+
+
+def joined(graph: Graph, loops: Sequence[Loops]) -> list[Loops]:
+    """Return loops of which those in a row that are one point each are one: they share values."""
+    found: list[Loops] = []
+    written: set[str] = set()
+    for nest in loops:
+        point = all(n == 1 for n in nest.extent)
+        read = {_buffer(graph.exprs[i]) for i in graph.reachable(_roots(nest))}
+        last = found[-1] if found else None
+        if point and last is not None and all(n == 1 for n in last.extent) and not read & written:
+            found[-1] = Loops((), (*last.stores, *nest.stores))
+        else:
+            found.append(Loops((), nest.stores) if point else nest)
+            written = set()
+        written |= {s.buffer for s in nest.stores}
+    return found
+
+
+def _buffer(expr: Expr) -> str:
+    """Return the buffer that an expression reads; empty if it reads none."""
+    if expr.kind == "load":
+        return str(expr.what[0])
+    return str(expr.what) if expr.kind == "take" else ""
 
 
 def nest_functions(fused: Fused, prefix: str) -> tuple[list[str], list[tuple[str, list[str]]]]:

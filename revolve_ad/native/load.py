@@ -30,12 +30,13 @@ def has_numba() -> bool:
     return find_spec("numba") is not None
 
 
-@lru_cache(maxsize=2)
-def kernel(*, apart: bool) -> Callable[[Any], Any]:
+@lru_cache(maxsize=3)
+def kernel(*, apart: bool = False, sums: bool = False) -> Callable[[Any], Any]:
     """Return the decorator that compiles a generated function.
 
     `apart`: LLVM is told that the arrays don't overlap.  It then keeps values in registers across
     statements.
+    `sums`: it may add in any order, so that sums become vector code; for adjoints.
     """
     import numba
     from numba.core.compiler import CompilerBase, DefaultPassBuilder
@@ -47,6 +48,8 @@ def kernel(*, apart: bool) -> Callable[[Any], Any]:
             return [builder.define_nopython_pipeline(self.state)]
 
     options: dict[str, Any] = {"pipeline_class": WithoutAliases} if apart else {}
+    if sums:
+        options["fastmath"] = {"reassoc", "nsz", "contract"}
     found: Callable[[Any], Any] = numba.njit(error_model="numpy", nogil=True, **options)
     return found
 
@@ -58,6 +61,31 @@ def summing_kernel() -> Callable[[Any], Any]:
 
     found: Callable[[Any], Any] = numba.njit(error_model="numpy", nogil=True, fastmath={"reassoc"})
     return found
+
+
+@lru_cache(maxsize=1)
+def borrowing() -> Any:
+    """Return the function that names an array without counting a reference to it.
+
+    Numba counts references to arrays by atomic operations whenever a name moves from one to another
+    or a row is taken.  In a loop whose steps take a tenth of a microsecond, they are most of it.
+    What is named so must be held elsewhere: by the caller.
+    """
+    from numba.core import types
+    from numba.extending import intrinsic
+
+    @intrinsic
+    def borrowed(typing: Any, array: Any) -> Any:
+        def build(context: Any, builder: Any, made: Any, arguments: Any) -> Any:
+            found = context.make_array(array)(context, builder, arguments[0])
+            counter: Any = types.MemInfoPointer
+            found.meminfo = context.get_constant_null(counter(types.voidptr))
+            found.parent = context.get_constant_null(types.pyobject)
+            return found._getvalue()
+
+        return array(array), build
+
+    return borrowed
 
 
 def signature(arguments: Sequence[Argument]) -> Any:
@@ -103,7 +131,7 @@ class Module:
     Parameters
     ----------
     source : str
-        Functions decorated with ``@kernel`` or ``@kernel_apart``, in terms of ``np``.
+        Functions decorated with ``@kernel``, ``@kernel_apart`` or ``@kernel_sums``, in terms of ``np``.
     native : bool
         Compile with Numba; False runs plain Python, for tests.
     names : mapping of str to object, optional
@@ -119,9 +147,11 @@ class Module:
         # Numba looks up the module of cached functions by name.
         self.space: dict[str, Any] = {"__name__": __name__, "np": np, "math": math}
         self.space |= names or {}
-        self.space["kernel"] = kernel(apart=False) if native else _unchanged
+        self.space["kernel"] = kernel() if native else _unchanged
         self.space["kernel_apart"] = kernel(apart=True) if native else _unchanged
+        self.space["kernel_sums"] = kernel(sums=True) if native else _unchanged
         self.space["kernel_summing"] = summing_kernel() if native else _unchanged
+        self.space["borrowed"] = borrowing() if native else _unchanged
         exec(compile(needed(source) + source, "<generated>", "exec"), self.space)
 
     def function(self, name: str, source: str, arguments: Sequence[Argument]) -> Any:

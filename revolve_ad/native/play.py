@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from revolve_ad.native.drive import borrowing
 from revolve_ad.native.turns import Turns, labels, lent, period
 
 __all__ = ["ADVANCE", "DONE", "LEAF", "LOAD", "LOST", "SAVE", "play_source"]
@@ -165,7 +166,11 @@ def play_source(
     else:
         leaf += test
 
+    parameters = ["rows", "first", "last", "begin", "stops", "m", "forward", *marks]
+    parameters += [*seen, *(name for name in seen_back if name not in seen)]
+    parameters += [f"pool{j}" for j in range(m)] + ws + gs + list(given["all"])
     body = [
+        *borrowing(parameters),
         "turn = 0",
         "back = 0",
         "since = 0",
@@ -188,9 +193,6 @@ def play_source(
         "    i += 1",
         "return last, -1, turn, back",
     ]
-    parameters = ["rows", "first", "last", "begin", "stops", "m", "forward", *marks]
-    parameters += [*seen, *(name for name in seen_back if name not in seen)]
-    parameters += [f"pool{j}" for j in range(m)] + ws + gs + list(given["all"])
     head = f"@kernel\ndef play({', '.join(parameters)}):"
     return "\n".join([_TOOLS, head, *_indented(body)]) + "\n"
 
