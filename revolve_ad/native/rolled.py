@@ -24,6 +24,7 @@ from revolve_ad.native.load import Argument, Module, has_numba, indexable, writa
 from revolve_ad.native.loop import Entry, Layout, Loop
 from revolve_ad.native.points import RefusedError
 from revolve_ad.native.rolling.buffers import Buffer
+from revolve_ad.native.rolling.factoring import only_sums
 from revolve_ad.native.rolling.programs import forward_program, rolled_items
 from revolve_ad.native.rolling.source import buffers_of, groups, kernel_source
 from revolve_ad.native.rolling.spill import spilled
@@ -266,7 +267,9 @@ class _Building:
                     b.name = f"{b.kind}{b.number}"
                     work[b.name] = ((max(b.size, 1),), b.dtype)
             name = f"{prefix}{n}"
-            texts.append(kernel_source(name, part, values, apart=False))
+            texts.append(
+                kernel_source(name, part, values, sums=prefix == "back" and only_sums(part))
+            )
             calls.append((name, [b.name for b in buffers]))
         return texts, calls
 

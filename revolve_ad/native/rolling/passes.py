@@ -20,6 +20,7 @@ from revolve_ad.native.rolling.tree import (
     Statement,
     Store,
     Values,
+    made,
     statements,
     uses,
 )
@@ -74,8 +75,8 @@ def _prune(
                 continue
             carried = [c for c in s.carried if c in carried]
             phis = {c.phi for c in carried}
-            made = _made(inner)
-            wanted |= {v for v in before | need if v not in phis and v not in made}
+            own = made(inner)
+            wanted |= {v for v in before | need if v not in phis and v not in own}
             wanted |= {c.init for c in carried}
             kept.append(Loop(s.name, s.count, inner, s.free, carried))
             continue
@@ -83,17 +84,6 @@ def _prune(
         kept.append(s)
     kept.reverse()
     return kept, wanted, live
-
-
-def _made(body: Sequence[Statement]) -> set[int]:
-    """Return the values that a body makes, at its own level."""
-    found: set[int] = set()
-    for s in body:
-        if isinstance(s, Let | Load):
-            found.add(s.out)
-        elif isinstance(s, Loop):
-            found.update(c.out for c in s.carried)
-    return found
 
 
 def shared(body: Sequence[Statement]) -> list[Statement]:
@@ -168,15 +158,15 @@ def hoisted(body: Sequence[Statement]) -> list[Statement]:
             continue
         inner = hoisted(s.body)
         written = {t.access.buffer for t in statements(inner) if isinstance(t, Store | Add)}
-        made = _made(inner) | {c.phi for c in s.carried}
+        own = made(inner) | {c.phi for c in s.carried}
         stay: list[Statement] = []
         for t in inner:
             if _certain(s) and (
                 (isinstance(t, Load) and _stays(t, s.name, written))
-                or (isinstance(t, Let) and not any(a in made for a in t.args))
+                or (isinstance(t, Let) and not any(a in own for a in t.args))
             ):
                 out.append(t)
-                made.discard(t.out)
+                own.discard(t.out)
             else:
                 stay.append(t)
         out.append(Loop(s.name, s.count, stay, s.free, s.carried))

@@ -13,10 +13,12 @@ from revolve_ad.native.rolling.adjoint import active_buffers, reversed_loops, wi
 from revolve_ad.native.rolling.buffers import STABLE, Buffer
 from revolve_ad.native.rolling.dependence import set_free
 from revolve_ad.native.rolling.detect import roll
+from revolve_ad.native.rolling.factoring import factored_loops
 from revolve_ad.native.rolling.merge import merged, read_once
 from revolve_ad.native.rolling.part import parted
 from revolve_ad.native.rolling.passes import hoisted, pruned, settled, shared
 from revolve_ad.native.rolling.records import Program, lowered
+from revolve_ad.native.rolling.registers import in_registers
 from revolve_ad.native.rolling.source import buffers_of
 from revolve_ad.native.rolling.tree import (
     Access,
@@ -169,6 +171,7 @@ def forward_program(
     reverse = settled(shared(reverse), values)
     kept = {b for b in buffers_of(reverse) if b.kind in ("g", "sum", "rbar")}
     reverse = hoisted(parted(pruned(reverse, set(), kept), values))
+    reverse = hoisted(factored_loops(reverse, values))
 
     # The forward part again, as far as the reverse reads it.
     read = {b for b in buffers_of(reverse) if b.kind in ("temp", "tape")}
@@ -179,12 +182,11 @@ def forward_program(
     again = [from_next(s, kept_states) for s in with_tapes(body, adjoint.kept)]
     again = pruned(again, set(), read - following)
     reads_next = bool(following) or any(b.kind == "next" for b in buffers_of(again))
-    forward = hoisted(body)
     return Rolled(
         values,
-        forward,
-        hoisted(again),
-        reverse,
+        in_registers(hoisted(body), values),
+        in_registers(hoisted(again), values),
+        in_registers(reverse, values),
         outputs,
         program.constants,
         reads_next,

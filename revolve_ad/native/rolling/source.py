@@ -69,8 +69,11 @@ def groups(body: Sequence[Statement]) -> list[list[Statement]]:
     return parts
 
 
-def kernel_source(name: str, body: Sequence[Statement], values: Values, apart: bool) -> str:
-    """Return the source of a function that runs statements; its parameters are `buffers_of`."""
+def kernel_source(name: str, body: Sequence[Statement], values: Values, *, sums: bool) -> str:
+    """Return the source of a function that runs statements; its parameters are `buffers_of`.
+
+    `sums`: the order of additions doesn't matter.
+    """
     writer = _Writer(values)
     writer.body(body, 1)
     head = []
@@ -79,7 +82,7 @@ def kernel_source(name: str, body: Sequence[Statement], values: Values, apart: b
         if b.kind != "k" and len(b.shape) > 1:
             head.append(f"    {b.name}_ = {b.name}.reshape(-1)")
     names = ", ".join(b.name for b in buffers)
-    decorator = "@kernel_apart" if apart else "@kernel"
+    decorator = "@kernel_sums" if sums else "@kernel"
     lines = [decorator, f"def {name}({names}):", *head, *(writer.lines or ["    pass"])]
     return "\n".join(lines) + "\n"
 

@@ -11,13 +11,12 @@ from revolve_ad.native.rolling.buffers import Buffer
 from revolve_ad.native.rolling.tree import (
     Access,
     Affine,
-    Let,
     Load,
-    Loop,
     Statement,
     Store,
     Values,
-    uses,
+    made,
+    outside,
 )
 
 __all__ = ["spilled"]
@@ -28,9 +27,9 @@ def spilled(parts: Sequence[list[Statement]], values: Values) -> list[list[State
     home: dict[int, int] = {}
     wanted: list[set[int]] = []
     for n, part in enumerate(parts):
-        made = _made(part)
-        home |= dict.fromkeys(made, n)
-        wanted.append(_outside(part) - made)
+        own = made(part)
+        home |= dict.fromkeys(own, n)
+        wanted.append(outside(part) - own)
     away = sorted(set().union(*wanted)) if wanted else []
     arrays: dict[np.dtype[Any], list[int]] = {}
     for v in away:
@@ -45,24 +44,3 @@ def spilled(parts: Sequence[list[Statement]], values: Values) -> list[list[State
         stores: list[Statement] = [Store(place[v], v) for v in away if home[v] == n]
         out.append([*loads, *part, *stores])
     return out
-
-
-def _made(body: Sequence[Statement]) -> set[int]:
-    found: set[int] = set()
-    for s in body:
-        if isinstance(s, Let | Load):
-            found.add(s.out)
-        elif isinstance(s, Loop):
-            found.update(c.out for c in s.carried)
-    return found
-
-
-def _outside(body: Sequence[Statement]) -> set[int]:
-    """Return the values that statements read, those within loops too, and don't make inside."""
-    found: set[int] = set()
-    for s in body:
-        found.update(uses(s))
-        if isinstance(s, Loop):
-            inner = _outside(s.body) | {c.next for c in s.carried}
-            found |= inner - _made(s.body) - {c.phi for c in s.carried}
-    return found

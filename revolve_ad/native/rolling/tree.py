@@ -29,7 +29,10 @@ __all__ = [
     "Values",
     "accesses_of",
     "listing",
+    "made",
+    "outside",
     "statements",
+    "uses",
 ]
 
 
@@ -193,6 +196,28 @@ def uses(statement: Statement) -> list[int]:
     if isinstance(statement, Loop):
         return [c.init for c in statement.carried]
     return []
+
+
+def made(body: Sequence[Statement]) -> set[int]:
+    """Return the values that statements make, at their own level."""
+    found: set[int] = set()
+    for s in body:
+        if isinstance(s, Let | Load):
+            found.add(s.out)
+        elif isinstance(s, Loop):
+            found.update(c.out for c in s.carried)
+    return found
+
+
+def outside(body: Sequence[Statement]) -> set[int]:
+    """Return the values that statements read, those within loops too, and don't make inside."""
+    found: set[int] = set()
+    for s in body:
+        found.update(uses(s))
+        if isinstance(s, Loop):
+            inner = outside(s.body) | {c.next for c in s.carried}
+            found |= inner - made(s.body) - {c.phi for c in s.carried}
+    return found
 
 
 def listing(body: Sequence[Statement], indent: str = "") -> str:
