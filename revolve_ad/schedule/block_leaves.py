@@ -20,7 +20,7 @@ __all__ = ["BlockLeaves", "by_capacity"]
 # floats are exact; n of them are less than one step up to sixteen million steps.
 _TIE_BREAK = 2.0**-24
 # In shallow trees, where a bad split costs most and nodes are few, the first ones try four splits.
-_SHALLOW, _MORE_TRIED = 6, 60
+_SHALLOW = 6
 _INFINITE = float("inf")
 
 
@@ -95,11 +95,14 @@ def reach(capacity: tuple[int, ...], n_steps: int) -> list[list[int]]:
     return [row[: max(last, 1) + 1] for row in rows]
 
 
-def by_capacity(n_steps: int, leaves: BlockLeaves) -> tuple[float, int, dict[Node, int]]:
-    """Return the cost, the repetitions and the splits of a rule that needs no search.
+def by_capacity(
+    n_steps: int, leaves: BlockLeaves, more_tried: int = 60
+) -> tuple[int, dict[Node, int]]:
+    """Return the repetitions and the splits of a rule that needs no search.
 
     A chain is split so that neither part needs more repetitions than the whole, and the left part
-    is as long as that allows.
+    is as long as that allows.  In shallow trees the first `more_tried` nodes try four splits: sixty
+    take up to ten times as long as none.
 
     Notes
     -----
@@ -107,25 +110,32 @@ def by_capacity(n_steps: int, leaves: BlockLeaves) -> tuple[float, int, dict[Nod
     least possible.
     """
     capacity, rows = leaves.capacity, reach(leaves.capacity, n_steps)
+    searched = min(leaves.depth, leaves.tail)  # from there on there is only one way
+    splits: dict[Node, int] = {}
     candidates: dict[Node, set[int]] = {}
+    more = more_tried if leaves.depth <= _SHALLOW else 0
     pending = deque([Node(n_steps, 0, False)])
-    more = _MORE_TRIED if leaves.depth <= _SHALLOW else 0
     while pending:
         node = pending.popleft()
         m, i, _ = node
-        if node in candidates:
+        if node in splits:
             continue
-        tried = candidates[node] = set()
-        if m <= capacity[i] or i in (leaves.depth, leaves.tail):
+        if m <= capacity[i] or i >= searched:
+            candidates[node] = set()
             continue
         mine, right = rows[i], rows[i + 1]
         r = bisect_left(mine, m)
         least = max(1, mine[r - 2] if r >= 2 else 1, m - right[r])
         most = max(least, min(mine[r - 1], m - 1, m - right[r - 1]))
-        tried.add(most)
-        if len(candidates) < more:
+        splits[node] = most
+        tried = {most}
+        if len(splits) < more:
             tried |= {least, (least + most) // 2, m - capacity[i + 1]}
+        if more:
+            candidates[node] = tried
         for j in tried:
-            pending += (Node(j, i, True), Node(m - j, i + 1, False))
-    cost, splits = cheapest_of(n_steps, leaves, candidates)
-    return cost, len(rows[0]) - 1, splits
+            pending.append(Node(j, i, True))
+            pending.append(Node(m - j, i + 1, False))
+    if more:
+        _, splits = cheapest_of(n_steps, leaves, candidates)
+    return len(rows[0]) - 1, splits

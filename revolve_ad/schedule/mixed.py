@@ -22,7 +22,7 @@ from revolve_ad.schedule.actions import (
 from revolve_ad.schedule.arguments import cost, count
 from revolve_ad.schedule.block_leaves import BlockLeaves, by_capacity
 from revolve_ad.schedule.protocol import ActionIterator, Counts, Limits
-from revolve_ad.schedule.spines import Spines
+from revolve_ad.schedule.spines import Spines, sum_of_capacities
 from revolve_ad.schedule.split_price import by_price, price_seconds
 from revolve_ad.schedule.split_table import table_seconds, tabulate
 from revolve_ad.schedule.split_tree import Node, SplitTree
@@ -46,7 +46,8 @@ def mixed(
         Bytes of a checkpoint and of the tape of one step, at least 1 each.
     effort : float, optional
         Seconds that planning may take, estimated by counting operations, so that the same
-        arguments give the same schedule everywhere.  0: only the rule that needs no search.
+        arguments give the same schedule everywhere.  0: only the rule that needs no search, one
+        split for each chain.
 
     Returns
     -------
@@ -79,10 +80,11 @@ def mixed(
     relaxation), which bounds from below what any schedule needs: ``lower_bound``.  Compared with
     the exact solution on 3000 random chains of up to 400 steps, the total of evaluations ``n_steps
     + plain steps`` by prices alone was at most 1.06 times the least possible, that of the rule
-    without search (``effort=0``) at most 1.09 times; the worst are the shortest, which by default
-    are solved exactly.  From ten thousand steps on the two are within 1.0001 and 1.01 of the bound.
-    Where more than 20,000 checkpoints are of use and two sweeps are enough, a rule without a table
-    loses at most one leaf for each part that is swept twice; at a million steps that is 1.0001.
+    without search at most 1.09 times, and 1.3 times with ``effort=0``, which tries one split for
+    each chain; the worst are the shortest, which by default are solved exactly.  From ten thousand
+    steps on the two are within 1.0001 and 1.01 of the bound.  Where more than 20,000 checkpoints
+    are of use and two sweeps are enough, a rule without a table loses at most one leaf for each
+    part that is swept twice; at a million steps that is 1.0001.
 
     Examples
     --------
@@ -101,10 +103,7 @@ def mixed(
             f"budget is {bytes_} bytes; {n} steps with {sigma} bytes a checkpoint and {tau} bytes "
             f"a tape need at least {least}: " + _why(n, sigma, tau)
         )
-    capacities = _capacities(n, bytes_, sigma, tau)
-    if len(capacities) > _DEEPEST and (spines := _spines(n, bytes_, sigma, tau)):
-        return Mixed(n, bytes_, sigma, tau, seconds, spines, spines.lower_bound)
-    tree, bound = _plan(n, capacities, seconds)
+    tree, bound = _plan(n, bytes_, sigma, tau, seconds)
     return Mixed(n, bytes_, sigma, tau, seconds, tree, bound)
 
 
@@ -155,33 +154,59 @@ def _capacities(n: int, budget: int, sigma: int, tau: int) -> tuple[int, ...]:
     return tuple(capacities)
 
 
-# With more levels than these no table is made, and more than those are never used.
+# With more levels than these nothing is searched for, and more than those are never used.
 _DEEPEST, _MOST_LEVELS = 20_000, 2_000_000
+# With less time than this [s] the rule without search tries one split for each chain.
+_QUICK, _MORE_TRIED = 0.01, 60
 
 
 def _spines(n: int, budget: int, sigma: int, tau: int) -> Spines | None:
-    """The rule for very many levels, or None where two sweeps are too few."""
+    """The rule that needs no table, or None where two sweeps are too few for it."""
     levels = min((budget - tau) // sigma, n, _MOST_LEVELS)
-    if budget >= 2**62 or n * levels >= 2**62:  # more than NumPy's integers hold
+    if levels < 2 or budget >= 2**62 or n * levels >= 2**62:  # more than NumPy's integers hold
         return None
+    # When the leaves down to some depth hold all steps together, nothing deeper can help.
+    enough = 2 * -(-n // (budget // tau)) + 2
+    if enough < levels and sum_of_capacities(budget, sigma, tau, enough) >= n:
+        levels = enough
     spines = Spines(n, budget, sigma, tau, levels)
     return spines if n <= spines.longest else None
 
 
-def _plan(n: int, capacities: tuple[int, ...], seconds: float) -> tuple[SplitTree, int]:
+def _plan(
+    n: int, budget: int, sigma: int, tau: int, seconds: float
+) -> tuple[SplitTree | Spines, int]:
     """The best tree that can be found in time, and a number of plain steps that none can beat."""
-    if n <= capacities[0]:
+    if n <= budget // tau:
         return SplitTree(n, {}), 0
-    leaves = BlockLeaves(capacities)
+    spines = _spines(n, budget, sigma, tau)
+    if spines and (
+        spines.advanced <= spines.lower_bound
+        or spines.depth > _DEEPEST
+        or price_seconds(spines.depth, 2) > seconds
+    ):
+        return spines, spines.lower_bound
+    leaves = BlockLeaves(_capacities(n, budget, sigma, tau))
     without_search = SplitTree(
-        n, {}, tail_held=leaves.tail, tail_block=capacities[-1], tail_leaf=capacities[-2]
+        n,
+        {},
+        tail_held=leaves.tail,
+        tail_block=leaves.capacity[-1],
+        tail_leaf=leaves.capacity[-2],
     )
     if leaves.depth == 1:
         # One checkpoint at most: there is only one way, but for splits that waste tapes.
         return without_search, without_search.totals().advanced
-    least, repetitions, splits = by_capacity(n, leaves)
+    tree: SplitTree | Spines
     # Of a chain that is no leaf, only the last leaf escapes the first sweep.
-    bound = n - capacities[1]
+    bound = n - leaves.capacity[1]
+    if spines:
+        repetitions, tree = 2, spines
+        bound = max(bound, spines.lower_bound)
+    else:
+        repetitions, splits = by_capacity(n, leaves, _MORE_TRIED if seconds > _QUICK else 0)
+        tree = replace(without_search, splits=splits)
+    least = tree.advanced + tree.restored * leaves.read
     if (
         leaves.depth < _DEEPEST
         and price_seconds(leaves.depth, repetitions) <= seconds
@@ -192,11 +217,10 @@ def _plan(n: int, capacities: tuple[int, ...], seconds: float) -> tuple[SplitTre
         safe = priced.bound * (1 - 1e-12) - n * leaves.read - 1e-6
         bound = max(bound, ceil(safe))
         if priced.cost < least:
-            least, splits = priced.cost, priced.splits
-    tree = replace(without_search, splits=splits)
+            least, tree = priced.cost, replace(without_search, splits=priced.splits)
     if int(least) > bound and table_seconds(n, leaves.depth) <= seconds:
         table = tabulate(n, leaves)
-        tree = SplitTree(n, table.splits(tree.root()))
+        tree = SplitTree(n, table.splits(Node(n, 0, False)))
         bound = int(table.cost(n))
     return tree, bound
 

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from revolve_ad.schedule.split_tree import Node
 
-__all__ = ["Spines"]
+__all__ = ["Spines", "sum_of_capacities"]
 
 
 class Spines:
@@ -63,6 +63,11 @@ class Spines:
 
     def __reduce__(self) -> tuple[object, ...]:
         return Spines, self._given
+
+    @property
+    def depth(self) -> int:
+        """Checkpoints held at most."""
+        return len(self._capacity) - 1
 
     def root(self) -> Node:
         """The whole chain."""
@@ -137,6 +142,15 @@ class Spines:
             wanted = int(self._sums[i]) + m
             found.append((m, i, int(np.searchsorted(self._sums, wanted)) - 1 - i))
         return found
+
+
+def sum_of_capacities(budget: int, state_bytes: int, tape_bytes: int, levels: int) -> int:
+    """Return how many tapes fit beside 0 … `levels` checkpoints, all together, or a few fewer.
+
+    The sum of the quotients, each of which is rounded down by less than one.
+    """
+    bytes_ = (levels + 1) * budget - state_bytes * (levels * (levels + 1) // 2)
+    return bytes_ // tape_bytes - (levels + 1)
 
 
 def capacities(

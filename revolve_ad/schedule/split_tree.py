@@ -11,7 +11,6 @@ million steps is a table of some hundreds of *nodes*, and its counts are sums ov
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from heapq import heappop, heappush
 from typing import NamedTuple, Protocol
 
 __all__ = ["Leaves", "Node", "SplitTree", "Totals"]
@@ -211,32 +210,33 @@ class SplitTree:
         times = {root: 1}
         if periods:
             times[Node(self.period, 0, True)] = periods
-        longest_first = sorted((-node.length, node) for node in times)
         leaves: dict[Node, int] = {}
         split_nodes: list[Node] = []
-        while longest_first:
-            _, node = heappop(longest_first)
-            count, j = times[node], self.left_length(node)
-            if not j:
-                leaves[node] = leaves.get(node, 0) + count
+        splits, counted, tail_held = self.splits, self.counted, self.tail_held
+        for node in sorted(splits, reverse=True):  # by length: parts come after the whole
+            m, held, is_kept = node
+            if held == tail_held or node not in times:
                 continue
-            kept += 0 if node.kept else count
-            if node.held == self.tail_held:
-                block = self.tail_block
-                turns = -((self.tail_leaf - node.length) // block)
-                advanced += count * (turns * node.length - block * turns * (turns + 1) // 2)
-                returns += turns * count
-                end = Node(block, node.held + 1, False)
-                leaves[end] = leaves.get(end, 0) + turns * count
-                rest = Node(node.length - turns * block, node.held, True)
-                leaves[rest] = leaves.get(rest, 0) + count
-                continue
+            count, j = times.pop(node), splits[node]
             advanced += j * count
             returns += count
+            kept += 0 if is_kept else count
             split_nodes.append(node)
-            for part in self.parts(node, j):
-                if part not in times:
-                    times[part] = 0
-                    heappush(longest_first, (-part.length, part))
-                times[part] += count
+            left, right = Node(j, held, True), Node(m - j, held + 1 if counted else held, False)
+            times[left] = times.get(left, 0) + count
+            times[right] = times.get(right, 0) + count
+        for node, count in times.items():
+            m, held, is_kept = node
+            if held != tail_held or m <= self.tail_leaf:
+                leaves[node] = leaves.get(node, 0) + count
+                continue
+            kept += 0 if is_kept else count
+            block = self.tail_block
+            turns = -((self.tail_leaf - m) // block)
+            advanced += count * (turns * m - block * turns * (turns + 1) // 2)
+            returns += turns * count
+            end = Node(block, held + 1, False)
+            leaves[end] = leaves.get(end, 0) + turns * count
+            rest = Node(m - turns * block, held, True)
+            leaves[rest] = leaves.get(rest, 0) + count
         return Totals(advanced, kept, returns, leaves, split_nodes)

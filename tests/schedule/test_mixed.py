@@ -13,6 +13,7 @@ from revolve_ad.schedule.mixed import mixed, smallest_budget
 from revolve_ad.schedule.referee import check
 from revolve_ad.schedule.split_price import by_price
 from revolve_ad.schedule.split_table import tabulate
+from revolve_ad.schedule.split_tree import SplitTree
 from tests.schedule.exhaustive import fewest_advances
 
 
@@ -69,9 +70,11 @@ def test_bounds_hold_and_searches_for_long_chains_stay_within_the_stated_ratios(
         if n <= leaves.capacity[0] or leaves.depth < 2:
             continue
         best = tabulate(n, leaves).cost(n)
-        rule, _, _ = by_capacity(n, leaves)
-        assert best <= rule
-        assert int(rule) + n <= 1.09 * (int(best) + n)
+        tail = {"tail_held": leaves.tail, "tail_block": leaves.capacity[-1]}
+        _, splits = by_capacity(n, leaves)
+        rule = SplitTree(n, splits, tail_leaf=leaves.capacity[-2], **tail).advanced
+        assert int(best) <= rule
+        assert rule + n <= 1.09 * (int(best) + n)
         priced = by_price(n, leaves)
         assert priced is not None
         assert priced.bound <= best + 1e-9
