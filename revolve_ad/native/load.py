@@ -131,7 +131,8 @@ class Module:
     Parameters
     ----------
     source : str
-        Functions decorated with ``@kernel``, ``@kernel_apart`` or ``@kernel_sums``, in terms of ``np``.
+        Functions decorated with ``@kernel``, ``@kernel_apart`` or ``@kernel_sums``, in terms of
+        ``np``.
     native : bool
         Compile with Numba; False runs plain Python, for tests.
     names : mapping of str to object, optional
