@@ -23,7 +23,7 @@ from revolve_ad.ad.core import FULL, GATHER, INPUT, SCATTER, SCATTER_ADD
 from revolve_ad.ad.lifetimes import Lifetimes, Storage, is_view
 from revolve_ad.ad.tape import Node
 
-__all__ = ["Group", "find_groups", "is_blockwise"]
+__all__ = ["LEAST_BYTES", "Group", "find_groups", "first_row", "is_blockwise"]
 
 BLOCK_BYTES = 1 << 17
 """Of one array in one block: several fit in a second-level cache of 1 MB."""
@@ -98,7 +98,7 @@ class Group:
         self.rows = max(1, BLOCK_BYTES // row)
         self._computed: set[int] = set()
         self._read: dict[Storage, set[Any]] = {}  # the maps through which it was read
-        self._written: dict[Storage, Any] = {}  # the map through which it was written
+        self._written: dict[Storage, list[Any]] = {}  # the maps through which it was written
 
     @property
     def first(self) -> int:
@@ -131,14 +131,14 @@ class Group:
             storage = lives.storage.get(root)
             if storage is None:
                 continue
-            if storage in self._written and how != self._written[storage]:
+            if any(how != index for index in self._written.get(storage, ())):
                 return False
             reads.append((storage, how))
         written = _target(lives, i)
         if written is not None:
             j, index = written
             storage, base = lives.storage[j], nodes[j].args[0]
-            if self._written.get(storage, index) != index:
+            if not _in_turn(self._written.get(storage, ()), index):
                 return False
             if base in self._computed and storage not in self._written:
                 return False
@@ -149,7 +149,7 @@ class Group:
                 old = lives.storage.get(origin[base])
                 if old is not None and old in self._written:
                     return False
-            self._written[storage] = index
+            self._written.setdefault(storage, []).append(index)
         for storage, how in reads:
             self._read.setdefault(storage, set()).add(how)
         self._computed.add(i)
@@ -189,6 +189,29 @@ class Group:
             if end not in through and through <= members:
                 self.local.add(i)
         return True
+
+
+def _in_turn(before: Sequence[Any], index: Any) -> bool:
+    """Whether a box may be written after others of the same array, block by block.
+
+    The rows of another box must not come earlier in its blocks than in theirs, so that what is
+    added to an element is added in the same order as without blocks.
+    """
+    if all(other == index for other in before):
+        return True
+    shifts = [first_row(other) for other in (*before, index)]
+    if None in shifts:
+        return False
+    return all(a >= b for a, b in pairwise(shifts))  # type: ignore[operator]
+
+
+def first_row(index: Any) -> int | None:
+    """Return the first row of a box of which row k of a value goes into row ``first + k``."""
+    box = index.box
+    if box is None or not box.axes or not index.shape:
+        return None
+    axis = box.axes[0]
+    return axis.start if axis.view_axis == 0 and axis.step == 1 else None
 
 
 def _operands(lives: Lifetimes, i: int) -> Sequence[int]:

@@ -7,6 +7,7 @@ then is one call into NumPy with arrays that exist already.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,7 @@ from revolve_ad.ad.core import (
     scatter_add_into,
     scatter_into,
 )
-from revolve_ad.ad.lifetimes import Lifetimes, Storage
+from revolve_ad.ad.lifetimes import REUSE_BYTES, Lifetimes, Storage
 from revolve_ad.ad.registers import Registers
 from revolve_ad.ad.strided import StridedMap, box_map, c_strides
 from revolve_ad.ad.tape import Node
@@ -317,7 +318,11 @@ class Code:
             value = node.params[0]
             known = _spelled(value)
             literal = repr(value) if known else self._value("number", node.dtype.type(value))
-            body.append(f"{target}.fill({literal})")
+            rest = self._rest_of_fill(i)
+            if rest is None:
+                body.append(f"{target}.fill({literal})")
+            else:
+                body += [f"{self._view(target, i, index)}.fill({literal})" for index in rest]
         elif op is CAST:
             body.append(f"copyto({target}, {names[0]}, 'unsafe')")
         elif op is SUM:
@@ -372,11 +377,34 @@ class Code:
             return base
         if self._lives.storage[i].name:
             target = self._array(i)
-            self._body.append(f"copyto({target}, {base})")
+            rest = self._rest(i)
+            if rest is None:
+                self._body.append(f"copyto({target}, {base})")
+            else:
+                for index in rest:
+                    to = self._view(target, i, index)
+                    self._body.append(f"{to}[...] = {self._view(base, node.args[0], index)}")
         else:
             target = f"v{i}"
             self._body.append(f"{target} = {base}.copy()")
         return target
+
+    def _rest(self, i: int) -> list[StridedMap] | None:
+        """Return the boxes that scatter `i` leaves of its base; None if they aren't worth it."""
+        node = self._nodes[i]
+        if node.op is not SCATTER or self._lives.storage[i].nbytes < REUSE_BYTES:
+            return None
+        boxes = _around(node.params[0])
+        if boxes is None or 2 * sum(box.size for box in boxes) > prod(node.shape):
+            return None
+        return boxes
+
+    def _rest_of_fill(self, i: int) -> list[StridedMap] | None:
+        """Return the same for an array of one value that is made to be written into."""
+        users = self._lives.users[i]
+        if len(users) != 1 or users[0] not in self._lives.in_place:
+            return None
+        return self._rest(users[0]) if self._nodes[users[0]].args[0] == i else None
 
     def _scatter(self, i: int, node: Node) -> bool:
         lives, body = self._lives, self._body
@@ -526,6 +554,23 @@ def _slices(index: StridedMap) -> str | None:
         else:
             slices.append(f"{start}:{stop}" + (f":{step}" if step > 1 else ""))
     return ", ".join(slices) if rest == 0 else None
+
+
+def _around(index: StridedMap) -> list[StridedMap] | None:
+    """Return the boxes of an array that lie around a box of it; None if it is something else."""
+    box = index.box
+    if box is None or not index.is_injective or any(axis.step != 1 for axis in box.axes):
+        return None
+    around = []
+    inner = [(0, 1, n) for n in index.source]
+    for d, (axis, n) in enumerate(zip(box.axes, index.source, strict=True)):
+        length = 1 if axis.view_axis is None else box.shape[axis.view_axis]
+        for start, stop in ((0, axis.start), (axis.start + length, n)):
+            if stop > start:
+                inner[d] = (start, 1, stop - start)
+                around.append(box_map(index.source, tuple(inner)))
+        inner[d] = (axis.start, 1, length)
+    return around
 
 
 def _is_name(code: str) -> bool:

@@ -16,6 +16,7 @@ from revolve_ad.ad.core import CAST
 from revolve_ad.ad.hoist import Hoisted, hoist
 from revolve_ad.ad.program import Program
 from revolve_ad.ad.recording import trace
+from revolve_ad.ad.regroup import regroup
 from revolve_ad.ad.simplify import simplify
 from revolve_ad.ad.tape import Tape
 from revolve_ad.ad.transform import jvp, vjp
@@ -127,7 +128,7 @@ class RoleTape:
 
     @cached_property
     def _pulled(self) -> Tape:
-        return simplify(vjp(simplify(self.tape), self.wrt))
+        return regroup(simplify(vjp(simplify(self.tape), self.wrt)))
 
     @property
     def _seeds(self) -> range:
@@ -234,7 +235,7 @@ class LoopTape:
         self.forward = Program(main, shared=True)
         pulled = _summed(vjp(main, [*wrt, *(n + k for k in floats)]), len(wrt))
         used_up = range(len(main.inputs), len(pulled.inputs))
-        self.reverse = Program(simplify(pulled), donated=used_up)
+        self.reverse = Program(regroup(simplify(pulled)), donated=used_up)
         self.back_to = [k for k, number in enumerate(fixed) if number in set(tape.wrt)]
         ends = tuple(prologue.outputs[k] for k in floats)
         self.back = Program(simplify(vjp(Tape(prologue.nodes, first, ends), self.back_to)))

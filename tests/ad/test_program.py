@@ -6,7 +6,7 @@ from time import process_time
 import numpy as np
 import pytest
 
-from revolve_ad.ad import blocks
+from revolve_ad.ad import blocks, lifetimes, regroup, writing
 from revolve_ad.ad.blocks import is_blockwise
 from revolve_ad.ad.interpreter import Interpreter
 from revolve_ad.ad.program import Program
@@ -20,8 +20,11 @@ pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")
 
 @pytest.fixture
 def tiny_blocks(monkeypatch):
-    """Let everything run in blocks of one row or a few."""
+    """Let everything run in blocks of one row or a few, and in the place that it is for."""
+    monkeypatch.setattr(lifetimes, "REUSE_BYTES", 0)
+    monkeypatch.setattr(writing, "REUSE_BYTES", 0)
     monkeypatch.setattr(blocks, "LEAST_BYTES", 0)
+    monkeypatch.setattr(regroup, "LEAST_BYTES", 0)
     monkeypatch.setattr(blocks, "LEAST_OPERATIONS", 1)
     monkeypatch.setattr(blocks, "BLOCK_BYTES", 16)
 
@@ -45,15 +48,21 @@ def test_random_programs_and_their_reverse_have_the_same_bits_in_blocks(part):
         tape = trace(function, (x,)).tape
         if tape.depends_on_values:
             continue
+        reverse = simplify(vjp(tape, [0]))
+        grouped = regroup.regroup(reverse)
         for made, values in (
             (simplify(tape), [y]),
-            (simplify(vjp(tape, [0])), [y, np.float64(1.5)]),
+            (reverse, [y, np.float64(1.5)]),
+            (grouped, [y, np.float64(1.5)]),
         ):
             program = Program(made)
             in_blocks += "low:high" in program.source
             expected = Interpreter(made).run([np.copy(v)[()] for v in values])
             for _ in range(2):
                 assert same(program.run(values), expected), f"seed {seed}"
+        ordered, other = (Interpreter(t).run(values)[0] for t in (reverse, grouped))
+        scale = np.max(np.abs(ordered), initial=0.0)
+        np.testing.assert_allclose(other, ordered, rtol=1e-9, atol=1e-9 * scale)
     assert in_blocks > 10
 
 
@@ -84,6 +93,63 @@ def test_inputs_that_are_given_away_take_results_and_the_bits_stay(in_turn):
         for a in range(3):
             for b in range(a):
                 assert not np.shares_memory(found[a], found[b]), f"seed {seed}"
+
+
+def stencil(rng, shape):
+    """Return a function whose reverse adds products to random boxes of few different shapes."""
+    inner = [tuple(max(1, n - int(rng.integers(1, 4))) for n in shape) for _ in range(2)]
+    terms = []
+    for _ in range(12):
+        size = inner[int(rng.random() < 0.2)]
+        starts = [int(rng.integers(0, n - m + 1)) for n, m in zip(shape, size, strict=True)]
+        box = tuple(slice(a, a + m) for a, m in zip(starts, size, strict=True))
+        terms.append((size, box, float(rng.normal())))
+
+    def function(x):
+        y = np.sin(x) * x[::-1]
+        sums = {size: np.ones(size) for size in inner}
+        for size, box, weight in terms:
+            sums[size] = sums[size] + weight * y[box]
+        return sum(np.sum(total * total) for total in sums.values())
+
+    return function
+
+
+@pytest.mark.parametrize("shape", [(40,), (17, 5), (9, 4, 6)])
+@pytest.mark.usefixtures("tiny_blocks")
+def test_shifted_additions_run_in_blocks_to_the_same_bits(shape):
+    longest = 0
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        x = rng.normal(size=shape)
+        tape = reverse_tape(stencil(rng, shape), x)
+        grouped = regroup.regroup(tape)
+        program = Program(grouped)
+        values = [x, np.float64(1.0)]
+        found = Interpreter(grouped).run(values)
+        for _ in range(2):
+            assert same(program.run(values), found), f"seed {seed}"
+        expected = Interpreter(tape).run(values)
+        assert same(Program(tape).run(values), expected), f"seed {seed}"
+        np.testing.assert_allclose(found[0], expected[0], rtol=1e-12, atol=1e-12)
+        loops = program.source.partition("def run(")[0].split("for low")[1:]
+        longest = max(longest, *(loop.count("add") for loop in loops))
+    assert longest >= 5
+
+
+def test_only_what_a_write_leaves_is_filled_or_copied():
+    def bordered(x):
+        new = np.zeros_like(x)
+        new[2:-2, 1:] = x[2:-2, 1:] * 2.0
+        other = x.copy()
+        other[:, :-1] = x[:, 1:] + x[:, :-1]
+        return new, other
+
+    x = np.random.default_rng(4).normal(size=(200, 100))
+    program = Program(simplify(trace(bordered, (x,)).tape))
+    assert same(program.run([x]), bordered(x))
+    assert "copyto(" not in program.source.split("def run(")[0]
+    assert program.source.count(".fill(0.0)") == 3  # two strips of rows, one of a column
 
 
 def test_a_sum_that_is_given_away_grows_in_place():
