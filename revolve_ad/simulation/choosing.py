@@ -5,9 +5,11 @@ memory; checkpoints in memory and on disk.  The best one is the answer, the othe
 was compared with.
 """
 
-from collections.abc import Iterator
+from bisect import bisect_left
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
+from itertools import accumulate
 from math import log2
 from typing import Any, Final
 
@@ -66,7 +68,8 @@ def ways(problem: Problem, free: int) -> list[Way]:
     effort = effort_of(problem)
     if problem.n_steps is None:
         assert problem.max_steps is not None
-        found = _online_ways(problem.max_steps, free, state, tape, slots)
+        step = (problem.costs or Costs.at_least(state)).step
+        found = _online_ways(problem.max_steps, free, state, tape, slots, step)
     else:
         found = _known_ways(problem.n_steps, free, state, tape, slots, costs, effort)
     timed = [replace(way, seconds=problem.seconds(way.counts, way.in_ram)) for way in found]
@@ -76,23 +79,74 @@ def ways(problem: Problem, free: int) -> list[Way]:
 
 @lru_cache(maxsize=256)
 def _online_ways(
-    max_steps: int, free: int, state: int, tape: int, slots: int | None
+    max_steps: int, free: int, state: int, tape: int, slots: int | None, step: float
 ) -> tuple[Way, ...]:
     found = []
-    if max_steps * tape <= free or free >= state + tape:
-        in_memory = online(
-            state_bytes=state, tape_bytes=tape, budget=max(1, free), max_steps=max_steps
-        )
-        found.append(_way("online", in_memory, in_memory.counts(max_steps), state, tape))
-    if slots != 0 and max_steps * tape > free:
-        on_disk = online(min(_MOST_ONLINE, max_steps, slots or max_steps))
-        counts = all_on_disk(on_disk.counts(max_steps))
+    if max_steps * tape <= free:
+        schedule = online(state_bytes=state, tape_bytes=tape, budget=free, max_steps=max_steps)
+        return (_way("online", schedule, schedule.counts(max_steps), state, tape),)
+    if free >= state + tape:
+        fitting = (free - tape) // state
+        most = _few_enough(max_steps, min(fitting, max_steps), free, state, tape, step)
+        in_memory = online(most, state_bytes=state, tape_bytes=tape, budget=free)
+        counts = _online_counts(max_steps, most, (free, state, tape))
+        found.append(_way("online", in_memory, counts, state, tape))
+    if slots != 0:
+        most = _few_enough(max_steps, min(slots or max_steps, max_steps), tape, 0, tape, step)
+        on_disk = online(most)
+        counts = all_on_disk(_online_counts(max_steps, most, (tape, 0, tape)))
         found.append(_way("online", on_disk, counts, state, tape))
     return tuple(found)
 
 
-_MOST_ONLINE: Final = 256
-"""Checkpoints of unknown number that are placed on disk: each decision looks at all of them."""
+_SECONDS_OF_A_PLACE: Final = 2e-7
+_LEAST_STEP: Final = 5e-6
+"""What a decision of the policy takes for each checkpoint and step; and a step by itself."""
+
+
+def _few_enough(n: int, fitting: int, free: int, state: int, tape: int, step: float) -> int:
+    """Return so many checkpoints that deciding on them costs less than they save.
+
+    Each decision about a checkpoint looks at all that are held.
+    """
+    best, most = float("inf"), fitting
+    slots = 4
+    while slots // 2 < fitting:
+        tried = min(slots, fitting)
+        again = _again(n, _bends(n, free, state, tape, tried))
+        seconds = again * max(step, _LEAST_STEP) + n * tried * _SECONDS_OF_A_PLACE
+        if seconds < best:
+            best, most = seconds, tried
+        slots *= 2
+    return most
+
+
+def _again(n: int, bends: Sequence[int]) -> float:
+    """Estimate the plain steps of a chain from the longest ones of each repetition."""
+    again = float(sum(n - bend for bend in bends if bend < n))
+    if 1 < len(bends) and bends[-1] < n:  # cut off; they go on about evenly
+        again += (n - bends[-1]) ** 2 / (2 * max(1, bends[-1] - bends[-2]))
+    return again
+
+
+def _online_counts(n: int, slots: int, sizes: tuple[int, int, int]) -> Counts:
+    """Estimate what a run of `n` steps costs; the policy's own count would take longer than a plan.
+
+    The first sweep is plain, and the reversal costs about what it does where the length is known.
+    """
+    free, state, tape = sizes
+    again = round(_again(n, _bends(n, free, state, tape, slots)))
+    turns = min(n, again // max(1, n // max(1, slots)) + slots)
+    held = min(slots, n)
+    return Counts(
+        advanced=n + again,
+        recorded=n,
+        saved=turns,
+        restored=turns,
+        peak_checkpoints=held,
+        peak_tapes=max(1, free // tape),
+        peak_bytes=min(free, held * state + n * tape) if state else 0,
+    )
 
 
 def all_on_disk(counts: Counts) -> Counts:
@@ -117,32 +171,51 @@ def _known_ways(
     effort: float,
 ) -> tuple[Way, ...]:
     if n * tape <= free:
-        schedule = store_all(n)
-        return (_way("store all", schedule, schedule.counts(), state, tape),)
+        at_once = store_all(n)
+        return (_way("store all", at_once, at_once.counts(), state, tape),)
+    costs = costs or Costs.at_least(state)
+    in_memory = free >= smallest_budget(n, state, tape)
+    if slots == 0:
+        schedule = mixed(n, free, state, tape, effort=effort)
+        return (_way("mixed", schedule, schedule.counts(), state, tape),)
+    bends = _bends(n, free, state, tape) if in_memory else []
+    periods = _periods(n, free, tape, slots, costs, bends)
+    if effort < _SEVERAL + _SEVERAL_A_STEP * n and (in_memory or periods):
+        # There is time for one: the cheapest by an estimate.
+        ram = _again(n, bends) * costs.step if in_memory else float("inf")
+        if periods and periods[0][0] < ram:
+            stream = _stream(n, periods[0][1], free, state, tape)
+            return (_way("streaming", stream, stream.counts(), state, tape),)
+        schedule = mixed(n, free, state, tape, effort=0)
+        return (_way("mixed", schedule, schedule.counts(), state, tape),)
     found: list[Way] = []
-    if free >= smallest_budget(n, state, tape):
-        in_memory = mixed(n, free, state, tape, effort=effort)
-        found.append(_way("mixed", in_memory, in_memory.counts(), state, tape))
-    if slots != 0:
-        costs = costs or Costs.at_least(state)
-        streams = _streams(n, free, state, tape, slots, costs)
-        found += [_way("streaming", s, s.counts(), state, tape) for s in streams]
-        if not found or _multilevel_seconds(n, slots) <= effort:
-            ram = max(0, free - tape) // state
-            levels = multilevel(
-                n,
-                ram,
-                slots,
-                step=costs.step,
-                adjoint=costs.adjoint,
-                write=costs.write,
-                read=costs.read,
-                effort=effort,
-            )
-            counts = levels.counts()
-            if counts.disk_saved or not found:
-                found.append(_way("multilevel", levels, counts, state, tape))
+    if in_memory:
+        schedule = mixed(n, free, state, tape, effort=effort / 2)
+        found.append(_way("mixed", schedule, schedule.counts(), state, tape))
+    tried = [_stream(n, period, free, state, tape) for _, period in periods]
+    if tried:
+        stream = min(tried, key=lambda one: costs.seconds(one.counts()))
+        found.append(_way("streaming", stream, stream.counts(), state, tape))
+    if not found or _multilevel_seconds(n, slots) <= effort:
+        levels = multilevel(
+            n,
+            max(0, free - tape) // state,
+            slots,
+            step=costs.step,
+            adjoint=costs.adjoint,
+            write=costs.write,
+            read=costs.read,
+            effort=effort / 2,
+        )
+        counts = levels.counts()
+        if counts.disk_saved or not found:
+            found.append(_way("multilevel", levels, counts, state, tape))
     return tuple(found)
+
+
+_SEVERAL: Final = 0.02
+_SEVERAL_A_STEP: Final = 4e-7
+"""Planning several ways takes up to so many seconds: measured up to a million steps."""
 
 
 def _way(kind: str, schedule: Any, counts: Counts, state: int, tape: int) -> Way:
@@ -174,67 +247,79 @@ def _multilevel_seconds(n: int, slots: int | None) -> float:
     return 2e-3 + 2e-5 * min(n, 4000) + bounded
 
 
-def _streams(
-    n: int, free: int, state: int, tape: int, slots: int | None, costs: Costs
-) -> list[Streaming]:
-    """Return the best schedules with a checkpoint on disk every so many steps, at most two."""
-    made: list[tuple[float, Streaming]] = []
-    for period in _periods(n, free, state, tape, slots, costs):
-        periods = (n - 1) // period
-        rest = n - periods * period
-        # The rule without search: many periods are tried, and each is within 1 % of the best.
-        last = mixed(rest, free, state, tape, effort=0)
-        schedule = Streaming(n, period, mixed(period, free, state, tape, effort=0), last)
-        made.append((costs.seconds(schedule.counts()), schedule))
-    made.sort(key=lambda one: one[0])
-    return [schedule for _, schedule in made[:1]]
+def _stream(n: int, period: int, free: int, state: int, tape: int) -> Streaming:
+    """Return the schedule with a checkpoint on disk every `period` steps."""
+    rest = n - (n - 1) // period * period
+    # The rule without search: many periods are tried, and each is within some per cent of the best.
+    stretch = mixed(period, free, state, tape, effort=0)
+    last = stretch if rest == period else mixed(rest, free, state, tape, effort=0)
+    return Streaming(n, period, stretch, last)
 
 
 def _periods(
-    n: int, free: int, state: int, tape: int, slots: int | None, costs: Costs
-) -> Iterator[int]:
-    """Yield numbers of steps between two checkpoints on disk that may be best.
+    n: int, free: int, tape: int, slots: int | None, costs: Costs, bends: Sequence[int]
+) -> list[tuple[float, int]]:
+    """Return numbers of steps between two checkpoints on disk that may be best, the best first.
 
     A period of P steps costs ``write + read + (P + X(P)) * step`` beyond what every step costs,
     with X(P) plain steps to reverse it in memory.  Per step that is monotone between two lengths
-    at which X bends: the longest chains with at most r repetitions, r = 0, 1, 2, …
+    at which X bends: the longest chains with at most r repetitions, r = 0, 1, 2, …  With each
+    period comes an estimate of the seconds that it costs so.
     """
     least = 1 if slots is None else (n - 1) // (slots + 1) + 1
-    if free < state + tape:
+    if not bends:
         # No checkpoint fits beside a tape: a period is one stretch of tapes.
-        period = free // tape
-        if least <= period < n:
-            yield period
-        return
-    bends = _bends(n, free, state, tape)
-    fixed = (costs.write + costs.read) / costs.step if costs.step > 0 else 0.0
+        bends = [free // tape]
 
-    def per_step(period: int) -> float:
-        return fixed / period + sum(max(0.0, 1 - bend / period) for bend in bends)
+    sums = list(accumulate(bends, initial=0))
 
-    tried = {p for p in (*bends, least) if least <= p < n}
-    best = sorted(tried, key=per_step)[:3]
+    def seconds(period: int) -> float:
+        r = bisect_left(bends, period)
+        again = r - sums[r] / period
+        return n * ((costs.write + costs.read) / period + (1 + again) * costs.step)
+
+    tried = [p for p in {*bends, least} if least <= p < n]
+    if len(bends) == 1:
+        tried = [p for p in tried if p <= bends[0]]
+    best = sorted(tried, key=seconds)[:3]
     # The last stretch isn't swept over in vain, and should not be shorter than the others.
     even = {-(-n // ((n - 1) // p + 1)) for p in best}
-    yield from sorted({*best, *(p for p in even if least <= p < n)})
+    return sorted((seconds(p), p) for p in {*best, *(p for p in even if least <= p < n)})
 
 
 _MOST_LEVELS: Final = 20_000
+_FEW_LEVELS: Final = 64
 
 
-def _bends(n: int, free: int, state: int, tape: int) -> list[int]:
-    """Return the longest chains that `mixed` reverses with at most 0, 1, 2, … repetitions."""
-    levels = min((free - tape) // state + 1, n, _MOST_LEVELS)
+def _bends(n: int, free: int, state: int, tape: int, slots: int = _MOST_LEVELS) -> list[int]:
+    """Return the longest chains reversed with at most 0, 1, 2, … repetitions.
+
+    C(i, r) = C(i, r - 1) + C(i + 1, r) with i checkpoints held; lengths beyond n are n.
+    """
+    levels = min((free - tape) // state if state else slots, slots, n) + 1
+    if levels <= _FEW_LEVELS:
+        return _bends_of_few(n, [min(n, (free - i * state) // tape) for i in range(levels)])
     longest = np.minimum((free - np.arange(levels) * state) // tape, n)
     bends = [int(longest[0])]
     last = longest[-1]
     while bends[-1] < n and len(bends) < _MOST_REPETITIONS:
-        # C(i, r) = C(i, r − 1) + C(i + 1, r), from the last level back; lengths beyond n are n.
+        # From the last level back.
         sums = np.cumsum(longest[-2::-1].astype(np.float64))[::-1] + last
         longest = np.minimum(np.append(sums, last), n).astype(np.int64)
         if longest[0] <= bends[-1]:
             break
         bends.append(int(longest[0]))
+    return bends
+
+
+def _bends_of_few(n: int, longest: list[int]) -> list[int]:
+    bends = [longest[0]]
+    longest.reverse()  # the last level first
+    while bends[-1] < n and len(bends) < _MOST_REPETITIONS:
+        longest = list(accumulate(longest))
+        if longest[-1] <= bends[-1]:
+            break
+        bends.append(min(n, longest[-1]))
     return bends
 
 

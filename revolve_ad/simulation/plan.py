@@ -252,12 +252,11 @@ class Plan:
         return "\n".join([*lines, *(f"note: {remark}" for remark in self.remarks)])
 
     def _row(self) -> str:
-        # Of a run of unknown length, the longest.
-        at_most = (
-            self.for_steps(self.problem.max_steps)
-            if self.n_steps is None and self.problem.max_steps
-            else self
-        )
+        # Of a run of unknown length, the longest, about.
+        at_most, longest = self, self.problem.max_steps
+        if self.n_steps is None and longest:
+            counts = self.ways[0].counts if self.ways else self.for_steps(longest).counts
+            at_most = replace(self, n_steps=longest, counts=counts)
         recomputation, seconds = at_most.recomputation, at_most.seconds
         return (
             f"{format_bytes(self.budget):>12} {format_bytes(self.peak_bytes):>12} "

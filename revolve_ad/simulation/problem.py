@@ -137,7 +137,7 @@ class Way:
     schedule : Schedule
         What would be played.
     counts : Counts
-        What that costs; of a run of unknown length, what the longest one costs.
+        What that costs; of a run of unknown length, what the longest one costs, about.
     seconds : float or None
         The forecast of its time.
     in_ram : int
