@@ -24,7 +24,6 @@ from revolve_ad.ad.recorder import (
     leaked,
 )
 from revolve_ad.ad.strided import StridedMap, c_strides, known_map
-from revolve_ad.ad.traced.callers import library_call
 from revolve_ad.errors import LeafError, TracedValueError, UnsupportedOperationError, WriteError
 
 __all__ = [
@@ -195,12 +194,7 @@ class Traced:
         root, v = cell.root, self.v
         if v is root:
             return known_map(v.shape, 0, v.shape, c_strides(v.shape))
-        if not v.size:
-            return known_map(root.shape, 0, v.shape, c_strides(v.shape))
-        size = cell.itemsize
-        offset = v.__array_interface__["data"][0] - root.__array_interface__["data"][0]
-        strides = tuple([s // size for s in v.strides])
-        return known_map(root.shape, offset // size, v.shape, strides)
+        return cell.locate(v)
 
     def read(self) -> int:
         """Return the node that is the value now."""
@@ -255,12 +249,11 @@ class Traced:
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         if self.varies():
             raise TracedValueError(
-                f"{library_call()}a traced value would become a plain array here, and its "
-                f"derivative would be lost. If it is assigned into a plain array from outside, "
-                f"make that array inside of the function (np.empty). If it is the argument of a "
-                f"function, use NumPy's, which are recorded (np.array makes an array of a list); "
-                f"give a foreign function its derivative with ra.primitive; or cut it on purpose "
-                f"with ra.stop_gradient"
+                "a traced value would become a plain array here, and its derivative would be lost. "
+                "If it is assigned into a plain array from outside, make that array inside of the "
+                "function (np.empty). If it is the argument of a function, use NumPy's, which are "
+                "recorded (np.array makes an array of a list); give a foreign function its "
+                "derivative with ra.primitive; or cut it on purpose with ra.stop_gradient"
             )
         if copy or self.cell is None or self.rec.child is CLOSED or dtype not in (None, self.dtype):
             return np.array(self.v, dtype=dtype)
@@ -295,9 +288,9 @@ class Traced:
     def _plain(self, what: str) -> Any:
         if self.varies():
             raise TracedValueError(
-                f"{library_call()}{what} of a traced value (or a function of math, cmath or C that "
-                f"calls it) loses its derivative. Use NumPy's function instead (np.sin for "
-                f"math.sin), an f-string to print it, or cut it on purpose with ra.stop_gradient"
+                f"{what} of a traced value (or a function of math, cmath or C that calls it) loses "
+                f"its derivative. Use NumPy's function instead (np.sin for math.sin), an f-string "
+                f"to print it, or cut it on purpose with ra.stop_gradient"
             )
         return self.v
 
