@@ -33,7 +33,7 @@ from revolve_ad.ad.strided import StridedMap, c_strides, known_map
 from revolve_ad.ad.tape import Node, Primitive, Tape
 from revolve_ad.errors import LeafError, TracedValueError, WriteError
 
-__all__ = ["Cell", "Part", "Recorder", "active", "opened", "paused", "where_called"]
+__all__ = ["Cell", "Part", "Recorder", "Window", "active", "opened", "paused", "where_called"]
 
 _thread = threading.local()
 
@@ -85,6 +85,16 @@ class Cell:
         self.node = node
         self.reads: list[int] | None = None
 
+    def locate(self, v: np.ndarray) -> StridedMap:
+        """Return which elements of the root a view of it shows, by its address and strides."""
+        root = self.root
+        if not v.size:
+            return known_map(root.shape, 0, v.shape, c_strides(v.shape))
+        size = self.itemsize
+        offset = v.__array_interface__["data"][0] - root.__array_interface__["data"][0]
+        strides = tuple([s // size for s in v.strides])
+        return known_map(root.shape, offset // size, v.shape, strides)
+
     def lies_in(self, i: int) -> None:
         """Note that the kept value of node `i` lies in this memory."""
         if self.reads is None:
@@ -117,10 +127,16 @@ class Part(Cell):
         self.owner = whole.owner
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Part) and other.whole is self.whole and other.op is self.op
+        return isinstance(other, Part) and other.whole == self.whole and other.op is self.op
 
     def __hash__(self) -> int:
-        return hash((id(self.whole), self.op))
+        return hash((self.whole, self.op))
+
+    def locate(self, v: np.ndarray) -> StridedMap:
+        """Return which elements a view shows."""
+        if type(self.whole) is Window:
+            return known_map(*_logical(self.root, v))
+        return super().locate(v)
 
     @property
     def itemsize(self) -> int:
@@ -140,6 +156,100 @@ class Part(Cell):
     @reads.setter
     def reads(self, reads: list[int] | None) -> None:
         self.whole.reads = reads
+
+
+class Window(Cell):
+    """What a view by a traced index shows, ``a[k]`` or ``a[k : k + 2]``: a part that moves.
+
+    It has no content of its own.  Where it lies in the memory isn't known to the tape, so that it
+    is read and written by computed indices, of the view that it was taken from.
+
+    Attributes
+    ----------
+    source : Traced
+        The array, or view, that it was taken from.
+    template : tuple
+        The form of the index.
+    indices : tuple of int
+        The nodes of the computed indices.
+    read_op, write_op : Primitive
+        What reads at such an index, and what writes there.
+    """
+
+    __slots__ = ("indices", "read_op", "source", "template", "whole", "write_op")
+
+    whole: Cell
+
+    def __init__(
+        self,
+        source: Any,
+        root: np.ndarray,
+        template: tuple[Any, ...],
+        indices: tuple[int, ...],
+        ops: tuple[Primitive, Primitive],
+    ) -> None:
+        self.source = source
+        self.whole = source.cell
+        self.root = root
+        self.owner = source.cell.owner
+        self.template = template
+        self.indices = indices
+        self.read_op, self.write_op = ops
+
+    def _place(self) -> tuple[Any, ...]:
+        return self.whole, self.source.map, self.template, self.indices
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Window) and other._place() == self._place()
+
+    def __hash__(self) -> int:
+        return hash(self._place())
+
+    def locate(self, v: np.ndarray) -> StridedMap:
+        """Return which elements a view shows."""
+        return known_map(*_logical(self.root, v))
+
+    @property
+    def node(self) -> int:  # type: ignore[override]
+        """The node that is the content of the memory now."""
+        return self.whole.node
+
+    @property
+    def reads(self) -> list[int] | None:
+        """Nodes whose kept values lie in the memory."""
+        return self.whole.reads
+
+    @reads.setter
+    def reads(self, reads: list[int] | None) -> None:
+        self.whole.reads = reads
+
+
+def _logical(root: np.ndarray, v: np.ndarray) -> tuple[Any, ...]:
+    """Return what a view shows of a root that isn't in C order, as if it were."""
+    if not v.size:
+        return root.shape, 0, v.shape, c_strides(v.shape)
+    units = c_strides(root.shape)
+    axes = sorted(
+        (abs(stride), stride, n, unit)
+        for stride, n, unit in zip(root.strides, root.shape, units, strict=True)
+        if n > 1
+    )[::-1]
+    lowest = sum(stride * (n - 1) for _, stride, n, _ in axes if stride < 0)
+
+    def flat(distance: int) -> int:
+        found, rest = 0, distance - lowest
+        for size, stride, n, unit in axes:
+            k, rest = divmod(rest, size)
+            found += (k if stride > 0 else n - 1 - k) * unit
+        return found
+
+    offset = v.__array_interface__["data"][0] - root.__array_interface__["data"][0]
+    first = flat(offset)
+    strides = [
+        flat(offset + stride) - first if n > 1 else 0
+        for stride, n in zip(v.strides, v.shape, strict=True)
+    ]
+    return root.shape, first, v.shape, tuple(strides)
 
 
 _interned = known_map
@@ -318,15 +428,29 @@ class Recorder:
         """Return the node of what a view shows now."""
         if type(cell) is Part:
             return self._gather_part(cell, index, value)
+        content = self._shown(cell) if type(cell) is Window else cell.node
         if index.is_identity:
-            return cell.node
-        key = (cell.node, index)
+            return content
+        key = (content, index)
         i = self.known.get(key)
         if i is None:
             root = cell.root
             if index.shape == ():
                 value = value[()]  # a number of its own: a 0-d view would change with a write
-            i = self.append(GATHER, (cell.node,), (index,), index.shape, root.dtype, value)
+            i = self.append(GATHER, (content,), (index,), index.shape, root.dtype, value)
+            self.known[key] = i
+        return i
+
+    def _shown(self, cell: Window) -> int:
+        """Return the node of what a view by a traced index shows now."""
+        key = (cell.read_op, cell.source.read(), cell.template, cell.indices)
+        i = self.known.get(key)
+        if i is None:
+            op, source, *_ = key
+            root = cell.root
+            value = root.copy() if self.keep and op.reads_result else None
+            args = (source, *cell.indices)
+            i = self.append(op, args, (cell.template,), root.shape, root.dtype, value)
             self.known[key] = i
         return i
 
@@ -348,7 +472,10 @@ class Recorder:
         if node.dtype == dtype:
             return i
         if node.op is FULL:
-            return self.literal(dtype.type(node.params[0]).item(), dtype, node.shape)
+            number = node.params[0]
+            if node.dtype.kind == "c" and dtype.kind != "c":
+                number = number.real  # as NumPy does, with a warning, where it assigns
+            return self.literal(dtype.type(number).item(), dtype, node.shape)
         value = self.values[i] if self.keep else None
         if value is not None:
             value = np.asarray(value).astype(dtype)[()]
@@ -359,7 +486,10 @@ class Recorder:
     def before_write(self, cell: Cell) -> None:
         """Save the kept values that lie in the memory that is about to change."""
         if self.lent:
-            self.take_back(cell)
+            memory = cell
+            while memory.whole is not None:
+                memory = memory.whole
+            self.take_back(memory)
         if cell.reads is not None:
             values = self.values
             for i in cell.reads:
@@ -396,15 +526,25 @@ class Recorder:
             cell = cell.whole
             root = cell.root
             node = self.nodes[value]
-        if index.is_identity and node.shape == root.shape:
-            cell.node = value
-        else:
+        if not (index.is_identity and node.shape == root.shape):
             if len(node.shape) > len(index.shape):  # leading axes of length one
                 shape = node.shape[len(node.shape) - len(index.shape) :]
                 value = self.reshape(value, shape)
-            cell.node = self.append(
-                SCATTER, (cell.node, value), (index,), root.shape, root.dtype, None
-            )
+            content = self._shown(cell) if type(cell) is Window else cell.node
+            value = self.append(SCATTER, (content, value), (index,), root.shape, root.dtype, None)
+        if type(cell) is Window:
+            self._write_window(cell, value)
+        else:
+            cell.node = value
+
+    def _write_window(self, cell: Window, value: int) -> None:
+        """Make `value` the content of a view by a traced index."""
+        source, op = cell.source, cell.write_op
+        args = (source.read(), value, *cell.indices)
+        real = source.v.copy() if self.keep and op.reads_result else None
+        node = self.append(op, args, (cell.template,), source.v.shape, source.v.dtype, real)
+        self.write(cell.whole, source.map, node)
+        self.known[(cell.read_op, source.read(), cell.template, cell.indices)] = value
 
     def _joined(self, cell: Part, index: StridedMap, value: int) -> int:
         """Return the node of the complex numbers of which one part is now `value`."""
@@ -413,6 +553,8 @@ class Recorder:
         if lead > 0:  # leading axes of length one
             value = self.reshape(value, self.nodes[value].shape[lead:])
         old = cell.node
+        if type(cell.whole) is Window:
+            old = self._shown(cell.whole)
         if not index.is_identity:
             old = self.append(GATHER, (old,), (index,), shape, dtype, None)
         other = IMAG if cell.op is REAL else REAL

@@ -60,7 +60,9 @@ def reduction(
             given = {k: v for k, v in kwargs.items() if v is not np._NoValue}
             out = given.pop("out", None)
             if out is not None and typed and given.get("dtype") is None:
-                given["dtype"] = (out[0] if isinstance(out, tuple) else out).dtype
+                given["dtype"] = np.result_type(
+                    (out[0] if isinstance(out, tuple) else out).dtype, a.dtype
+                )
             found = f(rec, a, **given)
             return found if out is None else finished(found, out, functions[0].__name__)
 

@@ -9,8 +9,8 @@ import numpy as np
 
 from revolve_ad.ad.dispatch import FUNCTIONS, implements
 from revolve_ad.ad.interception import CREATION
-from revolve_ad.ad.recorder import Recorder
-from revolve_ad.ad.traced import _PYTHON, Traced, node_and_value
+from revolve_ad.ad.recorder import _PYTHON_DTYPE, Recorder
+from revolve_ad.ad.traced import Traced, node_and_value
 
 # The functions themselves, before any recording replaces them on the module.
 _array, _asarray, _zeros, _ones, _full = np.array, np.asarray, np.zeros, np.ones, np.full
@@ -143,6 +143,8 @@ def array(
     **kwargs: Any,
 ) -> Any:
     """Record np.array: a copy of an array, or an array of the numbers in nested lists."""
+    if type(obj) is FUNCTIONS["flat"]:
+        obj = obj.copy()
     if type(obj) is Traced:
         out = obj if dtype is None or obj.dtype == dtype else obj.astype(dtype)
         out = out.copy(order) if out is obj and (copy is True or obj.cell is None) else out
@@ -159,6 +161,8 @@ def array(
     out = nested(rec, obj)
     if dtype is not None and out.dtype != dtype:
         out = out.astype(dtype)
+    if order == "F" and not out.flags.f_contiguous:
+        out = out.copy("F")
     while out.ndim < ndmin:
         out = out[None]
     return out
@@ -168,12 +172,8 @@ def nested(rec: Recorder, obj: Any) -> Any:
     """Return nested lists of numbers and arrays, traced ones among them, as one array."""
     shape = _shape_of(obj)
     leaves = list(_leaves(obj))
-    dtype = np.result_type(
-        *(
-            x.v if type(x) is Traced and type(x.v) in _PYTHON else _dtype_or_number(x)
-            for x in leaves
-        )
-    )
+    # Here a Python number isn't weak: np.array([np.float32(1), 0.5]) is of double precision.
+    dtype = np.result_type(*map(_dtype, leaves))
     out = Traced.wrap(rec, rec.literal(0, dtype, shape), _zeros(shape, dtype))
     depth = len(shape) - (np.ndim(leaves[0]) if leaves else 0)
     for index, x in zip(itertools.product(*map(range, shape[:depth])), leaves, strict=True):
@@ -181,8 +181,8 @@ def nested(rec: Recorder, obj: Any) -> Any:
     return out
 
 
-def _dtype_or_number(x: Any) -> Any:
-    return x if type(x) in _PYTHON else x.dtype
+def _dtype(x: Any) -> np.dtype[Any]:
+    return _PYTHON_DTYPE.get(type(x)) or x.dtype
 
 
 def _shape_of(obj: Any) -> tuple[int, ...]:

@@ -11,7 +11,7 @@ from revolve_ad.ad import symbolic as s
 from revolve_ad.ad.builder import Symbol
 from revolve_ad.ad.dispatch import FUNCTIONS, implements
 from revolve_ad.ad.functions.arguments import finished
-from revolve_ad.ad.recorder import Recorder
+from revolve_ad.ad.recorder import Recorder, Window
 from revolve_ad.ad.rules.table import ACCUMULATE, define_linear, define_rules, no_derivative
 from revolve_ad.ad.tape import ArrayType, Primitive
 from revolve_ad.ad.traced import (
@@ -174,7 +174,7 @@ def _template(rec: Recorder, x: Traced, index: Any) -> tuple[Template, list[Any]
     named = sum(_axes(p) for p in parts)
     for part in parts:
         if type(part) is slice:
-            moving = _moving_slice(rec, part)
+            moving = _moving_slice(rec, part, x.v.shape[axis]) if axis < x.ndim else None
             if moving is not None:
                 template.append(("array",))
                 arrays.append(moving)
@@ -240,7 +240,7 @@ def _as_int(part: Any) -> int | None:
     return None if part is None else part.__index__()
 
 
-def _moving_slice(rec: Recorder, part: slice) -> Any:
+def _moving_slice(rec: Recorder, part: slice, size: int) -> Any:
     """Return the indices of ``a[k : k + c]`` where k is traced and the length c is not."""
     start, stop = part.start, part.stop
     if type(start) is not Traced or type(stop) is not Traced or not start.varies():
@@ -248,9 +248,78 @@ def _moving_slice(rec: Recorder, part: slice) -> Any:
     if part.step is not None or start.rec is not rec or stop.rec is not rec:
         return None
     length = _distance(rec, start.read(), stop.read())
-    if length is None or length < 0 or int(start.v) < 0:
+    if length is None or length < 0 or int(start.v) < 0 or int(start.v) + length > size:
+        return None  # NumPy gives less than was asked for: how much depends on the value
+    key = ("moving", start.read(), length)
+    node = rec.known.get(key)
+    if node is None:
+        indices: Any = start + np.arange(length)
+        rec.known[key] = indices.read()
+        return indices
+    return Traced.wrap(rec, node, start.v + np.arange(length))
+
+
+def _moving_view(rec: Recorder, x: Traced, index: Any) -> Any:
+    """Return ``x[index]`` as a view that moves with traced numbers; None for any other index.
+
+    Each traced part is taken alone, from the last axis to the first, then the rest of the index:
+    so a slice beside another one stays a slice.
+    """
+    parts = list(index) if isinstance(index, tuple) else [index]
+    if x.rec is not rec or not any(map(_may_move, parts)):
         return None
-    return start + np.arange(length)
+    named = sum(map(_axes, parts))
+    if named > x.ndim or not x.map.is_injective:
+        return None
+    basic = all(map(_is_basic, parts))  # integers beside arrays are an index of arrays, a copy
+    moving: list[tuple[int, int, Any]] = []
+    axis = 0
+    for place, part in enumerate(parts):
+        if part is Ellipsis:
+            axis += x.ndim - named
+        elif type(part) is slice:
+            indices = _moving_slice(rec, part, x.v.shape[axis])
+            if indices is not None:
+                moving.append((place, axis, indices))
+        elif basic and type(part) is Traced and part.rec is rec and part.varies():
+            moving.append((place, axis, part))
+        axis += _axes(part)
+    is_element = len(parts) == x.ndim and not any(
+        part is None or part is Ellipsis or type(part) is slice for part in parts
+    )
+    if not moving or is_element:
+        return None
+    for place, axis, indices in reversed(moving):
+        x = _window(x, axis, indices)
+        if type(parts[place]) is slice:
+            parts[place] = slice(None)
+        else:
+            del parts[place]
+    return x[tuple(parts)] if parts else x
+
+
+def _may_move(part: Any) -> bool:
+    return type(part) is Traced or (type(part) is slice and type(part.start) is Traced)
+
+
+def _is_basic(part: Any) -> bool:
+    """Tell whether a part of an index is one of those that make a view."""
+    if type(part) is Traced:
+        return part.ndim == 0 and part.dtype.kind in "iu"
+    return part is None or part is Ellipsis or isinstance(part, slice | int | np.integer)
+
+
+def _window(x: Traced, axis: int, indices: Traced) -> Traced:
+    """Return the view of `x` at a traced number of an axis, or at some that follow each other."""
+    at: Any = indices.v
+    if np.ndim(at):
+        first = int(at[0]) if len(at) else 0
+        at = slice(first, first + len(at))
+    source: Traced = _view(x, x.v)
+    found: Traced = _view(x, x.v[(*[slice(None)] * axis, at, Ellipsis)])
+    template = (*[("slice", None, None, None)] * axis, ("array",))
+    found.cell = Window(source, found.v, template, (indices.read(),), (INDEX, INDEX_SET))
+    return found
 
 
 def _distance(rec: Recorder, start: int, stop: int) -> int | None:
@@ -284,10 +353,12 @@ def getitem(x: Traced, index: Any) -> Any:
     rec = live(x.rec)
     if x.cell is None:  # a number: only () and new axes make sense
         array = Traced.wrap(rec, node_and_value(rec, x)[0], np.asarray(x.v))
-        return x if index == () or index is Ellipsis else _view(array, array.v[index])
+        return x if index == () else _view(array, array.v[index])
     index = _without_integers(index)
     if (taken := FUNCTIONS["masked read"](rec, x, index)) is not None:
         return taken
+    if (shown := _moving_view(rec, x, index)) is not None:
+        return shown
     template, arrays = _template(rec, x, index)
     if not arrays:
         found = x.v[filled(template, ())]
@@ -360,6 +431,14 @@ def setitem(x: Traced, index: Any, value: Any) -> None:
         return
     if rec.masks and FUNCTIONS["masked write"](rec, x, index, value):
         return
+    parts = index if isinstance(index, tuple) else (index,)
+    moves = any(type(p) is slice and type(p.start) is Traced for p in parts)
+    beside = sum(type(p) is not slice or type(p.start) is Traced for p in parts) > 1
+    if (moves and beside) or (type(value) is Traced and type(value.cell) is Window):
+        shown = _moving_view(rec, x, index)
+        if shown is not None:
+            shown.write(value)
+            return
     template, arrays = _template(rec, x, index)
     if not arrays:
         _view(
@@ -414,7 +493,7 @@ def ufunc_at(rec: Recorder, ufunc: np.ufunc, x: Any, index: Any, *values: Any) -
         value = _as_array(rec, value)
     template, arrays = _template(rec, x, _without_integers(index))
     nodes, reals = _operands(rec, arrays)
-    added = value if ufunc is np.add else -value
+    added = value if ufunc is np.add else value * -1  # a boolean has no negative
     node, _ = node_and_value(rec, added)
     real = value.v if type(value) is Traced else value
     node = rec.cast(node, x.dtype)
@@ -442,6 +521,8 @@ def take(
         indices = np.clip(indices, 0, n - 1)
     axis = axis % a.ndim
     found = _any_index(rec, a, (*[slice(None)] * axis, indices))
+    if not found.flags.c_contiguous:  # unlike an index, it never keeps the order of axes
+        found = found.copy()
     return finished(found, out, "take")
 
 

@@ -228,8 +228,8 @@ def reduce(
         op = reduced(ufunc)
     if type(x) in (list, tuple):
         x = _as_array(rec, x)
-    if dtype is None and out is not None:
-        dtype = (out[0] if isinstance(out, tuple) else out).dtype
+    if dtype is None and out is not None:  # NumPy adds up in the common type
+        dtype = np.result_type((out[0] if isinstance(out, tuple) else out).dtype, x.dtype)
     if dtype is not None:
         x = _astype(rec, x, np.dtype(dtype))
     axes = tuple(range(x.ndim)) if axis is None else normalize_axis_tuple(axis, x.ndim)

@@ -134,15 +134,15 @@ for _function in (np.atleast_1d, np.atleast_2d, np.atleast_3d):
 @implements(np.broadcast_to)
 def broadcast_to(rec: Recorder, array: Any, shape: Any, subok: bool = False) -> Any:
     shape = (shape,) if isinstance(shape, int) else tuple(shape)
-    node, value = node_and_value(rec, array)
-    found = np.broadcast_to(value, shape)
-    if found.shape == np.shape(value):
-        return Traced.wrap(rec, node, np.array(value))
-    # NumPy's result repeats memory and may only be read; ours has its own.
-    own = np.array(found, order="C")
-    out = result(rec, BROADCAST, (node,), (shape,), own)
-    own.flags.writeable = False
-    return out
+    if type(array) is not Traced or array.rec is not rec or array.cell is None:
+        node, value = node_and_value(rec, array)
+        array = Traced.wrap(rec, node, np.array(value))
+    # A view that may only be read, and sees what is written into the array later.
+    view: Traced = _view(array, np.broadcast_to(array.v, shape))
+    node, dtype = array.read(), array.dtype
+    view._node = rec.append(BROADCAST, (node,), (shape,), shape, dtype, view.v)
+    view._seen = array.cell.node
+    return view
 
 
 @implements(np.broadcast_arrays)

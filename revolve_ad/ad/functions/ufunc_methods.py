@@ -193,11 +193,11 @@ def ufunc_accumulate(
 
 
 def _in_dtype(rec: Recorder, x: Any, dtype: Any, out: Any) -> Any:
-    """Return an array in the dtype in which a ufunc's method works: by default that of `out`."""
+    """Return an array in the dtype of a ufunc's method: what it and `out` promote to."""
     if type(x) in (list, tuple):
         x = _as_array(rec, x)
     if dtype is None and out is not None:
-        dtype = (out[0] if isinstance(out, tuple) else out).dtype
+        dtype = np.result_type((out[0] if isinstance(out, tuple) else out).dtype, x.dtype)
     return x if dtype is None else _astype(rec, x, np.dtype(dtype))
 
 

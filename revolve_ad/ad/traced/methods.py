@@ -8,8 +8,16 @@ from typing import Any
 import numpy as np
 
 from revolve_ad.ad.dispatch import FUNCTIONS
+from revolve_ad.ad.recorder import _PYTHON_DTYPE
 from revolve_ad.ad.traced.operations import copied
-from revolve_ad.ad.traced.value import Traced, attribute, method, recorder_of, unsupported
+from revolve_ad.ad.traced.value import (
+    Traced,
+    attribute,
+    method,
+    node_and_value,
+    recorder_of,
+    unsupported,
+)
 from revolve_ad.ad.traced.views import _view
 
 __all__ = ["METHODS"]
@@ -36,13 +44,12 @@ def mT(self: Traced) -> Any:
     return _view(self, self.v.mT)
 
 
-@attribute
-def flat(self: Traced) -> Any:
-    """The array as one axis, written through."""
-    found = reshape(self, -1)
-    if self.cell is None or found.cell is self.cell:
-        return found
+def _flat(self: Traced) -> Any:
     return FUNCTIONS["flat"](self)
+
+
+def _set_flat(self: Traced, value: Any) -> None:
+    FUNCTIONS["flat"](self)[:] = value
 
 
 def _set_real(self: Traced, value: Any) -> None:
@@ -55,6 +62,7 @@ def _set_imag(self: Traced, value: Any) -> None:
     np.imag(self)[...] = value
 
 
+setattr(Traced, "flat", property(_flat, _set_flat))  # noqa: B010
 # Of a complex array they are views, as in NumPy.
 setattr(Traced, "real", property(np.real, _set_real))  # noqa: B010
 setattr(Traced, "imag", property(np.imag, _set_imag))  # noqa: B010
@@ -86,16 +94,30 @@ def transpose(self: Traced, *axes: Any) -> Any:
 
 @method
 def item(self: Traced, *index: Any) -> Any:
-    """Return one element, still traced."""
+    """Return one element as a Python number, still traced."""
+    if len(index) == 1 and not isinstance(index[0], tuple):
+        return _python_number(reshape(self, -1)[index[0]])
     if index:
-        return self[index[0]] if len(index) == 1 and self.ndim == 1 else self[index]
-    return reshape(self, -1)[0] if self.ndim else self
+        return _python_number(self[index if len(index) > 1 else index[0]])
+    if self.size != 1:
+        raise ValueError("can only convert an array of size 1 to a Python scalar")
+    return _python_number(reshape(self, -1)[0] if self.ndim else self)
 
 
 @method
 def tolist(self: Traced) -> Any:
-    """Return the elements as nested lists of traced numbers."""
-    return [x.tolist() for x in self] if self.ndim else self
+    """Return the elements as nested lists of Python numbers, still traced."""
+    return [x.tolist() for x in self] if self.ndim else _python_number(self)
+
+
+def _python_number(x: Traced) -> Traced:
+    """Return a number as Python's, which gives way in type promotion."""
+    if x.weak:
+        return x
+    rec = recorder_of((x,))
+    node, value = node_and_value(rec, x)
+    number = value.item()
+    return Traced.wrap(rec, rec.cast(node, _PYTHON_DTYPE[type(number)]), number)
 
 
 @method

@@ -136,6 +136,8 @@ def _part(x: Traced, m: StridedMap, key: tuple[Any, ...], v: np.ndarray) -> Stri
     assert cell is not None
     if v.size == 0:
         found = known_map(m.source, 0, v.shape, c_strides(v.shape))
+    elif cell.whole is not None:
+        found = cell.locate(v)
     else:
         offset = m.offset
         shape = x.v.shape
