@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Protocol
 
 import numpy as np
 
@@ -151,16 +152,27 @@ def named_calls(fused: Fused, prefix: str) -> dict[str, Call]:
     }
 
 
-def loops_source(graph: Graph, nest: Loops, before: Mapping[str, int]) -> list[str]:
-    """Return the lines of one loop nest."""
-    return _Writer(graph, nest, before).lines()
+class Naming(Protocol):
+    """Names elements of arrays by variables."""
+
+    def name(self, buffer: str, index: Sequence[Position], *, flat: bool) -> str:
+        """Return the variable of an element."""
+
+
+def loops_source(
+    graph: Graph, nest: Loops, before: Mapping[str, int], naming: Naming | None = None
+) -> list[str]:
+    """Return the lines of one loop nest; with `naming`, elements of arrays are variables."""
+    return _Writer(graph, nest, before, naming).lines()
 
 
 class _Writer:
     """Writes one loop nest: each expression at the outermost loop where it is known."""
 
-    def __init__(self, graph: Graph, nest: Loops, before: Mapping[str, int]) -> None:
-        self.graph, self.nest, self.before = graph, nest, before
+    def __init__(
+        self, graph: Graph, nest: Loops, before: Mapping[str, int], naming: Naming | None
+    ) -> None:
+        self.graph, self.nest, self.before, self.naming = graph, nest, before, naming
         self.dims = [d for d, n in enumerate(nest.extent) if n != 1]
         self.depth = {d: k + 1 for k, d in enumerate(self.dims)}
         self.level: dict[int, int] = {}
@@ -293,12 +305,15 @@ class _Writer:
         return slope if p.off == 0 else f"{slope} + {p.off}" if p.off > 0 else f"{slope} - {-p.off}"
 
     def _element(self, buffer: str, index: Sequence[Position], flat: bool) -> str:
-        if flat:
+        if flat and self.naming is None:
             return f"{buffer}_flat[{' + '.join(self._term(p) for p in index)}]"
         before = self.before.get(buffer)
-        if before:
+        if before and not flat:
             # What is repeated before the first element moves all the others.
             index = [index[0]._replace(off=index[0].off + before)]
+        if self.naming is not None:
+            fixed = [p._replace(dim=-1) if p.dim not in self.depth else p for p in index]
+            return self.naming.name(buffer, fixed, flat=flat)
         return f"{buffer}[{', '.join(self._term(p) for p in index) or '0'}]"
 
     def _store(self, store: Store, value: str, at: str = "") -> str:

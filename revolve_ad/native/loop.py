@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import prod
 from typing import Any, NamedTuple
 
@@ -31,6 +31,7 @@ from revolve_ad.native.invariants import frontier, invariant_nodes
 from revolve_ad.native.load import Argument, Module, has_numba, indexable, writable
 from revolve_ad.native.play import FEW, play_source
 from revolve_ad.native.points import RefusedError
+from revolve_ad.native.registers import fits, in_variables, register_loops
 from revolve_ad.native.simplify import simplified
 from revolve_ad.native.turns import Turns, Type, labels, spares, turns_of
 from revolve_ad.native.watching import Watch, watch
@@ -232,7 +233,14 @@ def compile_loop(
         )
     try:
         seen = None if observe is None else watch(observe, m, n_params)
-        return _planned(both, layout, wrt, param_at, list(row_at), seen, start, native)
+        arguments = (both, layout, wrt, param_at, list(row_at), seen, start, native)
+        if fits([(tape.nodes[i].shape, tape.nodes[i].dtype) for i in tape.inputs[:m]]):
+            found = _planned(*arguments, small=True)
+            if found is not None:
+                return found
+        found = _planned(*arguments)
+        assert found is not None
+        return found
     except RefusedError as refused:
         return Refusal(str(refused))
 
@@ -246,7 +254,10 @@ def _planned(
     seen: Watch | None,
     start: float,
     native: bool,
-) -> Loop | Refusal:
+    *,
+    small: bool = False,
+) -> Loop | None:
+    """Plan a loop; None if it was to be one of a `small` state, in variables, and can't be."""
     nodes, inputs, m = both.nodes, both.inputs, layout.state
 
     def type_of(i: int) -> Type:
@@ -280,7 +291,9 @@ def _planned(
     names |= {i: f"x{j}" for j, i in enumerate(state_in)}
     names |= {inputs[j]: f"row{k}" for k, j in enumerate(row_at)}
     scalars = {k_node: "k"}
-    turns = turns_of(state_out, state_in, [type_of(i) for i in state_in])
+    turns = in_variables(m)
+    if not small:
+        turns = turns_of(state_out, state_in, [type_of(i) for i in state_in])
     forward = fuse(
         nodes,
         [Target(state_out[c], f"y{c}") for c in turns.computed],
@@ -289,11 +302,13 @@ def _planned(
         prefix="work",
     )
     names |= {seeds[j]: f"g{k}" for k, j in enumerate(floats)}
-    backward = turns_of(
-        [cotangent[j] for j in floats],
-        [seeds[j] for j in floats],
-        [type_of(seeds[j]) for j in floats],
-    )
+    backward = in_variables(len(floats))
+    if not small:
+        backward = turns_of(
+            [cotangent[j] for j in floats],
+            [seeds[j] for j in floats],
+            [type_of(seeds[j]) for j in floats],
+        )
     targets = [Target(cotangent[floats[c]], f"h{c}") for c in backward.computed]
     targets += [Target(i, f"sum{k}", add=True) for k, i in enumerate(assembly.sums)]
     row_cotangents = [len(nodes[inputs[j]].shape) if j in cotangent else -1 for j in row_at]
@@ -415,6 +430,38 @@ def _planned(
     bodies = reverse_body if seen is None else reverse_body[: -len(seen.bodies)]
     parts = [*whole_source, record_text, *bodies, source]
     entries = {"advance": advance, "record": record, "pull": back}
+    if small:
+        arrays = {i: b for i, b in names.items() if b not in scalars.values()}
+        shapes = {b: nodes[i].shape for i, b in arrays.items()}
+        shapes |= {f"y{j}": nodes[i].shape for j, i in enumerate(state_in)}
+        shapes |= {f"h{k}": nodes[seeds[j]].shape for k, j in enumerate(floats)}
+        shapes |= {f"sum{k}": shape for k, (shape, _) in enumerate(sum_types)}
+        shapes |= {f"rbar{k}": nodes[inputs[j]].shape for k, j in enumerate(row_at)}
+        shapes |= {b: shape for b, (shape, _) in (*forward.work.items(), *reverse.work.items())}
+        looks = None
+        if seen is not None:
+            looks = Seen(seen.rows, seen.calls), Seen(seen.rows, seen.back_calls)
+        parts = [] if seen is None else list(seen.bodies)
+        written = register_loops(
+            forward,
+            reverse,
+            shapes=shapes,
+            n_leaves=m,
+            n_floats=len(floats),
+            rows=row_ndims,
+            row_cotangents=row_cotangents,
+            n_sums=len(sum_types),
+            given={
+                entry.name: [p for p in entry.parameters if p not in _FIRST]
+                for entry in entries.values()
+            },
+            seen=looks,
+        )
+        if written is None:
+            return None
+        for entry, code in zip(list(entries.values()), written, strict=True):
+            entries[entry.name] = replace(entry, source=_module([*parts, code]))
+        parts += written
     if not numpy_calls and not reverse_numpy_calls and m:
         entries["play"] = play = _player(
             turns,
@@ -485,6 +532,10 @@ def _planned(
         prepare=prepare,
         module=Module(text, native=native, names=numpy_calls | reverse_numpy_calls),
     )
+
+
+_FIRST = ("origin", "start", "stop", "at", "marks")
+"""The numbers that functions are given first, and the observed states."""
 
 
 def _player(
