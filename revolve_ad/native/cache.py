@@ -3,7 +3,8 @@
 An entry is one file.  Its name is a digest of the generated source (which holds shapes and
 constants), the types of the arguments, and the versions and the processor that the code was made
 for; its contents begin with their own digest.  An entry is written to a temporary name and renamed,
-so that processes don't meet half of one; what isn't as it was written is deleted and made again.
+so that processes don't meet half of one, and none waits for another; what isn't as it was written
+is deleted and made again.  An entry that another user could have written isn't read: it is code.
 """
 
 from __future__ import annotations
@@ -14,12 +15,16 @@ import os
 import pickle
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
 __all__ = ["cache_folder", "entry_path", "read_entry", "write_entry"]
 
 MAGIC = b"revolve_ad machine code 1\n"
+
+ABANDONED = 3600.0
+"""Seconds after which a temporary file is one that a killed process left."""
 
 
 def cache_folder() -> Path | None:
@@ -55,7 +60,10 @@ def entry_path(source: str, name: str, types: str, made_for: str) -> Path | None
 def read_entry(path: Path) -> Any:
     """Return what an entry holds; None if there is none, or none that is sound."""
     try:
-        data = path.read_bytes()
+        with path.open("rb") as file:
+            if not _is_own(os.fstat(file.fileno())):
+                return None
+            data = file.read()
     except OSError:
         return None
     head = len(MAGIC)
@@ -71,6 +79,14 @@ def read_entry(path: Path) -> Any:
     return None
 
 
+def _is_own(found: os.stat_result) -> bool:
+    """Whether nobody but this user and root could have written a file."""
+    user = getattr(os, "getuid", None)
+    if user is None:  # Windows: the folder is in the user's profile
+        return True
+    return found.st_uid in (0, user()) and not found.st_mode & 0o022
+
+
 def write_entry(path: Path, payload: bytes, source: str) -> None:
     """Keep an entry, and beside it the source for whoever wants to read it.
 
@@ -78,8 +94,17 @@ def write_entry(path: Path, payload: bytes, source: str) -> None:
     """
     with contextlib.suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
+        _clear(path.parent)
         _replace(path, MAGIC + hashlib.sha256(payload).digest() + payload)
         _replace(path.with_suffix(".py"), source.encode())
+
+
+def _clear(folder: Path) -> None:
+    """Delete what killed processes were writing."""
+    for left in folder.glob(".new-*"):
+        with contextlib.suppress(OSError):
+            if time.time() - left.stat().st_mtime > ABANDONED:
+                left.unlink()
 
 
 def _replace(path: Path, data: bytes) -> None:

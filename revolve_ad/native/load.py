@@ -205,12 +205,15 @@ def _compile(dispatcher: Any, source: str, name: str, types: Any) -> None:
 def _restored(dispatcher: Any, kept: Any) -> bool:
     """Give a function the machine code of an earlier process; whether that worked."""
     from numba.core import compiler
+    from numba.core.runtime.nrt import rtsys
 
     made: Any = compiler.CompileResult
 
     try:
         context = dispatcher.targetctx
-        context.refresh()
+        # Of what compiling needs, which takes half a second to load, code that is compiled needs
+        # the allocation of memory alone: it calls the mathematical library, and itself.
+        rtsys.initialize(context)
         result = made._rebuild(context, *kept)
         context.insert_user_function(result.entry_point, result.fndesc, [result.library])
         dispatcher.add_overload(result)

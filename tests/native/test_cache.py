@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +73,82 @@ def test_a_folder_that_cannot_be_written_only_costs_time(monkeypatch: Any, tmp_p
     blocked.write_text("in the way")
     monkeypatch.setenv("REVOLVE_AD_CACHE", str(blocked))
     assert result().shape == (50,)
+
+
+def test_an_entry_that_others_could_write_is_not_read(folder: Path) -> None:
+    result()
+    (entry,) = folder.rglob("*.code")
+    assert read_entry(entry) is not None
+    entry.chmod(0o666)
+    assert read_entry(entry) is None
+
+
+def test_what_a_killed_process_was_writing_is_deleted_later(folder: Path) -> None:
+    result()
+    (entry,) = folder.rglob("*.code")
+    old, new = entry.parent / ".new-old", entry.parent / ".new-new"
+    for left in (old, new):
+        left.write_bytes(b"half")
+    os.utime(old, (0, 0))
+    write_entry(entry, b"", "")
+    assert not old.exists()
+    assert new.exists()
+
+
+WORKER = """
+import numpy as np
+from revolve_ad.ad.recording import trace
+from revolve_ad.native import compile_tape
+
+def program(u):  # what code in the cache may need: functions, powers, errors, memory
+    return (1 + np.tanh(np.linalg.inv(3 * np.eye(2) + u)[0])) ** 1.5
+
+start = np.array([0.2, 0.7])
+compiled = compile_tape(trace(program, (start,)).tape)
+assert not compiled.called
+(found,) = compiled.run([start])
+np.testing.assert_allclose(found, program(start), rtol=1e-14)
+print(found.tobytes().hex())
+"""
+
+
+def start_worker(folder: Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", WORKER],
+        env={
+            **os.environ,
+            "REVOLVE_AD_CACHE": str(folder),
+            "PYTHONPATH": os.pathsep.join(sys.path),
+        },
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_processes_that_compile_the_same_at_once_do_not_disturb_each_other(tmp_path: Path) -> None:
+    workers = [start_worker(tmp_path) for _ in range(4)]
+    deadline = time.monotonic() + 60
+    while not list(tmp_path.rglob("*.code")) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    workers[0].kill()  # while it compiles, or writes
+    found = []
+    for worker in workers[1:]:
+        out, err = worker.communicate(timeout=120)
+        assert worker.returncode == 0, err
+        found.append(out)
+    workers[0].communicate()
+    assert len(set(found)) == 1
+    entries = list(tmp_path.rglob("*.code"))
+    assert entries
+    assert all(read_entry(entry) is not None for entry in entries)
+    before = {entry: entry.stat().st_mtime_ns for entry in entries}
+    # A later process finds all of it, and computes the same bits by it.
+    last = start_worker(tmp_path)
+    out, err = last.communicate(timeout=120)
+    assert last.returncode == 0, err
+    assert out == found[0]
+    assert before == {e: e.stat().st_mtime_ns for e in tmp_path.rglob("*.code")}
 
 
 def test_an_empty_variable_turns_the_cache_off(monkeypatch: Any) -> None:
