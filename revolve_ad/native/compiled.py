@@ -13,7 +13,7 @@ from revolve_ad.ad.core import CONSTANT
 from revolve_ad.ad.tape import Tape
 from revolve_ad.native.emit import named_calls, nest_functions
 from revolve_ad.native.fuse import Target, fuse
-from revolve_ad.native.load import Argument, Module, has_numba, indexable, writable
+from revolve_ad.native.load import Argument, Module, indexable, without_numba, writable
 from revolve_ad.native.points import RefusedError
 from revolve_ad.native.simplify import simplified
 
@@ -113,8 +113,8 @@ def compile_tape(
     start = time.perf_counter()
     if tape.depends_on_values:
         return Refusal(f"the tape depends on values ({tape.depends_on_values})")
-    if native and not has_numba():
-        return Refusal("Numba isn't installed (pip install revolve-ad[fast])")
+    if native and (missing := without_numba()) is not None:
+        return Refusal(missing)
     tape = simplified(tape, exact=exact)
     nodes = tape.nodes
     if len(nodes) > max_operations:

@@ -12,7 +12,7 @@ import numpy as np
 from revolve_ad.native.cache import entry_path, read_entry, write_entry
 from revolve_ad.native.library import needed
 
-__all__ = ["Argument", "Module", "has_numba", "indexable", "writable"]
+__all__ = ["Argument", "Module", "has_numba", "indexable", "without_numba", "writable"]
 
 
 class Argument(NamedTuple):
@@ -24,10 +24,29 @@ class Argument(NamedTuple):
 
 @lru_cache(maxsize=1)
 def has_numba() -> bool:
-    """Whether Numba can be imported."""
+    """Whether Numba seems to be installed; it isn't imported for that."""
     from importlib.util import find_spec
 
-    return find_spec("numba") is not None
+    try:
+        return find_spec("numba") is not None
+    except (ImportError, ValueError):
+        return False
+
+
+@lru_cache(maxsize=1)
+def without_numba() -> str | None:
+    """Say why nothing can be compiled here, and the remedy; None if Numba works."""
+    if not has_numba():
+        return "Numba isn't installed (pip install revolve-ad[fast])"
+    try:
+        import numba  # noqa: F401
+    except ImportError as error:
+        # Such as a Numba that is older than this NumPy.
+        return (
+            f"Numba can't be imported: {str(error).rstrip('.')} "
+            "(pip install --upgrade revolve-ad[fast])"
+        )
+    return None
 
 
 @lru_cache(maxsize=3)

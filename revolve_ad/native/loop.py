@@ -28,7 +28,7 @@ from revolve_ad.native.drive import Seen, advance_source, pull_source, record_so
 from revolve_ad.native.emit import named_calls, nest_functions
 from revolve_ad.native.fuse import Fused, Target, fuse
 from revolve_ad.native.invariants import frontier, invariant_nodes
-from revolve_ad.native.load import Argument, Module, has_numba, indexable, writable
+from revolve_ad.native.load import Argument, Module, indexable, without_numba, writable
 from revolve_ad.native.play import FEW, play_source
 from revolve_ad.native.points import RefusedError
 from revolve_ad.native.registers import fits, in_variables, register_loops
@@ -209,8 +209,8 @@ def compile_loop(
     start = time.perf_counter()
     if tape.depends_on_values:
         return Refusal(f"the tape depends on values ({tape.depends_on_values})")
-    if native and not has_numba():
-        return Refusal("Numba isn't installed (pip install revolve-ad[fast])")
+    if native and (missing := without_numba()) is not None:
+        return Refusal(missing)
     m, n_params = layout.state, layout.params
     if any(tape.type_of(tape.inputs[j]) != tape.type_of(tape.outputs[j]) for j in range(m)):
         return Refusal("the step changes the shape or dtype of a leaf of the state")

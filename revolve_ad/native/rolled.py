@@ -20,7 +20,7 @@ from revolve_ad.native.accumulate import Assembly
 from revolve_ad.native.compiled import Refusal
 from revolve_ad.native.courses import Courses
 from revolve_ad.native.drive import Seen, advance_source, pull_source, record_source
-from revolve_ad.native.load import Argument, Module, has_numba, indexable, writable
+from revolve_ad.native.load import Argument, Module, indexable, without_numba, writable
 from revolve_ad.native.loop import Entry, Layout, Loop
 from revolve_ad.native.points import RefusedError
 from revolve_ad.native.rolling.buffers import Buffer
@@ -65,8 +65,8 @@ def compile_rolled(
     outputs, inputs = tape.outputs[: layout.state], tape.inputs
     if any(tape.type_of(i) != tape.type_of(j) for i, j in zip(inputs, outputs, strict=False)):
         return Refusal("the step changes the shape or dtype of a leaf of the state")
-    if native and not has_numba():
-        return Refusal("Numba isn't installed (pip install revolve-ad[fast])")
+    if native and (missing := without_numba()) is not None:
+        return Refusal(missing)
     m = layout.state
     kinds = [("x", j) for j in range(m)] + [("p", j) for j in range(layout.params)] + [("k", 0)]
     kinds += [("row", j) for j in range(layout.inputs)]

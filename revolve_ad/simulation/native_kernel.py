@@ -203,6 +203,13 @@ def native_loop(
                 why_not += f"; {reason}{'' if at is None else at.of_called(reason)}"
             return None, why_not, at
         return found, "", at
+    from revolve_ad.native.load import without_numba
+
+    missing = without_numba()
+    if missing is not None:
+        if native is True:
+            raise UnsupportedOperationError(f"native=True, but {missing}.")
+        return None, missing, None
     at = tape.lines(lines)
     why = found.reason + ("" if at is None else at.of(found.reason))
     if native is True:
