@@ -26,6 +26,7 @@ from revolve_ad.schedule.actions import (
 )
 from revolve_ad.schedule.arguments import cost, count, sequence
 from revolve_ad.schedule.heterogeneous import checked_costs
+from revolve_ad.schedule.least_memory import frugal
 from revolve_ad.schedule.mixed import Mixed, mixed, smallest_budget
 from revolve_ad.schedule.protocol import Counts, Limits
 from revolve_ad.schedule.replacing import Replacing, longest_window
@@ -71,7 +72,7 @@ def heterogeneous_bytes(
     Raises
     ------
     BudgetError
-        If the budget is too small; the message names one that works.
+        If no schedule fits into the budget; the message names the smallest that works.
     ParameterError
         If lengths disagree, or an argument is not a number of the kind above.
 
@@ -91,7 +92,8 @@ def heterogeneous_bytes(
     less, and all evaluations together cost at most 1.16 times the least possible, 1.01 times on
     average.  Budgets above 256 bytes are counted in 256 units, sizes rounded up; then a few bytes
     may stay unused.  Chains of more than 200 steps are reversed by `mixed` with the largest sizes,
-    which may leave much of the budget unused.
+    which may leave much of the budget unused; where these don't fit, each step is run again from
+    one checkpoint, as `least_bytes` needs it.
 
     Examples
     --------
@@ -104,10 +106,18 @@ def heterogeneous_bytes(
     sigma, tau = _sizes("state_bytes", state_bytes, n + 1), _sizes("tape_bytes", tape_bytes, n)
     bytes_ = count("budget", budget, 0)
     seconds = cost("effort", effort)
-    if n > _MOST_STEPS:
-        return HeterogeneousBytes(
-            costs, bytes_, sigma, tau, mixed(n, bytes_, max(sigma[:-1]), max(tau))
+    least = frugal(sigma, tau)
+    if bytes_ < least.nbytes:
+        raise BudgetError(
+            f"budget is {bytes_} bytes; these {n} steps need at least {least.nbytes}: give more, "
+            "or make the largest states or tapes smaller"
         )
+    if n > _MOST_STEPS:
+        largest = max(sigma[:-1]), max(tau)
+        without_search: tuple[Action, ...] | Mixed = tuple(least.actions())
+        if bytes_ >= smallest_budget(n, *largest):
+            without_search = mixed(n, bytes_, *largest)
+        return HeterogeneousBytes(costs, bytes_, sigma, tau, without_search)
     unit = max(1, -(-bytes_ // _UNITS))
     states = [-(-size // unit) for size in sigma]
     tapes = [-(-size // unit) for size in tau]
@@ -118,19 +128,12 @@ def heterogeneous_bytes(
     if short.least[n, 0, budget_units] < inf:
         actions = _played(n, choices, budget_units, states, tapes, short, window)
         return HeterogeneousBytes(costs, bytes_, sigma, tau, tuple(actions))
-    # Sizes rounded up may refuse a budget that works, if barely; or none works.
-    least, frugal = _most_frugal(sigma, tau)
-    if bytes_ < least:
-        raise BudgetError(
-            f"budget is {bytes_} bytes; these {n} steps need at least {least}: give more, or make "
-            "the largest states or tapes smaller"
-        )
-    actions = _played(n, frugal, 0, [0] * (n + 1), [0] * n)
-    return HeterogeneousBytes(costs, bytes_, sigma, tau, tuple(actions))
+    # Sizes rounded up refuse a budget that works, if barely.
+    return HeterogeneousBytes(costs, bytes_, sigma, tau, tuple(least.actions()))
 
 
 def least_bytes(state_bytes: Sequence[int], tape_bytes: Sequence[int]) -> int:
-    """Return the fewest bytes in which `heterogeneous_bytes` reverses a chain.
+    """Return the fewest bytes in which `heterogeneous_bytes`, or anything, reverses a chain.
 
     Parameters
     ----------
@@ -139,9 +142,7 @@ def least_bytes(state_bytes: Sequence[int], tape_bytes: Sequence[int]) -> int:
     tape_bytes : sequence of int, length n_steps
         Bytes of the tape of each step.
     """
-    if len(tape_bytes) > _MOST_STEPS:
-        return smallest_budget(len(tape_bytes), max(state_bytes[:-1]), max(tape_bytes))
-    return _most_frugal(tuple(state_bytes), tuple(tape_bytes))[0]
+    return frugal(state_bytes, tape_bytes).nbytes
 
 
 def _sizes(name: str, values: Sequence[int], length: int) -> tuple[int, ...]:
@@ -195,26 +196,6 @@ def _solve(
             best[state:][better] = cost[better]
             choices[i, j, state:][better] = k[better] + i + 1
     return choices
-
-
-def _most_frugal(sigma: tuple[int, ...], tau: tuple[int, ...]) -> tuple[int, Choices]:
-    """The fewest bytes in which all steps can be reversed, and how, whatever that costs."""
-    n = len(tau)
-    least = np.zeros((n + 1, n + 1), np.int64)  # of steps i … j - 1, at [j, i]
-    choices = np.full((n + 1, n + 1, 1), _TAPE, np.int16)
-    for i in range(n):
-        least[i + 1, i] = tau[i]
-    for d in range(2, n + 1):
-        for i in range(n + 1 - d):
-            j = i + d
-            split = np.maximum(sigma[i] + least[j, i + 1 : j], least[i + 1 : j, i])
-            # Of equals the last: a short right part and few steps run again from there.
-            k = d - 2 - int(split[::-1].argmin())
-            taped = tau[i] + least[j, i + 1]
-            least[j, i] = min(taped, split[k])
-            if split[k] < taped:
-                choices[i, j] = i + 1 + k
-    return int(least[n, 0]), choices
 
 
 def _played(

@@ -35,6 +35,7 @@ __all__ = ["all_on_disk", "effort_of", "peak_in_ram", "ways"]
 
 _LEAST_EFFORT: Final = 1e-3
 _MOST_EFFORT: Final = 4.0
+_EFFORT_OF_A_DESIGN: Final = 4.0
 _SHARE: Final = 0.01
 """A plan may take this share of the run, or `_LEAST_EFFORT` seconds if that is more."""
 
@@ -60,7 +61,9 @@ def ways(problem: Problem, free: int) -> list[Way]:
         Bytes; enough for one of the ways.
     """
     if problem.uneven is not None:
-        return uneven_ways(problem, problem.uneven, free)
+        # Where no seconds are known, somebody is designing a run, and is in no hurry.
+        effort = _EFFORT_OF_A_DESIGN if problem.costs is None else effort_of(problem)
+        return uneven_ways(problem, problem.uneven, free, effort)
     sizes = problem.sizes
     state, tape, slots = max(1, sizes.state), max(1, sizes.tape), problem.slots
     # What the costs of memory alone are doesn't change the choice: one plan serves all of them.
@@ -124,7 +127,7 @@ def _few_enough(n: int, fitting: int, free: int, state: int, tape: int, step: fl
 def _again(n: int, bends: Sequence[int]) -> float:
     """Estimate the plain steps of a chain from the longest ones of each repetition."""
     again = float(sum(n - bend for bend in bends if bend < n))
-    if 1 < len(bends) and bends[-1] < n:  # cut off; they go on about evenly
+    if len(bends) > 1 and bends[-1] < n:  # cut off; they go on about evenly
         again += (n - bends[-1]) ** 2 / (2 * max(1, bends[-1] - bends[-2]))
     return again
 

@@ -151,6 +151,8 @@ class Plan:
         """The forecast of the most bytes of memory held at a time."""
         if self.counts is None:
             return self.budget
+        if self.problem.uneven is not None:
+            return self.sizes.all_fixed + self.ways[0].in_ram
         in_ram = peak_in_ram(self.schedule, self.counts, self.sizes.state, self.sizes.tape)
         return self.sizes.all_fixed + in_ram
 

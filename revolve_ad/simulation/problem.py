@@ -102,7 +102,9 @@ class Problem:
         """The fewest bytes of memory that work."""
         if self.uneven is not None:
             return self.sizes.all_fixed + self.uneven.smallest
-        return self.sizes.smallest(self.n_steps, disk=self.slots != 0)
+        # A run of unknown length is recorded as it goes where all its tapes fit.
+        n_steps = self.max_steps if self.n_steps is None else self.n_steps
+        return self.sizes.smallest(n_steps, disk=self.slots != 0)
 
     def seconds(self, counts: Counts, in_ram: int) -> float | None:
         """Return the forecast for a schedule; None if nothing was measured.
