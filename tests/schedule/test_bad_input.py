@@ -43,6 +43,7 @@ BAD: dict[str, list[tuple[Any, str]]] = {
     "from 0": [*NO_INTEGER, (None, "None"), (-1, "-1; it must be at least 0")],
     "from 0 or None": [*NO_INTEGER, (-1, "-1; it must be at least 0")],
     "cost": NO_COST,
+    "cost or None": [bad for bad in NO_COST if bad[0] is not None],
     "positive cost": [*NO_COST, (0.0, "0.0; a cost must be above 0")],
 }
 Call = tuple[Callable[..., Any], dict[str, Any], dict[str, str]]
@@ -85,7 +86,13 @@ CALLS: list[Call] = [
     (
         s.multilevel,
         {"n_steps": 9, "ram": 2, "disk": 2},
-        {"n_steps": "from 1", "ram": "from 0", "disk": "from 0 or None", "effort": "cost", **COSTS},
+        {
+            "n_steps": "from 1",
+            "ram": "from 0",
+            "disk": "from 0 or None",
+            "effort": "cost or None",
+            **COSTS,
+        },
     ),
     (
         s.disk_period,
