@@ -46,11 +46,6 @@ class Stepper:
         What the arguments look like.
     params, inputs : list
         Their leaves.
-
-    Attributes
-    ----------
-    advance : callable
-        ``(state, start, stop) -> state``; see `Kernel.advance`.
     """
 
     __slots__ = (
@@ -61,8 +56,6 @@ class Stepper:
         "_inputs",
         "_layout",
         "_leaves",
-        "_run_for",
-        "advance",
         "params",
         "row",
     )
@@ -79,16 +72,23 @@ class Stepper:
         self._call: Callable[..., Any] = function
         self._function = function
         self._leaves = params
-        run = self._run_array if self._layout.is_array else self._run
-        self._run_for: Callable[..., Leaves] = run
-        self.advance: Callable[[Leaves, int, int], Leaves] = self._run_for
-        if self._advance is not None:
-            self.advance = self._advance_by_user
         self._inputs: Leaves = []
         if form.inputs is not None:
             self._inputs = form.inputs.read_only(inputs)
             row = self.row = row_reader(form.inputs, self._inputs)
             self._call = lambda state, params, k: function(state, params, k, row(k))
+
+    # Bound methods are made when asked for: kept, they would keep this object and the params alive
+    # until Python's collector of cycles comes by.
+
+    @property
+    def advance(self) -> Callable[[Leaves, int, int], Leaves]:
+        """The function ``(state, start, stop) -> state``; see `Kernel.advance`."""
+        return self._run_for if self._advance is None else self._advance_by_user
+
+    @property
+    def _run_for(self) -> Callable[..., Leaves]:
+        return self._run_array if self._layout.is_array else self._run
 
     def _run(self, state: Leaves, start: int, stop: int, tape: Tape | None = None) -> Leaves:
         layout, call, params = self._layout, self._call, self.params

@@ -41,7 +41,6 @@ class UserKernel(StepByStep):
         "_stepper",
         "_vjp",
         "advance",
-        "pull",
         "record",
     )
 
@@ -50,7 +49,6 @@ class UserKernel(StepByStep):
         self._vjp: Callable[..., Any] = step._vjp
         self._form = form
         self._stepper = Stepper(step, form, params, inputs)
-        self.pull = self._pull_array if form.state.is_array else self._pull_any
         self.advance = self._stepper.advance
         self.record = self._stepper.record
         self._gradients: Gradients | None = None
@@ -58,6 +56,11 @@ class UserKernel(StepByStep):
     def bind_gradients(self, gradients: Gradients) -> None:
         """See `Kernel.bind_gradients`."""
         self._gradients = gradients
+
+    @property
+    def pull(self) -> Callable[[Leaves, int, Leaves], Leaves]:  # type: ignore[override]
+        """The function ``(state, k, cotangent) -> cotangent``; kept, it would keep this object."""
+        return self._pull_array if self._form.state.is_array else self._pull_any
 
     def _pull_any(self, state: Leaves, k: int, cotangent: Leaves) -> Leaves:
         layout = self._form.state
