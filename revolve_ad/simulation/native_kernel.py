@@ -69,8 +69,7 @@ class NativeKernel:
     @property
     def plays(self) -> bool:
         """Whether it can carry out many actions of a schedule in one call."""
-        shapes = self._layout.shapes
-        return "play" in self._sweep.loop.entries and all(0 not in shape for shape in shapes)
+        return "play" in self._sweep.loop.entries
 
     @property
     def float_leaves(self) -> list[int]:

@@ -1,12 +1,13 @@
-"""Plays a schedule of many actions by compiled code: Python is asked only where it has to look.
+"""Plays a schedule whose steps are compiled: checkpoints and tapes share one array.
 
-It does what `Sweep` does, with the same bits; only the actions aren't objects any more.
+It does what `Sweep` does, with the same bits.  Where there are many actions, they are carried out
+by compiled code too, and Python is asked only where it has to look.
 """
 
 from __future__ import annotations
 
 from time import perf_counter
-from typing import Final, final
+from typing import TYPE_CHECKING, Final, final
 
 import numpy as np
 
@@ -20,6 +21,9 @@ from revolve_ad.simulation.native_kernel import NativeKernel
 from revolve_ad.simulation.plan import Plan
 from revolve_ad.simulation.rows import Rows, rows_of
 from revolve_ad.simulation.several import SeveralKernels
+
+if TYPE_CHECKING:
+    from revolve_ad.native import Sweep as Compiled
 
 __all__ = ["NativeSweep", "native_sweep"]
 
@@ -46,6 +50,8 @@ class NativeSweep:
         Who works on it; its kernel runs native code.
     rows : Rows
         The schedule.
+    plays : bool
+        Whether compiled code carries out the rows.
 
     Attributes
     ----------
@@ -55,11 +61,11 @@ class NativeSweep:
         What has been done so far.
     """
 
-    __slots__ = ("_crew", "_final", "_pools", "_rows", "counters", "n_steps")
+    __slots__ = ("_crew", "_final", "_plays", "_pools", "_rows", "counters", "n_steps")
 
-    def __init__(self, crew: Crew, rows: Rows) -> None:
+    def __init__(self, crew: Crew, rows: Rows, *, plays: bool) -> None:
         assert crew.ending.n_steps is not None
-        self._crew, self._rows = crew, rows
+        self._crew, self._rows, self._plays = crew, rows, plays
         self._pools: Leaves = []
         self._final: Leaves = []
         self.n_steps = crew.ending.n_steps
@@ -89,31 +95,13 @@ class NativeSweep:
         live = list(state)
         if lookout.next == 0:
             lookout.look(0, live, last=False)
-        row, begin = 0, -1
-        while True:
-            row, at = sweep.play(
-                rows.forward,
-                row,
-                self._pools,
-                live,
-                [],
-                stops=np.array([min(lookout.next, last.stop)], np.int64),
-                stop=0,
-                begin=begin,
-                forward=True,
-            )
-            if at == LOST:  # only states that are to be saved are tested
-                require_finite_state(live, layout, int(rows.forward[row, 1]))
-            if at < 0:
-                break
-            lookout.look(at, live, last=False)
-            begin = -1
-            if row < len(rows.forward):
-                what, start, stop = rows.forward[row, :3].tolist()
-                begin = at if what == ADVANCE and start < at < stop else -1
+        if self._plays:
+            self._play_forward(sweep, live)
+        else:
+            for line in rows.forward.tolist():
+                self._row_forward(line, live)
         source = sweep.checkpoint(self._pools, last.base)
-        for to, leaf in zip(source, live, strict=True):
-            to[...] = leaf
+        _copy(source, live)
         block, n = sweep.block_of(self._pools, last.base + 1), last.stop - 1 - last.start
         if n:
             sweep.record(source, block, last.start, last.stop - 1)
@@ -129,6 +117,47 @@ class NativeSweep:
         if observations is not None and observations.next == last.stop:
             self._final = [leaf.copy() for leaf in final]
         return final
+
+    def _play_forward(self, sweep: Compiled, live: Leaves) -> None:
+        """Let compiled code carry out the rows before the last stretch."""
+        rows, lookout = self._rows.forward, self._crew.lookout
+        row, begin = 0, -1
+        while True:
+            row, at = sweep.play(
+                rows,
+                row,
+                self._pools,
+                live,
+                [],
+                stops=np.array([min(lookout.next, self.n_steps)], np.int64),
+                stop=0,
+                begin=begin,
+                forward=True,
+            )
+            if at == LOST:  # only states that are to be saved are tested
+                require_finite_state(live, self._crew.layout, int(rows[row, 1]))
+            if at < 0:
+                return
+            lookout.look(at, live, last=False)
+            begin = -1
+            if row < len(rows):
+                what, start, stop = rows[row, :3].tolist()
+                begin = at if what == ADVANCE and start < at < stop else -1
+
+    def _row_forward(self, row: list[int], live: Leaves) -> None:
+        """Carry out one row before the last stretch by Python."""
+        what, start, stop, slot, _ = row
+        lookout, kernel = self._crew.lookout, self._crew.kernel
+        if what == SAVE:
+            require_finite_state(live, self._crew.layout, start)
+            _copy(_native(kernel).sweep.checkpoint(self._pools, slot), live)
+            return
+        while start < stop:
+            pause = min(stop, lookout.next)
+            live[:] = kernel.advance(list(live), start, pause)
+            start = pause
+            if lookout.next == start:
+                lookout.look(start, live, last=False)
 
     def reverse(self, kernel: Kernel, cotangent: Leaves, observed: Leaves) -> Leaves:
         """See `Sweep.reverse`."""
@@ -161,13 +190,14 @@ class NativeSweep:
             # States of the last stretch are computed once: there is no replay to compare.
             left = sorted(k for k in crew.replays.digests if k < last.start)
             stops = np.array(left, np.int64)
-            if isinstance(kernel, NativeKernel):
+            if self._plays and isinstance(kernel, NativeKernel):
                 row, at = self._play(kernel, row, live, cotangent, stops)
                 if at == LOST:
                     require_finite(cotangent, layout, f"after row {row} of the schedule")
                     require_finite_state(live, crew.layout, int(rows.reverse[row, 1]))
                 if at < 0:
                     break
+            # By Python: to compare states, for several cotangents, and where rows are few.
             cotangent = self._row(kernel, rows.reverse[row].tolist(), live, cotangent)
             row += 1
         require_finite(cotangent, layout, "at state 0, in reverse")
@@ -186,17 +216,19 @@ class NativeSweep:
         return found
 
     def _row(self, kernel: Kernel, row: list[int], live: Leaves, cotangent: Leaves) -> Leaves:
-        """Carry out one row by Python: to compare states, or for several cotangents."""
+        """Carry out one row after the last stretch by Python."""
         what, start, stop, slot, base = row
         sweep, pools = _native(kernel).sweep, self._pools
         state = list(live) if slot < 0 or what == SAVE else sweep.checkpoint(pools, slot)
         if what == ADVANCE:
-            live[:] = kernel.advance([leaf.copy() for leaf in state], start, stop)
+            if slot >= 0:
+                _copy(live, state)
+            live[:] = kernel.advance(list(live), start, stop)
         elif what == LOAD:
-            live[:] = [leaf.copy() for leaf in state]
+            _copy(live, state)
         elif what == SAVE:
-            for to, leaf in zip(sweep.checkpoint(pools, slot), live, strict=True):
-                to[...] = leaf
+            require_finite_state(live, self._crew.layout, start)
+            _copy(sweep.checkpoint(pools, slot), live)
         else:
             block, replays = sweep.block_of(pools, base), self._crew.replays
             if stop - start > 1:
@@ -204,6 +236,8 @@ class NativeSweep:
             for k in sorted(k for k in replays.digests if start <= k < stop):
                 replays.compare(k, sweep.state(state, block, k - start))
             cotangent = kernel.reverse([state, block], start, stop, cotangent)
+            layout = self._crew.layout.cotangents
+            require_finite(cotangent, layout, f"at state {start}, in reverse")
         return cotangent
 
     def abandon(self) -> None:
@@ -213,7 +247,7 @@ class NativeSweep:
 
 
 def native_sweep(crew: Crew, plan: Plan) -> NativeSweep | None:
-    """Return a sweep by compiled code; None where the plan needs Python, or gains nothing by it.
+    """Return a sweep of compiled steps; None where the plan needs what only `Sweep` can.
 
     Parameters
     ----------
@@ -226,14 +260,11 @@ def native_sweep(crew: Crew, plan: Plan) -> NativeSweep | None:
     n_steps = crew.ending.n_steps
     if counts is None or n_steps is None or counts.disk_saved or plan.all_on_disk:
         return None
-    compiled = n_steps * (1e-7 + crew.layout.nbytes * _SECONDS_A_BYTE)
-    if counts.restored * _SECONDS_A_RESTORE < _SHARE * compiled or counts.restored < _FEWEST:
-        return None
     if crew.careful or crew.progress.wanted:
         return None
     if observations is not None and any(k < n_steps for k in observations.left):
         return None
-    if not _native(kernel).plays:
+    if any(0 in shape for shape in crew.layout.shapes):
         return None
     rows = rows_of(plan.schedule, n_steps)
     if rows is None:
@@ -241,7 +272,14 @@ def native_sweep(crew: Crew, plan: Plan) -> NativeSweep | None:
     limit = crew.ledger.limit
     if limit is not None and crew.ledger.nbytes + rows.n_slots * crew.layout.nbytes > limit:
         return None
-    return NativeSweep(crew, rows)
+    steps = n_steps * (1e-7 + crew.layout.nbytes * _SECONDS_A_BYTE)
+    many = counts.restored >= _FEWEST and counts.restored * _SECONDS_A_RESTORE >= _SHARE * steps
+    return NativeSweep(crew, rows, plays=many and _native(kernel).plays)
+
+
+def _copy(to: Leaves, source: Leaves) -> None:
+    for a, b in zip(to, source, strict=True):
+        a[...] = b
 
 
 def _native(kernel: Kernel) -> NativeKernel:

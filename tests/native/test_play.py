@@ -92,9 +92,9 @@ def played(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     made: list[Any] = []
     original: Callable[..., Any] = native_sweep.NativeSweep.__init__
 
-    def note(self: Any, *arguments: Any) -> None:
+    def note(self: Any, *arguments: Any, **options: Any) -> None:
         made.append(self)
-        original(self, *arguments)
+        original(self, *arguments, **options)
 
     monkeypatch.setattr(native_sweep.NativeSweep, "__init__", note)
     return made
@@ -120,9 +120,9 @@ def test_played_schedules_give_the_bits_of_storing_all(
     case: str, schedule: str, played: list[Any]
 ) -> None:
     expected = gradient(case, schedule=ra.schedule.store_all(STEPS))
-    assert not played
+    assert not any(sweep._plays for sweep in played)
     found = gradient(case, schedule=SCHEDULES[schedule])
-    assert len(played) == 1
+    assert played[-1]._plays
     same(found, expected)
     counts = SCHEDULES[schedule].counts()
     report = found[1]
@@ -140,6 +140,17 @@ def test_every_replayed_state_can_be_compared(check: Any, played: list[Any]) -> 
     last = rows_of(SCHEDULES["mixed"], STEPS)
     assert last is not None
     assert found[1].compared == (last.last.start if check == "all" else 0)
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_rows_carried_out_by_python_give_the_same_bits(
+    schedule: str, monkeypatch: pytest.MonkeyPatch, played: list[Any]
+) -> None:
+    case = "two leaves that take turns, inputs"
+    expected = gradient(case, schedule=SCHEDULES[schedule])
+    monkeypatch.setattr(native_sweep, "_FEWEST", 1 << 60)
+    same(gradient(case, schedule=SCHEDULES[schedule]), expected)
+    assert [sweep._plays for sweep in played] == [True, False]
 
 
 def seen(state: Any, params: Any, k: Any) -> Any:
