@@ -27,7 +27,10 @@ from revolve_ad.ad.lists import stand_ins
 from revolve_ad.ad.tape import Tape
 from revolve_ad.ad.traced import Traced, _view
 
-__all__ = ["Rebound", "hidden_state"]
+__all__ = ["STAND_INS", "Rebound", "hidden_state"]
+
+STAND_INS: dict[str, Callable[[Any], Any]] = {}
+"""What stands for captured objects of compiled classes, by the class's name; None leaves one."""
 
 _ndarray = np.ndarray
 _TRUSTED = ("numpy", "scipy", "revolve_ad")
@@ -49,8 +52,14 @@ def _holds_arrays(x: Any) -> bool:
     return (
         type(attributes) is dict
         and _is_users(cls)
-        and any(type(v) is _ndarray for v in attributes.values())
+        and any(type(v) is _ndarray or _stand_in(v) is not None for v in attributes.values())
     )
+
+
+def _stand_in(x: Any) -> Any:
+    """Return what stands for an object of a compiled class; None if nothing does."""
+    made = STAND_INS.get(type(x).__name__)
+    return None if made is None else made(x)
 
 
 def _is_numpy(x: Any) -> bool:
@@ -148,6 +157,8 @@ class Rebound:
         if x is _ndarray:
             return self._stand_in
         instead = self._numpys.get(id(x)) or stand_in_of(x)
+        if instead is None:
+            instead = _stand_in(x)
         if instead is not None:
             return instead
         if isinstance(x, ModuleType) and _is_users(x):

@@ -137,7 +137,8 @@ class _Attempt:
                     "a traced value reached a function that isn't NumPy's. Give that function its "
                     "derivative with ra.primitive, or cut it on purpose with ra.stop_gradient"
                 )
-                return None
+                # A captured object of C may have a stand-in.
+                return None if self.rebound else _Attempt(rebound=True, stay_plain=self.stay_plain)
             return _Attempt(rebound=self.rebound, stay_plain=frozenset(constant))
         # "setting an array element" is how NumPy says that a plain array was written into.
         if not isinstance(error, WriteError | TracedValueError) and (

@@ -164,6 +164,9 @@ def jvp(tape: Tape, wrt: Sequence[int]) -> Tape:
             if rule is None:
                 raise _missing(node.op)
             ts = [tangent.get(a) for a in node.args]
+            for found in ts:
+                if isinstance(found, Missing):
+                    raise found.error()
             if all(t is None for t in ts):
                 continue
             xs = [Symbol(builder, a) for a in node.args]
@@ -177,6 +180,8 @@ def jvp(tape: Tape, wrt: Sequence[int]) -> Tape:
         if found is None:
             dtype = node.dtype if is_differentiable(node.dtype) else np.dtype(float)
             outputs.append(builder.literal(0, dtype, node.shape))
+        elif isinstance(found, Missing):
+            raise found.error()
         else:
             outputs.append(found.id)
     return builder.tape([*tape.inputs, *seeds], outputs, tape.depends_on_values)

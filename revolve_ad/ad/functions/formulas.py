@@ -26,9 +26,14 @@ Formula = Callable[..., Any]
 
 
 def _sample(kind: ArrayType) -> Any:
-    """Return values to record a formula on: each matrix is symmetric and positive definite."""
-    if len(kind.shape) < 2:
-        return np.ones(kind.shape, kind.dtype)[()]
+    """Return values to record a formula on: each matrix is symmetric and positive definite.
+
+    So is the Toeplitz matrix of each vector.
+    """
+    if len(kind.shape) == 0:
+        return np.ones((), kind.dtype)[()]
+    if len(kind.shape) == 1:
+        return (2.0 ** -np.arange(float(kind.shape[0]))).astype(kind.dtype)
     rows, columns = np.indices(kind.shape[-2:])
     matrix = (2.0 ** -np.abs(rows - columns)).astype(kind.dtype)
     return np.array(np.broadcast_to(matrix, kind.shape))

@@ -15,7 +15,7 @@ def _trapezoid(y: Any, x: Any, dx: Any, axis: int) -> Any:
     return np.trapezoid(y, x, dx, axis)
 
 
-def _simpson(y: Any, x: Any, dx: Any, axis: int) -> Any:
+def _simpson(y: Any, x: Any, dx: Any, axis: int, **others: Any) -> Any:
     simpson = scipy_function(_MODULE, "simpson")
     moved = np.moveaxis(y, axis, -1)
     if x is not None and np.ndim(x) > 1:
@@ -24,7 +24,7 @@ def _simpson(y: Any, x: Any, dx: Any, axis: int) -> Any:
     weights = np.empty_like(unit)
     for j in range(unit.shape[-1]):
         unit[..., j] = 1
-        weights[..., j] = simpson(unit, x=x, dx=dx)
+        weights[..., j] = simpson(unit, x=x, dx=dx, **others)
         unit[..., j] = 0
     return np.sum(moved * weights, axis=-1)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -228,3 +228,29 @@ opaque(_MODULE, "gaussian_laplace", ("input",), _gaussian_laplace)
 opaque(_MODULE, "gaussian_gradient_magnitude", ("input",), _gradient_magnitude)
 opaque(_MODULE, "sobel", ("input",), _edges([1.0, 2.0, 1.0]))
 opaque(_MODULE, "prewitt", ("input",), _edges([1.0, 1.0, 1.0]))
+
+
+# -- resampling by splines: linear in the image, one axis after the other -------------------------
+
+
+def _axis_matrix(name: str, n: int, argument: Any, keywords: Mapping[str, Any]) -> Any:
+    """Return the matrix of a resampling along one axis: what it makes of each unit vector."""
+    function = scipy_function(_MODULE, name)
+    columns = [function(row, argument, **keywords) for row in np.eye(n)]
+    return np.stack(columns, axis=1)
+
+
+def _resampled(name: str) -> Callable[..., Any]:
+    def equal(x: Any, **keywords: Any) -> Any:
+        arguments = _per_axis(keywords.pop("shift" if name == "shift" else "zoom"), x.ndim)
+        keywords["cval"] = 0.0  # what lies outside is constant
+        for d, argument in enumerate(arguments):
+            matrix = _axis_matrix(name, x.shape[d], argument, keywords)
+            x = np.moveaxis(np.tensordot(matrix, x, axes=(1, d)), 0, d)
+        return x
+
+    return equal
+
+
+opaque(_MODULE, "shift", ("input",), _resampled("shift"))
+opaque(_MODULE, "zoom", ("input",), _resampled("zoom"))

@@ -42,7 +42,15 @@ def _solve(a: Any, b: Any, lower: bool, assume_a: Any, transposed: bool) -> Any:
     elif assume_a in ("sym", "symmetric"):
         part = np.tril(a) if lower else np.triu(a)
         a = part + np.swapaxes(part, -1, -2) - part * np.eye(a.shape[-1], dtype=a.dtype)
-    elif assume_a in ("diagonal", "lower triangular", "upper triangular", "tridiagonal", "banded"):
+    elif assume_a == "diagonal":
+        a = a * np.eye(a.shape[-1], dtype=a.dtype)
+    elif assume_a == "tridiagonal":
+        a = np.triu(np.tril(a, 1), -1)
+    elif assume_a == "lower triangular":
+        a = np.tril(a)
+    elif assume_a == "upper triangular":
+        a = np.triu(a)
+    elif assume_a not in (None, "gen", "general", "banded"):  # what another SciPy knows
         raise UnsupportedOperationError(
             f"scipy.linalg.solve with assume_a={assume_a!r} has no derivative; without it, it has"
         )

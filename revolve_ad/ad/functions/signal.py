@@ -9,12 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
-from revolve_ad.ad.functions.foreign import Keywords, bound, foreign, opaque, scipy_function
+from revolve_ad.ad.functions.foreign import opaque, scipy_function
 from revolve_ad.ad.functions.formulas import define_by_formulas
-from revolve_ad.ad.recorder import Recorder
 from revolve_ad.ad.tape import ArrayType, Primitive
 from revolve_ad.ad.traced import apply
-from revolve_ad.errors import UnsupportedOperationError
 
 _MODULE = "scipy.signal"
 
@@ -140,39 +138,3 @@ def _two_dimensional(turned: bool) -> Callable[..., Any]:
 
 opaque(_MODULE, "convolve2d", ("in1", "in2"), _two_dimensional(turned=True))
 opaque(_MODULE, "correlate2d", ("in1", "in2"), _two_dimensional(turned=False))
-
-
-# -- recursive filters -------------------------------------------------------------------------
-
-
-def _lfilter(x: Any, keywords: Any) -> Any:
-    return scipy_function(_MODULE, "lfilter")(x=x, **keywords.values)
-
-
-LFILTER = Primitive("lfilter", _lfilter, params=("keywords",))
-
-
-def _lfilter_back(g: Any, y: Any, x: Any, keywords: Any) -> Any:
-    # The filter is a lower triangular Toeplitz matrix: its transpose runs from the end.
-    axis = keywords.values["axis"]
-    conjugate = {k: np.conjugate(keywords.values[k]) for k in ("b", "a")}
-    back = Keywords({**keywords.values, **conjugate})
-    return np.flip(apply(LFILTER, (np.flip(g, axis),), (back,)), axis)
-
-
-define_by_formulas(
-    LFILTER,
-    vjp=[_lfilter_back],
-    jvp=[lambda t, y, x, keywords: apply(LFILTER, (t,), (keywords,))],
-)
-
-
-@foreign(_MODULE, "lfilter")
-def lfilter(rec: Recorder, original: Any, *args: Any, **kwargs: Any) -> Any:
-    (x,), rest = bound(rec, original, ("x",), args, kwargs)
-    if rest.pop("zi", None) is not None:
-        raise UnsupportedOperationError(
-            "scipy.signal.lfilter with zi= has no rule for traced arrays"
-        )
-    rest["b"], rest["a"] = (np.atleast_1d(np.asarray(rest[k])) for k in ("b", "a"))
-    return apply(LFILTER, (x,), (Keywords(rest),))

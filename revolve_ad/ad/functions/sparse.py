@@ -13,6 +13,7 @@ from revolve_ad.ad.recorder import Recorder
 from revolve_ad.ad.rules.table import define_linear
 from revolve_ad.ad.tape import ArrayType, Primitive
 from revolve_ad.ad.traced import Traced, apply
+from revolve_ad.errors import UnsupportedOperationError
 
 __all__ = ["Matrix", "frozen_matrix"]
 
@@ -109,3 +110,39 @@ for _module, _class in (("scipy.sparse._base", "_spbase"), ("scipy.sparse._coo",
         f"{_class}._matmul_dispatch": _matmul,
         f"{_class}._rmatmul_dispatch": _rmatmul,
     }
+
+
+# -- matrices of traced entries ------------------------------------------------------------------
+
+
+def _made_of(rec: Recorder, original: Any, matrix: Any, *args: Any, **kwargs: Any) -> None:
+    original(
+        matrix, *map(_known_entries, args), **{k: _known_entries(x) for k, x in kwargs.items()}
+    )
+
+
+def _known_entries(x: Any) -> Any:
+    """Return what a matrix is made of, plain; raise if it depends on the function's arguments."""
+    if type(x) in (list, tuple):
+        return type(x)(map(_known_entries, x))
+    if type(x) is not Traced:
+        return x
+    if x.varies():
+        raise UnsupportedOperationError(
+            "a scipy.sparse matrix can't hold traced entries: their derivative would be lost. Keep "
+            "the matrix constant and scale what goes in or comes out, A @ (d * x) or d * (A @ x); "
+            "solve banded systems with scipy.linalg.solve_banded; or wrap the solve and give its "
+            "derivative with ra.primitive"
+        )
+    return np.array(x.v)
+
+
+for _module, _class in (
+    ("_compressed", "_cs_matrix"),
+    ("_bsr", "_bsr_base"),
+    ("_coo", "_coo_base"),
+    ("_dia", "_dia_base"),
+    ("_dok", "_dok_base"),
+    ("_lil", "_lil_base"),
+):
+    FOREIGN.setdefault(f"scipy.sparse.{_module}", {})[f"{_class}.__init__"] = _made_of

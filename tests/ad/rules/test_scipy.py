@@ -2,15 +2,19 @@
 
 import numpy as np
 import pytest
+import scipy
 import scipy.fft
 import scipy.integrate
 import scipy.linalg
 import scipy.ndimage
 import scipy.signal
 import scipy.sparse
+import scipy.sparse.linalg
 import scipy.special
 from scipy.linalg import solve_banded
 
+from revolve_ad.ad.recording import trace
+from revolve_ad.errors import RevolveError
 from tests.ad.rules.harness import Draw, check, one, positive
 
 C = {"complex": True}
@@ -26,6 +30,11 @@ def bands(rows, n):
     return Draw((rows, n), lambda x: 0.3 * x + 3.0 * (np.arange(rows) == 1)[:, None])
 
 
+def vector(first, n):
+    """Numbers of which the first is so large that a Toeplitz matrix or a filter is tame."""
+    return Draw((n,), lambda x: 0.2 * x + first * (np.arange(n) == 0))
+
+
 def _thomas(d, b):
     """A tridiagonal solve as it is written in codes: fill the bands, solve."""
     ab = np.zeros((3, 4))
@@ -34,6 +43,12 @@ def _thomas(d, b):
     ab[2, :-1] = -1
     return solve_banded((1, 1), ab, b)
 
+
+SOS = np.array([[1, 0.5, 0.2, 1, 0.3, 0.1], [0.7, 0.1, 0, 1, -0.4, 0.2]])
+# What `solve` may be told about a matrix; older versions of SciPy know fewer words.
+SHAPES = ("diagonal", "lower triangular", "upper triangular", "tridiagonal", "banded", None)
+if tuple(map(int, scipy.__version__.split(".")[:2])) < (1, 15):
+    SHAPES = ()
 
 OTHERS = {
     "np.i0": (lambda x: np.i0(x), [positive(3)], {"single": False}),
@@ -103,8 +118,105 @@ OTHERS = {
     ),
     "correlate2d": (lambda x, h: sg.correlate2d(x, h, mode="same"), [one(4, 5), one(2, 3)], C),
     "correlate2d valid": (lambda x, h: sg.correlate2d(x, h, "valid"), [one(4, 5), one(2, 3)], C),
+    **{
+        f"shift {mode} {order}": (
+            lambda x, mode=mode, order=order: nd.shift(
+                x, (0.3, -1.2), mode=mode, order=order, cval=0.7
+            ),
+            [one(6, 5)],
+            {"single": order == 1, "layouts": False},
+        )
+        for mode in ("constant", "nearest", "mirror", "reflect", "wrap", "grid-wrap")
+        for order in (0, 1, 3)
+    },
+    "shift without prefilter": (lambda x: nd.shift(x, 0.4, prefilter=False), [one(6)], {}),
+    "zoom": (lambda x: nd.zoom(x, (1.6, 0.5)), [one(5, 6)], {"single": False}),
+    "zoom grid": (
+        lambda x: nd.zoom(x, 2, mode="grid-wrap", grid_mode=True, order=1),
+        [one(4, 3)],
+        {"single": False},
+    ),
+    "lfilter coefficients": (
+        lambda b, a, x: sg.lfilter(b, a, x),
+        [one(3), vector(2.0, 2), one(6)],
+        {"complex": True, "single": False},
+    ),
+    "lfilter many": (
+        lambda b, a, x: sg.lfilter(b, a, x, axis=0),
+        [one(2), vector(2.0, 3), one(6, 2)],
+        {"single": False},
+    ),
+    "lfilter state": (
+        lambda b, a, x, z: sg.lfilter(b, a, x, zi=z),
+        [one(3), vector(2.0, 2), one(6), one(2)],
+        {"single": False},
+    ),
+    "lfilter state, few samples": (
+        lambda b, a, x, z: sg.lfilter(b, a, x, zi=z, axis=0),
+        [one(5), vector(2.0, 2), one(2, 2), one(4, 2)],
+        {"single": False},
+    ),
+    "sosfilt": (lambda x: sg.sosfilt(SOS, x), [one(6)], {}),
+    "sosfilt coefficients": (
+        lambda c, x: sg.sosfilt(np.stack([c, SOS[1]]) * [1, 1, 1, 0, 1, 1] + [0, 0, 0, 1, 0, 0], x),
+        [Draw((6,), lambda x: 0.3 * x), one(6)],
+        {"single": False},
+    ),
+    "sosfilt state": (
+        lambda x, z: sg.sosfilt(SOS, x, axis=0, zi=z),
+        [one(6, 2), one(2, 2, 2)],
+        {"single": False},
+    ),
     "lfilter": (lambda x: sg.lfilter([0.5, 0.2], [1.0, -0.4, 0.1], x, axis=0), [one(6, 2)], C),
     # -- linalg
+    **{
+        f"solve {kind}": (
+            lambda a, b, kind=kind: la.solve(a, b, assume_a=kind),
+            [matrix(3), one(3)],
+            {"single": False},
+        )
+        for kind in SHAPES
+    },
+    "lu_factor": (lambda a: la.lu_factor(a)[0], [matrix(4)], C),
+    "lu_factor with swaps": (lambda a: la.lu_factor(a[::-1])[0], [matrix(4)], {}),
+    "lu_solve": (lambda a, b: la.lu_solve(la.lu_factor(a), b), [matrix(4), one(4)], C),
+    "lu_solve transposed": (
+        lambda a, b: la.lu_solve(la.lu_factor(a[::-1]), b, trans=1),
+        [matrix(4), one(4, 2)],
+        C,
+    ),
+    "lu_solve adjoint": (
+        lambda a, b: la.lu_solve(la.lu_factor(a[::-1]), b, 2),
+        [matrix(4), one(4)],
+        C,
+    ),
+    "lu_solve known": (
+        lambda b: la.lu_solve(la.lu_factor(np.diag([1.0, 2.0, 4.0])[::-1]), b),
+        [one(3)],
+        {},
+    ),
+    "solve_toeplitz": (
+        lambda c, r, b: la.solve_toeplitz((c, r), b),
+        [vector(4.0, 4), vector(4.0, 4), one(4)],
+        {"complex": True, "single": False},
+    ),
+    "solve_toeplitz symmetric": (
+        lambda c, b: la.solve_toeplitz(c, b),
+        [vector(4.0, 4), one(4, 2)],
+        {"complex": True, "single": False},
+    ),
+    "toeplitz": (lambda c, r: la.toeplitz(c, r), [one(3), one(4)], C),
+    "circulant": (lambda c: la.circulant(c), [one(3)], C),
+    "block_diag": (lambda a, b: la.block_diag(a, b, a), [one(3, 2), one(2)], C),
+    "eigh": (lambda a: la.eigh(a + a.T)[1] ** 2, [matrix(3)], {}),
+    "eigh upper": (lambda a: la.eigh(a, lower=False, eigvals_only=True), [matrix(3)], {}),
+    "eigvalsh": (lambda a: la.eigvalsh(a + a.T), [matrix(3)], {}),
+    "svd": (lambda a: la.svd(a[:, :2], full_matrices=False), [matrix(3)], {}),
+    "svd complex": (lambda a: la.svd(a)[1], [matrix(3)], C),
+    "svdvals": (lambda a: la.svdvals(a), [matrix(3)], {}),
+    "svd without vectors": (lambda a: la.svd(a, compute_uv=False), [matrix(3)], {}),
+    "qr": (lambda a: la.qr(a[:, :2], mode="economic"), [matrix(3)], C),
+    "qr r": (lambda a: la.qr(a, mode="r"), [matrix(3)], {}),
     "solve": (lambda a, b: la.solve(a, b), [matrix(3), one(3)], C),
     "solve pos": (lambda a, b: la.solve(a @ a.T, b, assume_a="pos"), [matrix(3), one(3, 2)], {}),
     "solve sym": (
@@ -221,3 +333,105 @@ def test_a_sparse_matrix_is_left_alone_outside_of_a_recording():
     before = scipy.sparse._base._spbase._matmul_dispatch
     check(lambda x: scipy.sparse.eye_array(3) @ x, one(3))
     assert scipy.sparse._base._spbase._matmul_dispatch is before
+
+
+# -- constant sparse matrices, factored before or inside of the function ---------------------------
+
+SPARSE = scipy.sparse.csc_array(
+    np.diag(4.0 + np.arange(5)) + np.diag([0.5, -1, 2, 0.1], 1) - np.diag([1, 0.2, 0.7, 1], -1)
+)
+FACTORS = scipy.sparse.linalg.splu(SPARSE)
+COMPLEX_FACTORS = scipy.sparse.linalg.splu(SPARSE + 1j * scipy.sparse.eye_array(5, format="csc"))
+SOLVE = scipy.sparse.linalg.factorized(SPARSE)
+
+
+class Holder:
+    """Keeps factors as an attribute, as classes of solvers do."""
+
+    def __init__(self):
+        self.factors = FACTORS
+
+    def solve(self, b):
+        return self.factors.solve(b) * b
+
+
+def _in_a_closure(b, factors=None):
+    factors = FACTORS
+
+    def solve(c):
+        return factors.solve(c * c)
+
+    return solve(b)
+
+
+DOUBLE = {"single": False, "layouts": False}
+SOLVES = {
+    "splu": (lambda b: FACTORS.solve(b), [one(5)], DOUBLE),
+    "splu many": (lambda b: FACTORS.solve(b[:, ::-1], "T"), [one(5, 2)], DOUBLE),
+    "splu complex": (lambda b: COMPLEX_FACTORS.solve(b + 0j, "T"), [one(5)], {**DOUBLE, **C}),
+    "splu adjoint": (lambda b: COMPLEX_FACTORS.solve(b + 0j, "H"), [one(5)], {**DOUBLE, **C}),
+    "factorized": (lambda b: SOLVE(b) * b, [one(5)], DOUBLE),
+    "attribute": (Holder().solve, [one(5)], DOUBLE),
+    "closure": (_in_a_closure, [one(5)], DOUBLE),
+    "inside": (
+        lambda b: (
+            scipy.sparse.linalg.splu(SPARSE).solve(b) + scipy.sparse.linalg.factorized(SPARSE)(b)
+        ),
+        [one(5)],
+        {"single": False},
+    ),
+    "spsolve": (lambda b: scipy.sparse.linalg.spsolve(SPARSE, b), [one(5)], {"single": False, **C}),
+    "spsolve csr": (
+        lambda b: scipy.sparse.linalg.spsolve(SPARSE.tocsr(), b),
+        [one(5, 2)],
+        {"single": False},
+    ),
+    "spsolve column": (
+        lambda b: scipy.sparse.linalg.spsolve(SPARSE, b[:, None]),
+        [one(5)],
+        {"single": False},
+    ),
+    "spsolve_triangular": (
+        lambda b: scipy.sparse.linalg.spsolve_triangular(scipy.sparse.tril(SPARSE).tocsr(), b),
+        [one(5)],
+        {"single": False},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SOLVES)
+def test_solves_with_constant_sparse_matrices(name):
+    f, operands, options = SOLVES[name]
+    check(f, *operands, rtol=1e-6, dot=1e-11, **options)
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda d: scipy.sparse.csr_array(np.diag(d)),
+        lambda d: scipy.sparse.csr_array((d, ([0, 1], [1, 0])), shape=(2, 2)),
+        lambda d: scipy.sparse.csc_matrix((d, [0, 1], [0, 1, 2]), shape=(2, 2)),
+        lambda d: scipy.sparse.diags_array([d], offsets=[0]),
+        lambda d: scipy.sparse.diags(d),
+        lambda d: scipy.sparse.coo_array((d, ([0, 1], [1, 0]))),
+        lambda d: scipy.sparse.eye_array(2) * d[0],
+        lambda d: scipy.sparse.eye_array(2, format="csr").multiply(d),
+        lambda d: scipy.sparse.linalg.spsolve(d[0] * SPARSE, np.ones(5)),
+        lambda d: scipy.sparse.linalg.cg(SPARSE, d),
+    ],
+)
+def test_traced_entries_of_sparse_matrices_raise(f):
+    with pytest.raises(RevolveError):
+        trace(f, (np.array([1.0, 2.0]),))
+
+
+def test_sparse_matrices_may_be_made_inside_of_a_function():
+    def f(x):
+        n = x.shape[0]
+        main = np.ones(n)
+        main[1:] = 2
+        matrix = scipy.sparse.csr_array(np.diag(main))
+        shifted = scipy.sparse.diags_array([np.full(n - 1, 0.5)], offsets=[1])
+        return scipy.sparse.linalg.spsolve((matrix + shifted).tocsc(), matrix @ (x * x))
+
+    check(f, one(5), single=False)
