@@ -102,6 +102,8 @@ class Loop:
         Operations of the step and its adjoint, and the loops that they became.
     estimate : Estimate or None
         What compiling costs and gains.
+    forms : tuple of (Tape, Fused, Fused) or None
+        The simplified tape of step and adjoint, and the loops of both, to be shown.
     called : tuple of str
         What NumPy does between the loops, and why.
     saved : float
@@ -145,6 +147,7 @@ class Loop:
     operations: int = 0
     nests: int = 0
     estimate: Estimate | None = None
+    forms: tuple[Tape, Fused, Fused] | None = None
     _functions: dict[str, Any] = field(default_factory=dict)
     _lock: Any = field(default_factory=threading.Lock)
 
@@ -499,6 +502,7 @@ def _planned(
         recorded_bytes=_size([state_types[c] for c in turns.computed]),
         operations=sum(live[i] and bool(n.args) for i, n in enumerate(nodes)),
         nests=sum(n.call is None for f in (forward, reverse) for n in f.nests),
+        forms=(both, forward, reverse),
         estimate=estimated(
             nodes,
             [live[i] and not fixed[i] and bool(n.args) for i, n in enumerate(nodes)],
