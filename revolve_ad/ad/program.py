@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any
 
+from revolve_ad.ad.arena import Arena, Buffer
 from revolve_ad.ad.blocks import find_groups
 from revolve_ad.ad.interpreter import Interpreter
 from revolve_ad.ad.lifetimes import Lifetimes
@@ -35,6 +36,8 @@ class Program:
     shared : bool, optional
         Whether an input that is a result too may be returned as it is: for callers that never
         write into either.  Otherwise it is copied.
+    arena : Arena, optional
+        Memory that the program shares with others, which never run inside of it or it of them.
 
     Attributes
     ----------
@@ -47,32 +50,43 @@ class Program:
     """
 
     __slots__ = (
+        "_arena",
         "_code",
         "_compiled",
         "_donated",
-        "_idle",
         "_shared",
         "_tape",
         "bytes",
         "n_operations",
     )
 
-    def __init__(self, tape: Tape, donated: Collection[int] = (), *, shared: bool = False) -> None:
+    def __init__(
+        self,
+        tape: Tape,
+        donated: Collection[int] = (),
+        *,
+        shared: bool = False,
+        arena: Arena | None = None,
+    ) -> None:
+        self._arena = Arena() if arena is None else arena
         self._tape = tape
         self._donated = tuple(donated)
         self._shared = shared
         lives = Lifetimes(tape, donated)
         registers = Registers(lives, find_groups(lives))
-        self._code = Code(lives, registers, self._interpret, shared=shared)
+        self._code = Code(lives, registers, shared=shared)
         self.bytes = registers.peak
         self.n_operations = self._code.n_operations
-        self._compiled = compile(self._code.source, "<tape>", "exec")
-        self._idle: list[Any] = []
+        self._compiled = (
+            compile(self._code.source, "<tape>", "exec"),
+            compile(self._code.guard, "<tape>", "exec"),
+        )
+        self._arena.reserve(registers.sizes)
 
     @property
     def source(self) -> str:
         """The generated code."""
-        return self._code.source
+        return self._code.source + self._code.guard
 
     def run(self, values: Sequence[Any]) -> list[Any]:
         """Run the tape; safe in several threads.
@@ -88,31 +102,36 @@ class Program:
             The outputs; arrays in memory of their own, or in that of inputs given away or
             shared.
         """
-        functions = self._take()
+        buffer = self._arena.take()
         try:
-            return functions[0](*values)  # type: ignore[no-any-return]
+            return self._functions(buffer)[0](*values)  # type: ignore[no-any-return]
         finally:
-            self._idle.append(functions)
+            self._arena.put(buffer)
 
     def run_ordered(self, values: Sequence[Any]) -> list[Any]:
         """Do the same for values of which the caller knows that they are in C order."""
-        functions = self._take()
+        buffer = self._arena.take()
         try:
-            return functions[1](*values)  # type: ignore[no-any-return]
+            return self._functions(buffer)[1](*values)  # type: ignore[no-any-return]
         finally:
-            self._idle.append(functions)
+            self._arena.put(buffer)
 
-    def _take(self) -> Any:
-        """Return the two functions, with registers of their own."""
-        try:
-            return self._idle.pop()
-        except IndexError:
-            namespace = self._code.namespace()
-            exec(self._compiled, namespace)
-            return namespace["run"], namespace["run_ordered"]
-
-    def _interpret(self, values: list[Any]) -> list[Any]:
-        return Interpreter(self._tape).run(values)
+    def _functions(self, buffer: Buffer) -> Any:
+        """Return the two functions, with registers in a buffer."""
+        found = buffer.ready.get(id(self))
+        if found is None:
+            # Neither function stands in its own globals, so that all goes with the last reference.
+            tape, (body, guard) = self._tape, self._compiled
+            namespace = self._code.namespace(buffer)
+            exec(body, namespace)
+            ordered = namespace.pop("run_ordered")
+            around = {
+                "run_ordered": ordered,
+                "otherwise": lambda values: Interpreter(tape).run(values),
+            }
+            exec(guard, around)
+            found = buffer.ready[id(self)] = around.pop("run"), ordered
+        return found
 
     def __reduce__(self) -> Any:
         return _program, (self._tape, self._donated, self._shared)

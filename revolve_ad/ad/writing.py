@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from revolve_ad.ad.arena import Buffer
 from revolve_ad.ad.blocks import Group
 from revolve_ad.ad.core import (
     CAST,
@@ -46,15 +47,15 @@ class Code:
         What lives until when.
     registers : Registers
         Where it lives.
-    otherwise : callable
-        ``(values) -> outputs``: runs the tape where an input isn't in C order.
     shared : bool
         Whether inputs that are results are returned as they are.
 
     Attributes
     ----------
     source : str
-        The functions ``run`` and ``run_ordered``; the second trusts that all inputs are in C order.
+        The function ``run_ordered``, which trusts that all inputs are in C order.
+    guard : str
+        The function ``run``, which tests it.
     n_operations : int
         Operations that a run executes.
     """
@@ -63,7 +64,6 @@ class Code:
         self,
         lives: Lifetimes,
         registers: Registers,
-        otherwise: Callable[[list[Any]], list[Any]],
         *,
         shared: bool = False,
     ) -> None:
@@ -75,7 +75,6 @@ class Code:
             "ndarray": _ndarray,
             "empty": np.empty,
             "copyto": np.copyto,
-            "otherwise": otherwise,
             "scatter_into": scatter_into,
             "scatter_add_into": scatter_add_into,
         }
@@ -112,14 +111,12 @@ class Code:
                 self._body.append(f"{array}[()] = {name}")
         self._write_body()
         listed = ", ".join(arguments)
-        lines = [f"def run_ordered({listed}):"]
-        lines += [f"    {line}" for line in self._body]
-        lines += [f"    return [{', '.join(self._results())}]"]
-        lines += [f"def run({listed}):"]
+        lines = [f"def run_ordered({listed}):", *[f"    {line}" for line in self._body]]
+        self.source = "\n".join([*lines, f"    return [{', '.join(self._results())}]", ""])
+        lines = [f"def run({listed}):"]
         if checks:
-            lines += [f"    if not ({' and '.join(checks)}): return otherwise([{listed}])"]
-        lines += [f"    return run_ordered({listed})"]
-        self.source = "\n".join(lines) + "\n"
+            lines.append(f"    if not ({' and '.join(checks)}): return otherwise([{listed}])")
+        self.guard = "\n".join([*lines, f"    return run_ordered({listed})", ""])
 
     def _wants_array(self, i: int) -> bool:
         """Whether a number is used so often beside arrays that an array of shape () is faster."""
@@ -503,11 +500,12 @@ class Code:
 
     # -- what the code refers to -------------------------------------------------------------------
 
-    def namespace(self) -> dict[str, Any]:
-        """Return what the code refers to, with new registers."""
+    def namespace(self, buffer: Buffer) -> dict[str, Any]:
+        """Return what the code refers to, with registers in a buffer."""
         found = dict(self._constants)
         registers = {
-            f"reg{k}": np.empty(nbytes, np.uint8) for k, nbytes in enumerate(self._registers.sizes)
+            f"reg{k}": register
+            for k, register in enumerate(buffer.registers(self._registers.sizes))
         }
         for (register, shape, dtype), name in self._arrays.items():
             found[name] = _ndarray(shape, dtype, registers[register])

@@ -10,6 +10,7 @@ from typing import Any, final
 
 import numpy as np
 
+from revolve_ad.ad.arena import Arena
 from revolve_ad.ad.core import FULL, SCATTER_ADD, scatter_add_into
 from revolve_ad.ad.functions.indexing import INDEX_ADD, filled
 from revolve_ad.ad.program import Program
@@ -70,11 +71,13 @@ class Addends:
         those that are zero are told from arrays.
     donated : range
         Inputs whose arrays are used up.
+    arena : Arena
+        The memory that the run shares with other programs.
     """
 
     __slots__ = ("_program", "_recipes")
 
-    def __init__(self, tape: Tape, n_state: int, donated: range) -> None:
+    def __init__(self, tape: Tape, n_state: int, donated: range, arena: Arena) -> None:
         nodes = tape.nodes
         outputs: list[int] = []
         # For each output: how many values it takes, and what to make of them.
@@ -91,7 +94,7 @@ class Addends:
                 outputs.append(i)
                 self._recipes.append((1, None))
         run = Tape(nodes, tape.inputs, tuple(outputs), tape.depends_on_values).pruned()
-        self._program = Program(run, donated, shared=True)
+        self._program = Program(run, donated, shared=True, arena=arena)
 
     @property
     def bytes(self) -> int:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from revolve_ad import trees
+from revolve_ad.ad.arena import Arena
 from revolve_ad.ad.builder import Builder
 from revolve_ad.ad.core import CAST
 from revolve_ad.ad.hoist import Hoisted, hoist
@@ -61,9 +62,14 @@ class RoleTape:
     result: Layout
 
     @cached_property
+    def arena(self) -> Arena:
+        """The memory of the programs of the tape, which run one after the other."""
+        return Arena()
+
+    @cached_property
     def forward(self) -> Program:
         """The tape itself, ready to run; a leaf that it passes on is returned as it came."""
-        return Program(simplify(self.tape), shared=True)
+        return Program(simplify(self.tape), shared=True, arena=self.arena)
 
     def native(self, observation: RoleTape | None = None) -> Loop | Refusal:
         """The tape of a step as native code, with an observation if there is one; or why not."""
@@ -119,12 +125,12 @@ class RoleTape:
 
         The arrays of the cotangents are used up.
         """
-        return Program(self._pulled, donated=self._seeds)
+        return Program(self._pulled, donated=self._seeds, arena=self.arena)
 
     @cached_property
     def addends(self) -> Addends:
         """The same for the tape of an observation, with addends for the cotangents."""
-        return Addends(self._pulled, sum(self.groups[0].differentiable), self._seeds)
+        return Addends(self._pulled, sum(self.groups[0].differentiable), self._seeds, self.arena)
 
     @cached_property
     def _pulled(self) -> Tape:
@@ -231,14 +237,16 @@ class LoopTape:
         wrt = [number for number, given in zip(tape.wrt, self.given, strict=True) if given]
         self.types = [main.type_of(moved[k]) for k in floats]
         first = tuple(prologue.inputs[number] for number in fixed)
-        self.prologue = Program(Tape(prologue.nodes, first, prologue.outputs))
-        self.forward = Program(main, shared=True)
+        arena = tape.arena
+        self.prologue = Program(Tape(prologue.nodes, first, prologue.outputs), arena=arena)
+        self.forward = Program(main, shared=True, arena=arena)
         pulled = _summed(vjp(main, [*wrt, *(n + k for k in floats)]), len(wrt))
         used_up = range(len(main.inputs), len(pulled.inputs))
-        self.reverse = Program(regroup(simplify(pulled)), donated=used_up)
+        self.reverse = Program(regroup(simplify(pulled)), donated=used_up, arena=arena)
         self.back_to = [k for k, number in enumerate(fixed) if number in set(tape.wrt)]
         ends = tuple(prologue.outputs[k] for k in floats)
-        self.back = Program(simplify(vjp(Tape(prologue.nodes, first, ends), self.back_to)))
+        back = simplify(vjp(Tape(prologue.nodes, first, ends), self.back_to))
+        self.back = Program(back, arena=arena)
 
         sums = sum(prod(t.shape) * (16 if t.dtype.kind == "c" else 8) for t in self.types)
         values = sum(prod(t.shape) * t.dtype.itemsize for t in self.types)

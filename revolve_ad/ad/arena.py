@@ -1,0 +1,86 @@
+"""Memory that several programs use in turn: the steps of one loop never run at the same time.
+
+Each thread that runs one of the programs gets a buffer of its own; it is large enough for the
+largest of them, and stays for the next run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+__all__ = ["Arena", "Buffer"]
+
+_ALIGNMENT = 64
+"""Bytes: a cache line, and the width of the widest vector instructions."""
+
+
+class Buffer:
+    """The memory of one thread.
+
+    Attributes
+    ----------
+    ready : dict of int to Any
+        What programs have made ready to run in it, by their identity.
+    """
+
+    __slots__ = ("_memory", "ready")
+
+    def __init__(self, nbytes: int) -> None:
+        self._memory = np.empty(nbytes, np.uint8)
+        self.ready: dict[int, Any] = {}
+
+    @property
+    def nbytes(self) -> int:
+        """Its size."""
+        return self._memory.nbytes
+
+    def registers(self, sizes: Sequence[int]) -> list[np.ndarray]:
+        """Return views of these sizes in bytes, side by side."""
+        views = []
+        start = 0
+        for nbytes in sizes:
+            views.append(self._memory[start : start + nbytes])
+            start += _rounded(nbytes)
+        return views
+
+
+class Arena:
+    """Buffers for programs that take turns.
+
+    Attributes
+    ----------
+    nbytes : int
+        What the largest of the programs needs.
+    """
+
+    __slots__ = ("_idle", "nbytes")
+
+    def __init__(self) -> None:
+        self._idle: list[Buffer] = []
+        self.nbytes = 0
+
+    def reserve(self, sizes: Sequence[int]) -> None:
+        """Make room for a program with registers of these sizes, in bytes."""
+        self.nbytes = max(self.nbytes, sum(map(_rounded, sizes)))
+
+    def take(self) -> Buffer:
+        """Return a buffer that nobody else uses, until it is put back."""
+        try:
+            buffer = self._idle.pop()
+        except IndexError:
+            return Buffer(self.nbytes)
+        return buffer if buffer.nbytes >= self.nbytes else Buffer(self.nbytes)
+
+    def put(self, buffer: Buffer) -> None:
+        """Give a buffer back."""
+        self._idle.append(buffer)
+
+    def __reduce__(self) -> tuple[type[Arena], tuple[()]]:
+        return Arena, ()
+
+
+def _rounded(nbytes: int) -> int:
+    return -(-nbytes // _ALIGNMENT) * _ALIGNMENT
