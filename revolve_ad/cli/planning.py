@@ -1,9 +1,9 @@
 """`revolve-ad plan` forecasts what a gradient costs from a few numbers, without any code."""
 
 import argparse
-from typing import Any
+from typing import Any, Final
 
-from revolve_ad.errors import ParameterError
+from revolve_ad.errors import ParameterError, RevolveError
 from revolve_ad.simulation.forecast import plan
 from revolve_ad.simulation.memory import parse_bytes
 
@@ -23,9 +23,9 @@ def add_parser(commands: Any) -> None:
         ),
     )
     length = parser.add_mutually_exclusive_group(required=True)
-    length.add_argument("--steps", type=int, metavar="N", help="number of steps")
+    length.add_argument("--steps", type=_whole, metavar="N", help="number of steps")
     length.add_argument(
-        "--max-steps", type=int, metavar="N", help="the most steps of a run that ends by itself"
+        "--max-steps", type=_whole, metavar="N", help="the most steps of a run that ends by itself"
     )
     parser.add_argument("--state", required=True, metavar="SIZE", help="bytes of one state")
     parser.add_argument(
@@ -48,7 +48,7 @@ def add_parser(commands: Any) -> None:
         ("--write-seconds", "time of writing a checkpoint to disk; without it there is no disk"),
         ("--read-seconds", "time of reading it back (default: that of writing)"),
     ):
-        parser.add_argument(name, type=float, metavar="T", help=text)
+        parser.add_argument(name, type=_seconds, metavar="T", help=text)
     for verb in ("write", "read"):
         parser.add_argument(
             f"--{verb}-bandwidth",
@@ -58,13 +58,57 @@ def add_parser(commands: Any) -> None:
     parser.set_defaults(run=run)
 
 
+def _whole(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} counts steps; give a whole number") from None
+
+
+def _seconds(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no time; give seconds as a number, such as 0.2 or 1e-3"
+        ) from None
+
+
+_OPTIONS: Final = {
+    "n_steps": "--steps",
+    "max_steps": "--max-steps",
+    "state_bytes": "--state",
+    "tape_bytes": "--tape",
+    "other_bytes": "--other",
+    **{
+        name: f"--{name.replace('_', '-')}"
+        for name in (
+            "step_seconds",
+            "adjoint_seconds",
+            "write_seconds",
+            "write_bandwidth",
+            "read_seconds",
+            "read_bandwidth",
+        )
+    },
+    "storage=ra.storage.Disk(path)": "--write-seconds",
+}
+
+
 def run(given: argparse.Namespace) -> int:
     """Print the plan."""
-    for name in ("steps", "max_steps"):
-        number = getattr(given, name)
-        if number is not None and number < 1:
-            option = name.replace("_", "-")
-            raise ParameterError(f"--{option} is {number}; give at least 1.")
+    try:
+        return _run(given)
+    except RevolveError as error:
+        message = str(error)
+        for name, option in _OPTIONS.items():
+            message = message.replace(f"{name}=", option).replace(name, option)
+        if message.startswith(("memory is", "disk is")):
+            message = f"--{message}"
+        raise type(error)(message) from error
+
+
+def _run(given: argparse.Namespace) -> int:
     state = parse_bytes(given.state, "--state")
     if state == 0:
         raise ParameterError("--state is 0 bytes; give the size of a state, 1 byte or more.")

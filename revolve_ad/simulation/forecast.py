@@ -1,7 +1,7 @@
 """`plan` forecasts a gradient from a few numbers, without a simulation."""
 
 from collections.abc import Sequence
-from typing import Any, SupportsFloat, SupportsIndex
+from typing import Any, Final, SupportsFloat, SupportsIndex
 
 from revolve_ad.errors import ParameterError
 from revolve_ad.schedule.arguments import cost, count
@@ -134,21 +134,33 @@ def plan(
 
 def _length(n_steps: Any, max_steps: Any) -> tuple[int | None, int | None]:
     if (n_steps is None) == (max_steps is None):
-        given = "both" if n_steps is not None else "neither"
+        given = "neither is given"
+        if n_steps is not None:
+            given = f"n_steps is {n_steps!r} and max_steps {max_steps!r}"
         raise ParameterError(
-            f"n_steps or max_steps is needed, and {given} was given; give n_steps where the number "
-            "of steps is known, max_steps where the run ends by itself."
+            f"either n_steps or max_steps is needed, and {given}; give n_steps where the number of "
+            "steps is known, max_steps where the run ends by itself."
         )
     if max_steps is not None:
-        return None, count("max_steps", max_steps, 1)
-    return count("n_steps", n_steps, 1), None
+        return None, _steps("max_steps", max_steps)
+    return _steps("n_steps", n_steps), None
+
+
+_MOST_STEPS: Final = 10**15
+
+
+def _steps(name: str, given: Any) -> int:
+    n = count(name, given, 1, "a run without steps needs no plan")
+    if n > _MOST_STEPS:
+        raise ParameterError(f"{name} has {len(str(n))} digits; give at most 10**15 steps.")
+    return n
 
 
 def _sizes(name: str, given: Any, n: int | None, more: int) -> int | tuple[int, ...]:
     if isinstance(given, str) or not hasattr(given, "__len__"):
         return _size(name, given)
     if n is None:
-        raise ParameterError(f"{name} has an entry a step, but the number of steps isn't known.")
+        raise _unknown_length(name, given)
     _require_length(name, given, n + more)
     return tuple([_size(f"{name}[{k}]", one) for k, one in enumerate(given)])
 
@@ -164,7 +176,17 @@ def _size(name: str, given: Any) -> int:
 
 def _require_length(name: str, given: Sequence[Any], length: int) -> None:
     if len(given) != length:
-        raise ParameterError(f"{name} has {len(given)} entries, but {length} are needed.")
+        raise ParameterError(
+            f"{name} has {len(given)} entries, but {length} are needed, one for each "
+            f"{'state' if name == 'state_bytes' else 'step'}; give so many, or one for all."
+        )
+
+
+def _unknown_length(name: str, given: Sequence[Any]) -> ParameterError:
+    return ParameterError(
+        f"{name} has {len(given)} entries, one a step, but with max_steps the number of steps "
+        "isn't known; give one for all."
+    )
 
 
 Seconds = float | tuple[float, ...]
@@ -173,7 +195,9 @@ Seconds = float | tuple[float, ...]
 def _seconds(step: Any, adjoint: Any, n: int | None) -> tuple[Seconds | None, Seconds | None]:
     if step is None:
         if adjoint is not None:
-            raise ParameterError("adjoint_seconds is given without step_seconds; give both.")
+            raise ParameterError(
+                f"adjoint_seconds is {adjoint!r}, and step_seconds isn't given; give both, or none."
+            )
         return None, None
     steps = _each("step_seconds", step, n, positive=True)
     if adjoint is not None:
@@ -186,7 +210,7 @@ def _each(name: str, given: Any, n: int | None, *, positive: bool) -> Seconds:
     if isinstance(given, str) or not hasattr(given, "__len__"):
         return cost(name, given, positive=positive)
     if n is None:
-        raise ParameterError(f"{name} has an entry a step, but the number of steps isn't known.")
+        raise _unknown_length(name, given)
     _require_length(name, given, n)
     return tuple([cost(f"{name}[{k}]", one) for k, one in enumerate(given)])
 
@@ -198,7 +222,10 @@ def _io(
     found: list[float | None] = []
     for verb, took, bandwidth in zip(("write", "read"), seconds, bandwidths, strict=True):
         if took is not None and bandwidth is not None:
-            raise ParameterError(f"give {verb}_seconds or {verb}_bandwidth, not both.")
+            raise ParameterError(
+                f"{verb}_seconds is {took!r} and {verb}_bandwidth is {bandwidth!r}, which say the "
+                "same; give one of them."
+            )
         if took is not None:
             found.append(cost(f"{verb}_seconds", took))
         elif bandwidth is not None:

@@ -66,7 +66,8 @@ def parse_bytes(size: object, name: str = "memory") -> int:
         return int(found[1]) * unit if whole else int(float(found[1]) * unit)
     if isinstance(size, numbers.Real) and not isinstance(size, bool):
         number = float(size)
-        if math.isfinite(number) and number >= 0:
+        # What is said as a share of something is rounded down; less than a byte is a mistake.
+        if math.isfinite(number) and (number == 0 or number >= 1):
             return int(size) if isinstance(size, numbers.Integral) else int(number)
     raise ParameterError(
         f'{name} is {size!r}; give a number of bytes, 0 or more, or a text such as "200 MB".'

@@ -349,10 +349,24 @@ def given_plan(problem: Problem, budget: int, given: Any, *, bounded: bool) -> P
         If it breaks a rule, or is for another number of steps.
     """
     n_steps, sizes = problem.n_steps, problem.sizes
-    schedule = given(n_steps) if _is_maker(given) else given
+    schedule: Any = given(n_steps) if _is_maker(given) else given
+    if not hasattr(schedule, "__iter__") or hasattr(schedule, "__next__"):
+        raise ScheduleError(
+            f"schedule({n_steps}) returned {schedule!r}; it must return a schedule, such as "
+            "ra.schedule.binomial(n, 10), or a list of actions."
+        )
     counts: Counts | None = None
     on_disk = False
     online_given = isinstance(schedule, OnlineSchedule) and not hasattr(schedule, "n_steps")
+    most = getattr(schedule, "recorded_at_once", None)
+    longest = problem.max_steps if n_steps is None else n_steps
+    if most is not None and longest is not None and longest > most:
+        raise ScheduleError(
+            f"the schedule is for at most {most} steps, but this run "
+            f"{'may take' if n_steps is None else 'has'} {longest}; give "
+            f"online(max_steps={longest}) or more, with a budget that holds so many tapes, or "
+            "leave max_steps out there."
+        )
     if n_steps is None:
         if not online_given:
             raise ScheduleError(
@@ -360,9 +374,8 @@ def given_plan(problem: Problem, budget: int, given: Any, *, bounded: bool) -> P
                 "schedule.online, or give steps=."
             )
         on_disk = problem.disk is not None
-        slots = 0 if on_disk else getattr(schedule, "n_checkpoints", 1)
-        needed = sizes.all_fixed + sizes.tape + slots * sizes.state
-        if bounded and needed > budget and getattr(schedule, "sizes", None) is None:
+        needed = sizes.all_fixed + _most_of_online(schedule, sizes, on_disk=on_disk)
+        if bounded and needed > budget:
             raise BudgetError(_too_large(needed, budget))
     elif n_steps == 0:
         schedule, counts = (), _NOTHING
@@ -399,6 +412,18 @@ def given_plan(problem: Problem, budget: int, given: Any, *, bounded: bool) -> P
     )
 
 
+def _most_of_online(schedule: Any, sizes: Sizes, *, on_disk: bool) -> int:
+    """Return the bytes of checkpoints and tapes that a run of unknown length may come to."""
+    at_once = getattr(schedule, "recorded_at_once", None)
+    if at_once is not None:
+        return int(at_once) * sizes.tape
+    capacity = getattr(schedule, "capacity", None)
+    if capacity is None:
+        return sizes.tape + (0 if on_disk else sizes.state)
+    state = 0 if on_disk else sizes.state
+    return int(max(i * state + k * sizes.tape for i, k in enumerate(capacity.leaves)))
+
+
 def _too_small(problem: Problem, budget: int) -> str:
     sizes, least = problem.sizes, problem.smallest_budget
     held = [f"{name} {size:,}" for name, size in sizes.fixed.items() if size]
@@ -409,10 +434,13 @@ def _too_small(problem: Problem, budget: int) -> str:
         held = [f"{'one tape' if rest == sizes.tape else 'all tapes'} {rest:,}", *held]
     without = ""
     if problem.disk is None and rest == sizes.state + sizes.tape:
-        without = f" With storage=ra.storage.Disk(path) {least - sizes.state:,} are enough."
+        without = (
+            f" With checkpoints on disk, storage=ra.storage.Disk(path), {least - sizes.state:,} "
+            "are enough."
+        )
     return (
         f"memory is {budget:,} bytes ({format_bytes(budget)}), but the smallest budget that works "
-        f"is {least:,} bytes: {', '.join(held)}. Give at least that; sim.plan says what more would "
+        f"is {least:,} bytes: {', '.join(held)}. Give at least that; its plan says what more would "
         f"gain.{without}"
     )
 

@@ -79,8 +79,8 @@ def test_plan_of_an_unknown_length(capsys: pytest.CaptureFixture[str]) -> None:
         (["--steps", "100", "--state", "1 ZB"], "--state is '1 ZB'"),
         (["--steps", "0", "--state", "1 MB"], "--steps is 0"),
         (["--max-steps", "0", "--state", "1 MB"], "--max-steps is 0"),
-        (["--steps", "9", "--state", "1 MB", "--disk", "9 MB"], "write_seconds= or write_band"),
-        (["--steps", "9", "--state", "1 MB", "--write-seconds", "1"], "step_seconds isn't given"),
+        (["--steps", "9", "--state", "1 MB", "--disk", "9 MB"], "--write-seconds or --write-band"),
+        (["--steps", "9", "--state", "1 MB", "--write-seconds", "1"], "--step-seconds isn't given"),
         (["--steps", "100", "--state", "0"], "--state is 0"),
     ],
 )
