@@ -11,11 +11,11 @@ from numpy.lib.array_utils import normalize_axis_tuple
 
 from revolve_ad.ad import symbolic as s
 from revolve_ad.ad.builder import Symbol
-from revolve_ad.ad.core import SUM, elementwise, reduced_shape
+from revolve_ad.ad.core import SUM, reduced_shape
 from revolve_ad.ad.dispatch import implements
 from revolve_ad.ad.functions.arguments import finished, prepared, reduction
 from revolve_ad.ad.recorder import Recorder
-from revolve_ad.ad.rules.table import FREE, define_linear, define_rules, no_derivative
+from revolve_ad.ad.rules.table import define_linear, define_rules, no_derivative
 from revolve_ad.ad.tape import ArrayType, Kind, Primitive
 from revolve_ad.ad.traced import METHODS, Traced, _as_array, _astype, apply, plain
 
@@ -199,10 +199,7 @@ def _masked(ufunc: np.ufunc) -> Primitive:
         op = _MASKED[ufunc] = Primitive(
             f"{ufunc.__name__}.reduce", evaluate, params=("axes", "keepdims")
         )
-        if elementwise(ufunc) in FREE:
-            no_derivative(op)
-        else:
-            define_by_equal(op, equal)
+        define_by_equal(op, equal)
     return op
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
-from revolve_ad.ad.core import elementwise, reduced_shape
+from revolve_ad.ad.core import reduced_shape
 from revolve_ad.ad.dispatch import implements
 from revolve_ad.ad.functions.arguments import finished
 from revolve_ad.ad.functions.foreign import Keywords
@@ -16,7 +16,7 @@ from revolve_ad.ad.functions.formulas import define_by_equal, define_by_formulas
 from revolve_ad.ad.functions.indexing import ufunc_at as add_at
 from revolve_ad.ad.functions.reductions import CUMSUM
 from revolve_ad.ad.recorder import Recorder
-from revolve_ad.ad.rules.table import FREE, no_derivative
+from revolve_ad.ad.rules.table import no_derivative
 from revolve_ad.ad.tape import ArrayType, Kind, Primitive
 from revolve_ad.ad.traced import (
     Traced,
@@ -59,10 +59,8 @@ def reduced(ufunc: np.ufunc) -> Primitive:
         kind=Kind.REDUCTION,
         params=("axes", "keepdims"),
     )
-    if elementwise(ufunc) in FREE:
-        no_derivative(op)
-    else:
-        define_by_equal(op, one_by_one)
+    # Also where the ufunc has no slope: what it isn't applied to passes through as it is.
+    define_by_equal(op, one_by_one)
     return op
 
 
@@ -149,9 +147,7 @@ def accumulated(ufunc: np.ufunc) -> Primitive:
         infer=lambda x, axis: ArrayType(x.shape, ufunc.accumulate(np.ones(1, x.dtype)).dtype),
         params=("axis",),
     )
-    if elementwise(ufunc) in FREE:
-        no_derivative(op)
-    elif ufunc is np.multiply:
+    if ufunc is np.multiply:
         define_by_formulas(
             op,
             vjp=[
@@ -231,10 +227,7 @@ def _reduced_at(ufunc: np.ufunc) -> Primitive:
         lambda x, indices, axis: ufunc.reduceat(x, indices, axis=axis),
         params=("indices", "axis"),
     )
-    if elementwise(ufunc) in FREE:
-        no_derivative(op)
-    else:
-        define_by_equal(op, segments)
+    define_by_equal(op, segments)
     return op
 
 
@@ -317,8 +310,5 @@ def _written_at(ufunc: np.ufunc) -> Primitive:
         return np.reshape(out, x.shape)
 
     op = Primitive(f"{ufunc.__name__}.at", evaluate, infer=lambda x, *given: x, params=("places",))
-    if elementwise(ufunc) in FREE:
-        no_derivative(op)
-    else:
-        define_by_equal(op, by_turns)
+    define_by_equal(op, by_turns)
     return op
