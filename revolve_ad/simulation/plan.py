@@ -11,6 +11,7 @@ from revolve_ad.simulation.choosing import all_on_disk, peak_in_ram, ways
 from revolve_ad.simulation.costs import Costs, format_seconds
 from revolve_ad.simulation.levels import uses_disk
 from revolve_ad.simulation.memory import format_bytes
+from revolve_ad.simulation.overlap import Overlap, overlap
 from revolve_ad.simulation.problem import Disk, Problem, Way
 from revolve_ad.simulation.reasons import reason
 from revolve_ad.simulation.sizes import Sizes
@@ -185,6 +186,16 @@ class Plan:
         return self.kind != "given" and self.disk is not None and self.n_on_disk == 0
 
     @property
+    def overlap(self) -> Overlap | None:
+        """What a disk that is written beside the computation would be worth; here it is waited for.
+
+        None without a disk, without seconds, or where all tapes fit into memory.
+        """
+        if self.kind in ("store all", "given"):
+            return None
+        return overlap(self.problem, self.budget - self.sizes.all_fixed)
+
+    @property
     def half(self) -> "Plan | None":
         """The plan for half the budget; None if that is too small."""
         return self._with(self.budget // 2)
@@ -251,7 +262,10 @@ class Plan:
             _HEAD,
             *(plan._row() for plan in rows if plan is not None),
         ]
-        return "\n".join([*lines, *(f"note: {remark}" for remark in self.remarks)])
+        notes = [*self.remarks, *([] if self.overlap is None else [str(self.overlap)])]
+        for note in notes:
+            lines += textwrap.wrap(f"note: {note}", 88, subsequent_indent="      ")
+        return "\n".join(lines)
 
     def _row(self) -> str:
         # Of a run of unknown length, the longest, about.

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 import revolve_ad as ra
-from revolve_ad.errors import BudgetError
-from revolve_ad.schedule import check
+from revolve_ad.errors import BudgetError, ParameterError
+from revolve_ad.schedule import check, streaming, streaming_period
 from revolve_ad.simulation import choosing
 
 
@@ -78,3 +78,49 @@ def test_a_plan_takes_a_small_part_of_the_run(case: dict[str, Any]) -> None:
         run = plan.seconds or 4 * case["n_steps"] * case["step_seconds"]
         # Measured: 1 % of the run, or 1 ms; more is allowed here, for machines that are busy.
         assert took <= max(8e-3, 0.04 * run), given
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_a_disk_beside_the_computation_is_worth_what_the_streaming_schedule_says(seed: int) -> None:
+    rng = Random(seed)
+    n, step = rng.randint(5, 3000), 10.0 ** rng.uniform(-4, 0)
+    times = {"step": step, "adjoint": step * rng.uniform(0, 4)}
+    times |= {name: step * 10 ** rng.uniform(-1, 2) for name in ("write", "read")}
+    plan = ra.plan(
+        n,
+        state_bytes=100,
+        tape_bytes=rng.randint(1, 200),
+        memory=rng.randint(3000, 9000),
+        **{f"{name}_seconds": seconds for name, seconds in times.items()},
+    )
+    found = plan.overlap
+    if plan.kind == "store all":
+        assert found is None
+        return
+    assert found is not None
+    assert found.keeps_up == (found.period >= streaming_period(**times))
+    at_least = 100 / times["write"] >= found.write, 100 / times["read"] >= found.read
+    assert found.keeps_up == all(at_least)
+    assert str(found) in " ".join(str(plan).replace("\n      ", " ").split("\n"))
+    if not found.keeps_up:
+        with pytest.raises(ParameterError, match="too slow"):
+            streaming(n, plan.budget, 100, plan.sizes.tape, **times, period=found.period)
+        return
+    schedule = streaming(n, plan.budget, 100, plan.sizes.tape, **times, period=found.period)
+    assert schedule.counts().peak_bytes <= plan.budget - 4 * 100
+    assert found.seconds == pytest.approx(schedule.seconds(**times))
+    assert found.on_disk == schedule.counts().peak_disk
+    assert found.seconds <= plan.seconds + times["step"] * n
+
+
+def test_only_a_disk_with_room_is_said_to_keep_up() -> None:
+    given: Any = {"state_bytes": 100, "memory": 3000, "step_seconds": 1.0, "write_seconds": 9.0}
+    plan = ra.plan(1000, **given, disk=2000)
+    assert plan.overlap is not None
+    assert not plan.overlap.keeps_up
+    assert "which don't fit there" in str(plan)
+    unbounded = ra.plan(1000, **given).overlap
+    assert unbounded is not None
+    assert unbounded.keeps_up
+    assert ra.plan(1000, **given, disk=0).overlap is None
+    assert ra.plan(None, max_steps=1000, **given).overlap is None
