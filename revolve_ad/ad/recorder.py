@@ -330,7 +330,11 @@ class Recorder:
         nodes = self.nodes
         nodes.append(_new_node(Node, (op, args, params, shape, dtype, None)))
         if self.keep:
-            self.values.append(value if op.reads_result or shape == () else None)
+            if shape == ():
+                value = value[()] if isinstance(value, np.ndarray) else value  # it may be written
+                self.values.append(value)
+            else:
+                self.values.append(value if op.reads_result else None)
         return len(nodes) - 1
 
     def varies(self, i: int) -> bool:

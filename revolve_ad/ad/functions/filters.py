@@ -151,13 +151,16 @@ def sliding_window_view(rec: Recorder, x: Any, *args: Any, **kwargs: Any) -> Any
     kwargs.pop("subok", None)
     if kwargs.get("writeable"):
         raise ValueError("sliding_window_view(writeable=True) of a traced array isn't possible")
-    if x.cell is not None and x.cell.whole is not None:
-        x = x.copy()
     if x.cell is None:
         x = Traced.wrap(rec, node_and_value(rec, x)[0], np.asarray(x.v))
     shown = np.lib.stride_tricks.sliding_window_view(x.v, *args, **kwargs)
-    size = x.v.itemsize
-    view: Any = _ndarray(shown.shape, shown.dtype, x.cell.root, x.map.offset * size, shown.strides)
+    cell = x.cell
+    while cell.whole is not None:
+        cell = cell.whole
+    # The same view, with the memory that it shows as its base, as all views have.
+    first, start = (a.__array_interface__["data"][0] for a in (shown, cell.root))
+    offset = first - start if shown.size else 0
+    view: Any = _ndarray(shown.shape, shown.dtype, cell.root, offset, shown.strides)
     view.flags.writeable = False
     return _view(x, view)
 

@@ -135,6 +135,7 @@ def _put(rec: Recorder, a: Any, ind: Any, v: Any, mode: str = "raise") -> None:
 def putmask(rec: Recorder, a: Any, mask: Any, values: Any) -> None:
     if type(a) is not Traced:
         raise captured_write("np.putmask")
+    mask = np.reshape(mask, a.shape)  # NumPy asks for as many elements, not for the same shape
     a.write(np.resize(prepared(rec, values), a.shape), where=mask)
 
 

@@ -78,8 +78,10 @@ def reshape(
 
 @implements(np.ravel)
 def ravel(rec: Recorder, a: Any, order: str = "C") -> Any:
-    if order in "AK":
+    if order == "A":
         order = "F" if a.flags.f_contiguous and not a.flags.c_contiguous else "C"
+    if order == "K":  # as the elements lie in memory
+        a = np.transpose(a, sorted(range(a.ndim), key=lambda d: -abs(a.strides[d])))
     if order == "F":
         a = np.transpose(a)
     # Unlike reshape, ravel copies what doesn't lie in one piece.
@@ -278,7 +280,7 @@ def astype(
     node, value = node_and_value(rec, x)
     made: Any = np.asarray(value)
     made = made.astype(dtype, casting=casting)
-    found = result(rec, CAST, (node,), (dtype,), made if made.ndim else made[()])
+    found = result(rec, CAST, (node,), (dtype,), made[()] if x.cell is None else made)
     return found if order == "K" or not made.ndim else found.copy(order)
 
 

@@ -39,12 +39,14 @@ def result(
     t._node = t._seen = node = len(nodes)
     if type(v) is _ndarray:
         nodes.append(_new_node(Node, (op, args, params, v.shape, v.dtype, None)))
+        reads = rec.keep and op.reads_result and v.ndim > 0
         if rec.keep:
-            rec.values.append(v if op.reads_result or v.ndim == 0 else None)
+            # Of an array without axes the number is kept: the array may be written into.
+            rec.values.append(v if reads else v[()] if v.ndim == 0 else None)
         if v.flags.c_contiguous:
             base = v.base
             t.cell = cell = Cell(v, v if base is None else base, node)
-            if rec.keep and op.reads_result:
+            if reads:
                 cell.reads = [node]
         else:
             adopt(t, v)
