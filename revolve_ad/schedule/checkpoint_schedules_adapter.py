@@ -63,6 +63,7 @@ class Adapter(CheckpointSchedule):  # type: ignore[misc]
         saved: Save | None = None  # made part of the next Forward
         unwritten: set[tuple[int, Level]] = set()
         held: set[int] = set()  # states in RAM, under whose index no tape can be kept
+        reached: dict[tuple[int, Level], int] = {}  # where the run after each save stopped
         moved = False
         in_work = 0, 0  # the tapes in working memory
         for action, following in pairwise(chain(self._schedule, (None,))):
@@ -77,6 +78,8 @@ class Adapter(CheckpointSchedule):  # type: ignore[misc]
                     storage = StorageType.WORK if saved is None else _STORAGE[saved.level]
                     if storage == StorageType.RAM:
                         held.add(start)
+                    if saved is not None:
+                        reached[start, saved.level] = stop
                     yield Forward(start, stop, saved is not None, False, storage)
                     saved = None
                 case Record(start, stop):
@@ -112,6 +115,13 @@ class Adapter(CheckpointSchedule):  # type: ignore[misc]
                         raise ScheduleError(
                             f"{action!r}: the state was saved and taped from at once, which "
                             "checkpoint_schedules can't express"
+                        )
+                    if reached[state, level] < self._max_n - self._r:
+                        raise ScheduleError(
+                            f"{action!r}: steps up to {self._max_n - self._r} are run again from "
+                            f"it, but only those up to {reached[state, level]} were run right "
+                            "after it was saved, for which checkpoint_schedules keeps what they "
+                            "need; a checkpoint must not be replaced by a later one"
                         )
                     self._n = state
                     moved = following == Discard(state, level)

@@ -42,7 +42,9 @@ def to_checkpoint_schedules(
         one need; so they can't be expressed.
     ScheduleError
         While it is played, if an action can't be expressed: that package saves a state only on
-        the way to an advance, and keeps either a state or a tape under one index.
+        the way to an advance, keeps either a state or a tape under one index, and runs from a
+        checkpoint only the steps up to the next one, as some schedules of `heterogeneous_bytes`
+        don't.
 
     Notes
     -----

@@ -29,7 +29,7 @@ from revolve_ad.schedule.heterogeneous import checked_costs
 from revolve_ad.schedule.least_memory import frugal
 from revolve_ad.schedule.mixed import Mixed, mixed, smallest_budget
 from revolve_ad.schedule.protocol import Counts, Limits
-from revolve_ad.schedule.replacing import Replacing, longest_window
+from revolve_ad.schedule.replacing import Replacing, longest_window, tidied
 
 __all__ = ["HeterogeneousBytes", "heterogeneous_bytes", "least_bytes"]
 
@@ -126,8 +126,8 @@ def heterogeneous_bytes(
     short = Replacing(costs, budget_units, states, tapes, window)
     choices = _solve(short.least, window, costs, budget_units, states, tapes)
     if short.least[n, 0, budget_units] < inf:
-        actions = _played(n, choices, budget_units, states, tapes, short, window)
-        return HeterogeneousBytes(costs, bytes_, sigma, tau, tuple(actions))
+        played = _played(n, choices, budget_units, states, tapes, short, window)
+        return HeterogeneousBytes(costs, bytes_, sigma, tau, tidied(played))
     # Sizes rounded up refuse a budget that works, if barely.
     return HeterogeneousBytes(costs, bytes_, sigma, tau, tuple(least.actions()))
 

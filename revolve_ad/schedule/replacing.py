@@ -26,7 +26,7 @@ Each of these is solved for all `low`, `middle` and `free` at once; the time gro
 power of the length of a stretch, and with the number of bytes.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
 from typing import Final
 
@@ -44,7 +44,7 @@ from revolve_ad.schedule.actions import (
     Save,
 )
 
-__all__ = ["Replacing", "longest_window", "replacing_seconds"]
+__all__ = ["Replacing", "longest_window", "replacing_seconds", "tidied"]
 
 Floats = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.int8]
@@ -152,7 +152,8 @@ class Replacing:
             records[stop, state:] = ~saves
             kept[stop, :stop] = going[0, stop, :stop]
             kept[stop, stop] = 0.0
-            np.less(least[state:], kept[stop, 0], out=drops[stop])
+            # Of equals the one that frees the checkpoint at once, unless it would be saved again.
+            drops[stop] = (least[state:] <= kept[stop, 0]) & records[stop, state:]
             np.minimum(least[state:], kept[stop, 0], out=kept[stop, 0])
             np.less(going[:stop, stop], kept[stop], out=goes_on[:stop, stop])
             np.minimum(going[:stop, stop], kept[stop], out=then[:stop, stop])
@@ -206,8 +207,8 @@ class Replacing:
         held = {start} if kept else set()
         if kept:
             free -= self._states[start]
-            return _merged(self._play_kept(start, stop, start, free, held))
-        return _merged(self._play_unsaved(start, stop, free, held))
+            return list(self._play_kept(start, stop, start, free, held))
+        return list(self._play_unsaved(start, stop, free, held))
 
     def _play_unsaved(self, at: int, stop: int, free: int, held: set[int]) -> Iterator[Action]:
         if at == stop:
@@ -284,7 +285,32 @@ def _discarded(state: int, held: set[int]) -> Iterator[Action]:
         yield Discard(state, Level.RAM)
 
 
-def _merged(actions: Iterator[Action]) -> list[Action]:
+def tidied(actions: Iterable[Action]) -> tuple[Action, ...]:
+    """Return the same schedule without detours.
+
+    A checkpoint is discarded when it is restored for the last time, one that is never restored
+    isn't saved, and stretches of one kind that follow each other are joined.
+    """
+    kept: list[Action | None] = []
+    saves: dict[int, int] = {}
+    restores: dict[int, int] = {}  # where the last one stands, with room for a discard behind it
+    for action in actions:
+        match action:
+            case Save(state, _):
+                saves[state] = len(kept)
+            case Restore(state, _):
+                restores[state] = len(kept)
+                kept += (action, None)
+                continue
+            case Discard(state, _):
+                save, last = saves.pop(state), restores.pop(state, None)
+                kept[save if last is None else last + 1] = None if last is None else action
+                continue
+        kept.append(action)
+    return tuple(_merged(action for action in kept if action is not None))
+
+
+def _merged(actions: Iterable[Action]) -> list[Action]:
     """Join stretches of one kind that follow each other."""
     merged: list[Action] = []
     for action in actions:

@@ -135,13 +135,20 @@ def test_checkpoints_on_disk_are_expressed_too() -> None:
 
 
 def test_tapes_that_wait_while_others_are_made_are_expressed_too() -> None:
-    rng, waiting = random.Random(3), 0
+    rng, waiting, refused = random.Random(3), 0, 0
     for _ in range(60):
         n = rng.randrange(2, 25)
         costs = [rng.choice([1, 2, 5]) for _ in range(n)]
         states, tapes = ([rng.randrange(1, 6) for _ in range(m)] for m in (n + 1, n))
         ours = heterogeneous_bytes(costs, rng.randrange(11, 40), states, tapes)
         counts = ours.counts()
+        try:
+            list(to_checkpoint_schedules(ours))
+        except ScheduleError:
+            with pytest.raises(ScheduleError, match="must not be replaced by a later one"):
+                list(to_checkpoint_schedules(ours))
+            refused += 1
+            continue
         plain, taped, _ = play(to_checkpoint_schedules(ours), n)
         assert (plain, taped) == (counts.advanced, n)
         waiting += any(
@@ -149,6 +156,7 @@ def test_tapes_that_wait_while_others_are_made_are_expressed_too() -> None:
             for action, following in itertools.pairwise(ours)
         )
     assert waiting > 10
+    assert refused < 15
 
 
 def test_ours_runs_as_many_steps_as_their_revolve() -> None:
@@ -188,6 +196,6 @@ def test_what_cannot_be_expressed_is_refused() -> None:
         to_checkpoint_schedules(both)
     with pytest.raises(ScheduleError, match="saved and taped from at once"):
         list(to_checkpoint_schedules(both, 2))
-    both[1:2] = [Advance(0, 1), Restore(0, Level.RAM), Record(0, 1)]
+    both[1:2] = [Advance(0, 2), Restore(0, Level.RAM), Record(0, 1)]
     with pytest.raises(ScheduleError, match="keeps the tape of step 0 beside the checkpoint"):
         list(to_checkpoint_schedules(both, 2))
