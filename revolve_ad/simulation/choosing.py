@@ -6,7 +6,7 @@ was compared with.
 """
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from itertools import accumulate
@@ -16,8 +16,14 @@ from typing import Any, Final
 import numpy as np
 
 from revolve_ad.schedule import (
+    Action,
     Counts,
+    Discard,
+    Level,
     Limits,
+    Record,
+    Reverse,
+    Save,
     mixed,
     multilevel,
     online,
@@ -228,20 +234,43 @@ def _way(kind: str, schedule: Any, counts: Counts, state: int, tape: int) -> Way
 
 def peak_in_ram(schedule: Any, counts: Counts, state: int, tape: int) -> int:
     """Return the most bytes of checkpoints and tapes in memory."""
-    held = counts.peak_checkpoints - counts.peak_disk
-    if isinstance(schedule, Multilevel):
-        # Memory and disk need not be at their fullest at the same time.
+    limits = getattr(schedule, "limits", None)
+    if counts.peak_bytes and isinstance(limits, Limits):
+        if (limits.state_bytes, limits.tape_bytes) == (state, tape):
+            return counts.peak_bytes
+    # Memory, disk and tapes need not be at their fullest at the same time.
+    if counts.disk_saved == counts.saved:
+        held = 0
+    elif isinstance(schedule, Multilevel):
         lengths = (leaf.length for leaf in schedule.tree.totals().leaves)
         held = max((min(schedule.ram, length - 1) for length in lengths), default=0)
-    apart = held * state + max(1, counts.peak_tapes) * tape
-    # Checkpoints and tapes need not be either: a schedule that knows these bytes knows.
-    limits = getattr(schedule, "limits", None)
-    if not isinstance(limits, Limits) or not counts.peak_bytes:
-        return apart
-    if isinstance(limits.state_bytes, int) and isinstance(limits.tape_bytes, int):
-        if (limits.state_bytes, limits.tape_bytes) != (state, tape):
-            return apart
-    return min(apart, counts.peak_bytes)
+    elif isinstance(schedule, Streaming):
+        parts = [schedule.last, *([schedule.stretch] if schedule.on_disk else [])]
+        held = max(part.counts().peak_checkpoints for part in parts)
+    elif not counts.peak_disk:
+        held = counts.peak_checkpoints
+    else:
+        return _peak_of(schedule, state, tape)
+    return held * state + max(1, counts.peak_tapes) * tape
+
+
+def _peak_of(schedule: Iterable[Action], state: int, tape: int) -> int:
+    """Return the same of a schedule of which nothing is known but its actions."""
+    held = peak = 0
+    for action in schedule:
+        match action:
+            case Save(_, Level.RAM):
+                held += state
+            case Discard(_, Level.RAM):
+                held -= state
+            case Record(start, stop):
+                held += (stop - start) * tape
+            case Reverse(start, stop):
+                held -= (stop - start) * tape
+            case _:
+                continue
+        peak = max(peak, held)
+    return peak
 
 
 def _multilevel_seconds(n: int, slots: int | None) -> float:

@@ -113,7 +113,7 @@ def require_counts(report: Any, schedule: Any, n: int) -> None:
 CASES = [
     *[(step, n) for step in ("user", "recorded") for n in (1, 2, 3, 7, 20)],
     ("user", 41),
-    ("native", 7),
+    *[("native", n) for n in (1, 2, 7, 20)],
 ]
 
 

@@ -9,9 +9,11 @@ import pytest
 
 import revolve_ad as ra
 from revolve_ad import schedule as s
+from revolve_ad.schedule import store_all
 from revolve_ad.simulation import measuring
 from revolve_ad.simulation.costs import Costs
 from tests.simulation.systems import PARAMS, START, lotka_volterra, rk4
+from tests.simulation.test_execution import FORCING, STEPS, observe
 
 N = 40
 STATE = START.nbytes
@@ -124,6 +126,66 @@ def test_a_plan_of_a_given_schedule_is_what_the_gradient_does(
     assert [getattr(report, name) for name in COUNTED] == [getattr(plan, name) for name in COUNTED]
     assert report.peak_bytes <= plan.peak_bytes
     assert (report.peak_checkpoints, report.peak_disk) == (plan.n_checkpoints, plan.n_on_disk)
+
+
+LENGTHS = [1, 2, 3, 7, 20, 41, 60]
+
+
+@pytest.mark.parametrize("kind", ["user", "recorded", "native"])
+@pytest.mark.parametrize("observed", [False, True])
+def test_for_all_lengths_and_budgets_counts_and_bytes_are_as_planned_and_bits_as_stored(
+    kind: str, observed: bool, costing: Callable[..., None], tmp_path: pathlib.Path
+) -> None:
+    if kind == "native":
+        pytest.importorskip("numba")
+    function, native = STEPS[kind]
+    costing(write=0.4, read=0.4)
+    rng = np.random.default_rng(7)
+    seen = set()
+    for n in LENGTHS:
+        options: dict[str, Any] = {"native": native}
+        if observed:
+            options |= {"observe": observe, "observe_at": sorted({0, n // 3, n // 2, n})}
+        given = START, PARAMS, FORCING[:n]
+
+        def computed(given: Any = given, options: Any = options, **more: Any) -> Any:
+            simulation = ra.Simulation(function, **options, **more)
+
+            def objective(y: Any, p: Any, forcing: Any) -> Any:
+                run = simulation(y, p, forcing)
+                total = np.sum(np.sin(run.state))
+                return total if run.observed is None else total + np.sum(np.sin(run.observed))
+
+            plan = simulation.plan(*given)
+            gradients = ra.grad(objective, argnums=(0, 1, 2))(*given)
+            return plan, simulation.report, [part.tobytes() for part in gradients]
+
+        stored, _, expected = computed(steps=n, schedule=store_all)
+        fixed = stored.sizes.all_fixed
+        for states in {2, *rng.integers(2, n + 3, 1).tolist()}:
+            known, memory = {"steps": n}, {"memory": fixed + states * STATE}
+            unknown = {"until": lambda y, p, k, n=n: k >= n, "max_steps": n}
+            on_disk = {"storage": ra.storage.Disk(tmp_path)}
+            for more in (
+                known,
+                known | on_disk,
+                known | on_disk | {"disk": 5 * STATE},
+                unknown,
+                unknown | on_disk,
+            ):
+                plan, report, found = computed(**memory, **more)
+                seen.add(plan.kind)
+                steps = plan.for_steps(n)
+                assert found == expected
+                names = COUNTED
+                assert [getattr(report, name) for name in names] == [
+                    getattr(steps, name) for name in names
+                ]
+                assert report.peak_checkpoints == steps.n_checkpoints
+                assert report.peak_disk == steps.n_on_disk
+                assert report.peak_bytes <= plan.peak_bytes <= plan.budget
+                assert report.peak_bytes == plan.peak_bytes or plan.n_steps is None
+    assert seen == {"store all", "mixed", "streaming", "multilevel", "online"}
 
 
 @pytest.mark.parametrize("states", [2, 5, 12, 45])
