@@ -147,13 +147,10 @@ class TapeModel:
                 )
             return DynamicKernel(self.function, self.form, params, inputs)
         if self.loop is not None:
-            return NativeKernel(self.loop, self.form, params, inputs, self._of_step(hidden))
+            return NativeKernel(self.loop, self.form, params, inputs, hidden)
         if self.step.loop is not None:
             return LoopKernel(self.step, self.step.loop, self.form, params, inputs, hidden)
         return TapeKernel(self.step, self.form, params, inputs, hidden)
-
-    def _of_step(self, hidden: list[Any]) -> list[Any]:
-        return hidden[: len(self.step.groups[3].shapes)]
 
     def interpreter(self, params: list[Any], inputs: list[Any], hidden: list[Any]) -> Kernel:
         """See `Model.interpreter`."""
@@ -227,7 +224,16 @@ class TapeModel:
     def tangent(self) -> TapeModel:
         """See `Model.tangent`."""
         seen = None if self.seen is None else self.seen.tangent
-        return TapeModel(self.form.doubled, self.step.tangent, seen, None)
+        form, step = self.form.doubled, self.step.tangent
+        if self.loop is None:
+            return TapeModel(form, step, seen, None, None, self.why_not)
+        # Compiled as the step is; what can't be compiled is interpreted.
+        from revolve_ad.native import Loop
+
+        found = step.native(None if seen is None else seen.tape)
+        if isinstance(found, Loop):
+            return TapeModel(form, step, seen, None, found)
+        return TapeModel(form, step, seen, None, None, found.reason)
 
 
 @final
@@ -338,11 +344,12 @@ def record_model(
         The traced values of an outer recording that they read, the step's first.
     """
     hidden: tuple[Any, ...] = ()
+    in_step = 0
     recorded: RoleTape | None = None
     if not (isinstance(step, Step) and step.has_vjp):
         function = step.function if isinstance(step, Step) else step
         recorded, _, hidden = record_step(function, form, state, params, inputs, 0)
-        recorded = equal_tape(recorded)
+        recorded, in_step = equal_tape(recorded), len(hidden)
         if hidden and recorded.tape.depends_on_values is not None:
             raise refuse_hidden()
     seen: Seeing | None = None
@@ -352,7 +359,7 @@ def record_model(
         if more and tape.tape.depends_on_values is not None:
             raise refuse_hidden_in_observe()
         hidden += more
-    form = Form(form.state, form.params, form.inputs, Layout.of(hidden, "hidden")[1])
+    form = Form(form.state, form.params, form.inputs, Layout.of(hidden, "hidden")[1], in_step)
     if recorded is None:
         assert isinstance(step, Step)
         return UserModel(form, step, seen), hidden

@@ -54,7 +54,9 @@ class NativeKernel:
         self._layout = form.state
         self._float_leaves = [i for i, flag in enumerate(form.state.differentiable) if flag]
         self._n_params = sum(form.params.differentiable)
-        values = [*form.params.read_only(params), *form.hidden.read_only(hidden)]
+        # Others read the rest of the hidden params.
+        own = form.hidden_parts[0]
+        values = [*form.params.read_only(params), *own.read_only(hidden[: form.in_step])]
         rows = [] if form.inputs is None else form.inputs.read_only(inputs)
         from revolve_ad.native import Sweep
 
@@ -148,7 +150,8 @@ class NativeKernel:
         assert gradients is not None
         found = self._sweep.param_cotangents()
         _add(gradients.params.leaves, self._form.params.differentiable, found[: self._n_params])
-        _add(gradients.hidden.leaves, self._form.hidden.differentiable, found[self._n_params :])
+        own = self._form.hidden_parts[0].differentiable
+        _add(gradients.hidden.leaves[: len(own)], own, found[self._n_params :])
         if gradients.inputs is not None:
             for total, part in zip(
                 gradients.inputs.leaves, self._sweep.input_cotangents, strict=True

@@ -346,7 +346,7 @@ def _simulate_jvp(
     if call.keep:
         operands.append(y.item(call.n_final + call.n_seen + 1).id)
     start = 0
-    for group in call.groups:
+    for group in (*call.groups[:-1], *call.model.form.hidden_parts):
         stop = start + len(group.shapes)
         operands += [x.id for x in xs[start:stop]]
         for x, t, flag in zip(xs[start:stop], ts[start:stop], group.differentiable, strict=True):
