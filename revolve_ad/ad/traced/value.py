@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from revolve_ad.ad.core import GATHER
+from revolve_ad.ad.core import FULL, GATHER, elementwise
 from revolve_ad.ad.dispatch import FUNCTIONS
 from revolve_ad.ad.recorder import (
     _PYTHON_DTYPE,
@@ -40,6 +40,10 @@ _PYTHON = frozenset((bool, int, float, complex))
 
 # NumPy's own class: while a recording is open, the name on the module may be a stand-in.
 _ndarray = np.ndarray
+
+# What is made again rather than kept, from this size on.
+_CHEAP = frozenset(elementwise(f) for f in (np.negative, np.add, np.subtract, np.multiply))
+_LARGE_BYTES = 1 << 18
 
 # Made for every operation: without the search for a constructor.
 new_traced = object.__new__
@@ -211,11 +215,24 @@ class Traced:
         """Return `read`, after the value was kept for the derivative rules."""
         node = self.read()
         values = self.rec.values
-        if values[node] is None:
+        if values[node] is None and not self._made_again(node):
             values[node] = self.v
             if self.cell is not None:
                 self.cell.lies_in(node)
         return node
+
+    def _made_again(self, node: int) -> bool:
+        """Whether the rules had better compute a value again than read it from memory.
+
+        That of ``-y`` or ``0.5 * y``, where y is kept and large: keeping it takes another pass over
+        memory here and another there.
+        """
+        rec = self.rec
+        op, args, *_ = rec.nodes[node]
+        if op not in _CHEAP or self.v.nbytes < _LARGE_BYTES:
+            return False
+        others = [a for a in args if rec.nodes[a].op is not FULL]
+        return len(others) == 1 and rec.values[others[0]] is not None
 
     def varies(self) -> bool:
         """Whether the value depends on the arguments of the recorded function."""
