@@ -111,6 +111,8 @@ class Loop:
         in one loop, 0 if each has a loop or a call of its own.
     watch : Watch or None
         The observation, if the loop makes it.
+    bitwise : bool
+        Whether the steps give NumPy's bits.
     """
 
     source: str
@@ -144,6 +146,7 @@ class Loop:
     prepare: Interpreter
     module: Module
     watch: Watch | None = None
+    bitwise: bool = False
     operations: int = 0
     nests: int = 0
     estimate: Estimate | None = None

@@ -24,7 +24,7 @@ from revolve_ad.native.load import Argument, Module, indexable, without_numba, w
 from revolve_ad.native.loop import Entry, Layout, Loop
 from revolve_ad.native.points import RefusedError
 from revolve_ad.native.rolling.buffers import Buffer
-from revolve_ad.native.rolling.factoring import only_sums
+from revolve_ad.native.rolling.factoring import gives_numpys_bits, only_sums
 from revolve_ad.native.rolling.programs import forward_program, rolled_items
 from revolve_ad.native.rolling.source import buffers_of, groups, kernel_source
 from revolve_ad.native.rolling.spill import spilled
@@ -122,6 +122,7 @@ class _Building:
             return Refusal(f"{size} statements are left when repeated parts are rolled into loops")
 
         values = rolled.values
+        bitwise = gives_numpys_bits(rolled.forward, values)
         forward_work: dict[str, Type] = {}
         forward_text, forward_calls = self.functions("step", rolled.forward, values, forward_work)
         reverse_work: dict[str, Type] = {}
@@ -251,6 +252,7 @@ class _Building:
             entries={"advance": advance, "record": record, "pull": pull},
             prepare=Interpreter(nothing.tape(ins, [], None)),
             module=Module(whole, native=self.native),
+            bitwise=bitwise,
         )
 
     def functions(

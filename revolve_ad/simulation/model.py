@@ -154,6 +154,9 @@ class TapeModel:
 
     def interpreter(self, params: list[Any], inputs: list[Any], hidden: list[Any]) -> Kernel:
         """See `Model.interpreter`."""
+        if self.loop is not None and self.loop.bitwise:
+            # The same bits; a loop over single elements is a tape that takes seconds to interpret.
+            return NativeKernel(self.loop, self.form, params, inputs, hidden)
         return TapeKernel(self.step, self.form, params, inputs, hidden)
 
     def observer(self, params: list[Any], hidden: list[Any]) -> Observer | None:
@@ -206,7 +209,8 @@ class TapeModel:
             return max(sizes)
         loop = self.loop
         native = loop.prepared_bytes + loop.forward_bytes + loop.sum_bytes + loop.reverse_bytes
-        return native + max(*sizes, self.step.forward.bytes)
+        own = loop.forward_bytes if loop.bitwise else self.step.forward.bytes
+        return native + max(*sizes, own)
 
     @property
     def inside(self) -> list[Any]:

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from revolve_ad.ad.core import FULL, elementwise
+from revolve_ad.ad.core import FULL, SCALAR_POWER, elementwise
 from revolve_ad.ad.tape import Primitive
 from revolve_ad.native.arithmetic import LIBRARY
 from revolve_ad.native.rolling.buffers import Buffer
@@ -31,7 +31,7 @@ from revolve_ad.native.rolling.tree import (
     uses,
 )
 
-__all__ = ["exact_values", "factored_loops", "only_sums"]
+__all__ = ["exact_values", "factored_loops", "gives_numpys_bits", "only_sums"]
 
 _MULTIPLY, _DIVIDE = elementwise(np.multiply), elementwise(np.divide)
 _ADD, _SUBTRACT = elementwise(np.add), elementwise(np.subtract)
@@ -42,6 +42,9 @@ _SMOOTH = LIBRARY | {
     *("square", "cube", "sqrt", "power", "absolute", "conjugate", "real", "imag"),
 }
 """Operations that carry a rounding of an operand over to the result, and don't make it larger."""
+
+_POWERS = frozenset(("power", "float_power", "scalar_power", SCALAR_POWER.name))
+"""Powers, which NumPy computes by routines of its own."""
 
 Factors = tuple[tuple[int, bool], ...]
 """Values that a loop doesn't change, each with whether it divides."""
@@ -59,6 +62,16 @@ def only_sums(body: Sequence[Statement]) -> bool:
     """Whether loops carry sums, and nothing is there that a rounding may turn over."""
     return any(isinstance(s, Loop) and s.carried for s in statements(body)) and all(
         s.op.name in _SMOOTH for s in statements(body) if isinstance(s, Let)
+    )
+
+
+def gives_numpys_bits(body: Sequence[Statement], values: Values) -> bool:
+    """Whether a forward part rounds as NumPy does: no functions, powers, sums, complex numbers."""
+    return not any(
+        isinstance(s, Add)
+        or (isinstance(s, Let) and s.op.name in LIBRARY | _POWERS)
+        or (isinstance(s, Let | Load) and values.dtypes[s.out].kind == "c")
+        for s in statements(body)
     )
 
 
