@@ -22,6 +22,8 @@ __all__ = ["NativeKernel", "native_loop"]
 _WORTH_SECONDS: Final = 0.3
 _SECONDS_AN_OPERATION: Final = 1.5e-6
 _SECONDS_A_BYTE: Final = 2e-10
+_LONG: Final = 20_000
+"""Operations that aren't counted exactly: preparing so many to be interpreted takes long."""
 
 
 @final
@@ -226,8 +228,10 @@ def _numpy_seconds(tape: RoleTape, n_steps: int) -> float:
     """Estimate how long NumPy takes for as many steps, forward and in reverse."""
     if tape.tape.depends_on_values is not None:
         return 0.0
-    forward = tape.forward
-    operations = 3 * forward.n_operations  # the reverse has about twice as many
+    n = len(tape.tape.nodes)
+    if n <= _LONG:
+        n = tape.forward.n_operations
+    operations = 3 * n  # the reverse has about twice as many
     size = tape.result.nbytes
     seconds: float = n_steps * operations * (_SECONDS_AN_OPERATION + size * _SECONDS_A_BYTE)
     return seconds
