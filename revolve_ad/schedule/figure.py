@@ -23,7 +23,7 @@ Line = list[tuple[float, float]]
 def figure(title: str, trace: Trace, size: tuple[float, float]) -> Figure:
     """Return the figure that `Drawing.figure` describes."""
     result = Figure(figsize=size, layout="constrained")
-    grid = result.add_gridspec(2, 2, width_ratios=(6, 1), height_ratios=(4, 1))
+    grid = result.add_gridspec(2, 2, width_ratios=(6, 1), height_ratios=(3.2, 1))
     steps = result.add_subplot(grid[0, 0])
     runs = result.add_subplot(grid[0, 1], sharey=steps)
     held = result.add_subplot(grid[1, 0], sharex=steps)
@@ -71,9 +71,14 @@ def _draw_steps(axes: Axes, trace: Trace) -> None:
     axes.set_xlim(-0.01 * trace.duration, 1.01 * trace.duration)
     axes.set_ylim(-0.02 * trace.n_steps, 1.02 * trace.n_steps)
     for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_locator(MaxNLocator("auto", integer=True))
+        axis.set_major_locator(_round_numbers(8))
     axes.set_ylabel("state", fontsize=8)
     axes.tick_params(labelbottom=False)
+
+
+def _round_numbers(most: int) -> MaxNLocator:
+    """Place ticks at whole multiples of 1, 2 or 5 times a power of ten."""
+    return MaxNLocator(most, integer=True, steps=[1, 2, 5, 10])
 
 
 def _rising(stretches: list[Stretch]) -> list[Line]:
@@ -89,7 +94,7 @@ def _draw_runs(axes: Axes, trace: Trace) -> None:
     axes.set_xlim(0, 1.05 * max(1.0, *means))
     axes.xaxis.tick_top()
     axes.xaxis.set_label_position("top")
-    axes.xaxis.set_major_locator(MaxNLocator(3, integer=True))
+    axes.xaxis.set_major_locator(_round_numbers(3))
     axes.set_xlabel("plain runs\nof a step", fontsize=7)
     axes.tick_params(labelleft=False)
 
@@ -99,17 +104,22 @@ def _draw_held(axes: Axes, trace: Trace) -> list[Line2D]:
     times = [time for time, *_ in trace.holdings]
     shown = []
     columns = (
+        (3, _TAPES, "tapes"),
         (1, _RAM, "in RAM"),
         (2, _DISK, "on disk"),
-        (3, _TAPES, "tapes"),
     )
     for column, colour, name in columns:
         numbers = [holding[column] for holding in trace.holdings]
-        if any(numbers):
-            axes.step(times, numbers, where="post", color=colour, linewidth=0.8)
+        if not any(numbers):
+            continue
+        if name == "tapes":  # a surface, since where they come and go often lines would merge
+            axes.fill_between(times, numbers, step="post", color=colour, linewidth=0, alpha=0.6)
+            shown.append(Line2D([], [], color=colour, linewidth=4, alpha=0.6, label=name))
+        else:
+            axes.step(times, numbers, where="post", color=colour, linewidth=0.9)
             shown.append(Line2D([], [], color=colour, linewidth=1.2, label=name))
     axes.set_ylim(bottom=0)
-    axes.yaxis.set_major_locator(MaxNLocator(3, integer=True))
+    axes.yaxis.set_major_locator(_round_numbers(3))
     axes.set_xlabel("time [steps run or reversed]", fontsize=8)
     axes.set_ylabel("held", fontsize=8)
     return shown
@@ -120,7 +130,28 @@ def _draw_legend(axes: Axes, held: list[Line2D]) -> None:
         Line2D([], [], color=colour, linewidth=1.2, label=name)
         for colour, name in ((_ADVANCE, "advance"), (_RECORD, "record"), (_REVERSE, "reverse"))
     ]
+    if len(held) > 1 or held[0].get_label() != "tapes":
+        lines += [_dot("saved", "0.3"), _dot("restored", "white")]
     axes.axis("off")
     axes.legend(
-        handles=lines + held, loc="center", fontsize=7, frameon=False, borderpad=0, handlelength=1.2
+        handles=lines + held,
+        loc="center",
+        fontsize=7,
+        frameon=False,
+        borderpad=0,
+        handlelength=1.2,
+        labelspacing=0.3,
+    )
+
+
+def _dot(label: str, inside: str) -> Line2D:
+    return Line2D(
+        [],
+        [],
+        linestyle="none",
+        marker="o",
+        markersize=3.5,
+        color="0.3",
+        markerfacecolor=inside,
+        label=label,
     )

@@ -6,6 +6,7 @@ from revolve_ad.errors import ParameterError, ScheduleError
 from revolve_ad.schedule.actions import Advance, Discard, Level, Record, Restore, Reverse, Save
 from revolve_ad.schedule.binomial import binomial
 from revolve_ad.schedule.drawing import draw
+from revolve_ad.schedule.multilevel import multilevel
 from revolve_ad.schedule.online import online
 from revolve_ad.schedule.references import none, periodic, store_all
 from revolve_ad.schedule.trace import trace
@@ -71,7 +72,7 @@ def test_a_long_schedule_is_compressed_to_the_width_and_the_rows_asked_for() -> 
 
 def test_a_figure_is_drawn_without_a_display(tmp_path) -> None:  # type: ignore[no-untyped-def]
     pytest.importorskip("matplotlib")
-    for schedule in (binomial(40, 4), binomial(1, 1), store_all(7), binomial(800, 5)):
+    for schedule in (binomial(40, 4), binomial(1, 1), store_all(7), multilevel(90, 2, 3)):
         draw(schedule).figure().savefig(tmp_path / "schedule.pdf")
     assert (tmp_path / "schedule.pdf").stat().st_size > 5000
 

@@ -1,7 +1,11 @@
 """The referee accepts what is sound, and names the first broken rule of what isn't."""
 
+from collections.abc import Callable, Iterator
+from typing import Any
+
 import pytest
 
+from revolve_ad import schedule as s
 from revolve_ad.errors import ParameterError, ScheduleError
 from revolve_ad.schedule.actions import (
     Action,
@@ -15,7 +19,7 @@ from revolve_ad.schedule.actions import (
 )
 from revolve_ad.schedule.binomial import binomial
 from revolve_ad.schedule.protocol import Counts, Limits
-from revolve_ad.schedule.referee import check
+from revolve_ad.schedule.referee import check, play_until
 
 RAM, DISK = Level.RAM, Level.DISK
 
@@ -153,3 +157,147 @@ def test_a_wrong_number_of_steps_is_refused_before_the_first_action() -> None:
         check(binomial(9, 2), 8)
     with pytest.raises(ParameterError, match="n_steps is -1"):
         check(TWO_STEPS, -1)
+
+
+class Halves:
+    """A schedule of a user's own: reverse the second half first; knows its length, no more."""
+
+    def __init__(self, n_steps: int) -> None:
+        self.n_steps = n_steps
+
+    def __iter__(self) -> Iterator[Action]:
+        n, half = self.n_steps, self.n_steps // 2
+        yield Save(0, RAM)
+        yield Advance(0, half)
+        yield Record(half, n)
+        yield Reverse(half, n)
+        yield Restore(0, RAM)
+        yield Discard(0, RAM)
+        yield Record(0, half)
+        yield Reverse(0, half)
+
+
+def test_a_schedule_of_ones_own_is_refereed_in_one_call() -> None:
+    for schedule in (Halves(8), list(Halves(8)), tuple(Halves(8)), iter(Halves(8))):
+        counts = check(schedule)
+        assert (counts.advanced, counts.recorded, counts.peak_tapes) == (4, 8, 4)
+    limits = Limits(state_bytes=10, tape_bytes=5, budget=30)
+    assert check(Halves(8), limits=limits).peak_bytes == 30
+    with pytest.raises(ScheduleError, match="action 2, Record.*needs 30 bytes, the budget is 29"):
+        check(Halves(8), limits=Limits(state_bytes=10, tape_bytes=5, budget=29))
+
+
+MISTAKES: dict[str, tuple[Callable[[list[Action]], object], str]] = {
+    "forgets to save": (lambda a: a.pop(0), r"action 3, Restore\(.*isn't saved on Level.RAM"),
+    "saves too late": (
+        lambda a: a.insert(1, a.pop(0)),
+        r"action 1, Save\(.*state 4 is live, so state 0 can't be saved",
+    ),
+    "saves twice": (lambda a: a.insert(0, a[0]), r"action 1, Save\(.*saved on Level.RAM already"),
+    "forgets to advance": (lambda a: a.pop(1), r"action 1, Record\(.*state 0 is live, so no run"),
+    "skips a step": (
+        lambda a: a.__setitem__(2, Record(5, 8)),
+        r"action 2, Record\(start=5.*state 4 is live, so no run can start at state 5",
+    ),
+    "runs past the end": (
+        lambda a: a.__setitem__(2, Record(4, 9)),
+        r"action 2, Record\(start=4, stop=9\): the chain has only 8 steps",
+    ),
+    "advances where it should record": (
+        lambda a: a.__setitem__(2, Advance(4, 8)),
+        r"action 3, Reverse\(.*step 7 has no tape",
+    ),
+    "reverses the first half first": (
+        lambda a: a.__setitem__(3, Reverse(0, 4)),
+        r"action 3, Reverse\(.*the next step to reverse is 7, not 3",
+    ),
+    "reverses twice": (
+        lambda a: a.insert(4, a[3]),
+        r"action 4, Reverse\(.*the next step to reverse is 3, not 7",
+    ),
+    "forgets to restore": (lambda a: a.pop(4), r"action 5, Record\(.*no state is live"),
+    "discards before it restores": (
+        lambda a: a.insert(4, a.pop(5)),
+        r"action 5, Restore\(.*state 0 isn't saved",
+    ),
+    "forgets to discard": (lambda a: a.pop(5), "leaves 1 checkpoints on Level.RAM, .* state 0"),
+    "takes the wrong level": (
+        lambda a: a.__setitem__(4, Restore(0, DISK)),
+        r"action 4, Restore\(.*state 0 isn't saved on Level.DISK",
+    ),
+    "stops before the end": (lambda a: a.pop(), "after action 6, but steps 0 … 3 aren't reversed"),
+    "leaves a state live": (
+        lambda a: a.extend([Save(0, RAM), Restore(0, RAM)]),
+        r"action 8, Save\(.*no state is live",
+    ),
+    "records again what is reversed": (
+        lambda a: a.__setitem__(6, Record(0, 5)),
+        r"action 6, Record\(.*steps from 4 on are reversed already",
+    ),
+    "yields something else": (
+        lambda a: a.insert(2, ("Record", 4, 8)),  # type: ignore[arg-type]
+        r"action 2 is \('Record', 4, 8\), which is no Action",
+    ),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_each_mistake_is_answered_with_the_action_and_the_rule(mistake: str) -> None:
+    actions = list(Halves(8))
+    spoil, rule = MISTAKES[mistake]
+    spoil(actions)
+    with pytest.raises(ScheduleError, match=rule):
+        check(actions, 8)
+
+
+KINDS: list[tuple[Any, int | None]] = [
+    (s.binomial(90, 4), None),
+    (s.none(30), None),
+    (s.store_all(30), None),
+    (s.periodic(50, 7), None),
+    (s.mixed(90, 31, 4, 3), None),
+    (s.mixed(90, 31, 4, 3, effort=0), None),
+    (s.multilevel(90, 3, 4, write=2, read=2), None),
+    (s.multilevel(90, 0, 4), None),
+    (s.multilevel(90, 3, None, write=2, read=2), None),
+    (s.streaming(90, 31, 4, 3, write=5), None),
+    (s.heterogeneous([1.0 + k % 7 for k in range(90)], 4), None),
+    (s.heterogeneous_bytes([1.0 + k % 7 for k in range(15)], 20, [3, 5] * 8, [2] * 15), None),
+    (s.heterogeneous_bytes([1.0 + k % 7 for k in range(35)], 20, [3, 5] * 18, [2] * 35), None),
+    (s.online(4), 90),
+    (s.online(state_bytes=4, tape_bytes=3, budget=31), 90),
+    (s.online(state_bytes=4, tape_bytes=3, budget=300, max_steps=100), 90),
+]
+
+
+@pytest.mark.parametrize(("schedule", "n"), KINDS)
+def test_every_kind_keeps_its_budget_at_every_action_and_leaves_nothing(
+    schedule: Any, n: int | None
+) -> None:
+    """By sums written out here, beside what the referee says."""
+    counts = check(schedule, n)
+    assert counts == (schedule.counts() if n is None else schedule.counts(n))
+    limits, held, peak = schedule.limits, set[tuple[int, Level]](), 0
+    tapes = set[int]()
+    actions = iter(schedule)
+    for action in actions if n is None else play_until(n, actions):
+        match action:
+            case Save(state, level):
+                held.add((state, level))
+            case Discard(state, level):
+                held.remove((state, level))
+            case Record(start, stop):
+                tapes |= set(range(start, stop))
+            case Reverse(start, stop):
+                tapes -= set(range(start, stop))
+        state_bytes, tape_bytes = (
+            (lambda k, size=size: size if isinstance(size, int) else size[k])
+            for size in (limits.state_bytes, limits.tape_bytes)
+        )
+        size = sum(state_bytes(k) for k, level in held if level is RAM)
+        size += sum(tape_bytes(k) for k in tapes)
+        peak = max(peak, size)
+        assert limits.budget is None or size <= limits.budget
+        for level, slots in enumerate(limits.slots):
+            assert slots is None or sum(on == level for _, on in held) <= slots
+    assert (held, tapes, peak) == (set(), set(), counts.peak_bytes)
