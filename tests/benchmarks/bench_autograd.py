@@ -1,0 +1,147 @@
+"""Gradients beside autograd's, of the same functions, from a few bytes to megabytes.
+
+Run ``python -m tests.benchmarks.bench_autograd`` where autograd is installed; it prints how many
+times faster each gradient is.  The functions write nothing in place, which autograd can't do; each
+is recorded afresh at every call, as ``ra.value_and_grad`` does.  Both run in turn in one process.
+"""
+
+import argparse
+import statistics
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from time import thread_time
+from typing import Any, NamedTuple
+
+import numpy as np
+
+import revolve_ad as ra
+
+__all__ = ["CASES", "Raced", "main", "race"]
+
+SMALL_BYTES, LARGE_BYTES = 1_000, 1_000_000
+WANTED = {"small": 2.0, "large": 1.5}
+"""Times faster that gradients of arrays below and above these sizes shall be."""
+
+
+def waves(xp: Any, x: Any) -> Any:
+    """Do a chain of sines, exponentials and products."""
+    y = x
+    for _ in range(20):
+        y = xp.sin(y) * x + xp.exp(-y * y) * 0.5
+    return xp.sum(y * y)
+
+
+def roots(xp: Any, x: Any) -> Any:
+    """Do a chain of products and square roots, which cost less than the passes over memory."""
+    y = x
+    for _ in range(20):
+        y = y * x + 0.5 * xp.sqrt(1.0 + y * y)
+    return xp.sum(y * y)
+
+
+def network(xp: Any, x: Any) -> Any:
+    """Do products of square matrices with a nonlinearity between them."""
+    n = int(np.sqrt(x.size))
+    a = xp.reshape(x[: n * n], (n, n)) / n
+    y = a
+    for _ in range(5):
+        y = xp.tanh(xp.dot(y, a) + a)
+    return xp.sum(y)
+
+
+def sums(xp: Any, x: Any) -> Any:
+    """Do reductions and what broadcasts them again."""
+    total = 0.0
+    for k in range(10):
+        y = x - xp.mean(x) * (k + 1.0)
+        total = total + xp.sum(y * y) / xp.sqrt(1.0 + xp.sum(x * x))
+    return total
+
+
+def differences(xp: Any, x: Any) -> Any:
+    """Do slices, as explicit steps of a partial differential equation without writes do."""
+    u = x
+    for _ in range(10):
+        middle = u[1:-1] + 0.1 * (u[2:] - 2.0 * u[1:-1] + u[:-2])
+        u = xp.concatenate((u[:1], middle, u[-1:]))
+    return xp.sum(u * u)
+
+
+def oscillator(xp: Any, x: Any) -> Any:
+    """Do a loop over two numbers, where every operation is overhead."""
+    a, b = x[0], x[1]
+    for _ in range(50):
+        a, b = a + 0.01 * b, b - 0.01 * xp.sin(a)
+    return a * a + b * b
+
+
+CASES: tuple[tuple[Callable[[Any, Any], Any], tuple[int, ...]], ...] = (
+    (waves, (10, 100, 200_000)),
+    (roots, (10, 100, 200_000)),
+    (network, (100, 160_000)),
+    (sums, (10, 100, 200_000)),
+    (differences, (20, 100, 200_000)),
+    (oscillator, (2,)),
+)
+
+
+class Raced(NamedTuple):
+    """One function of one size."""
+
+    name: str
+    size: int
+    seconds: float
+    autograd_seconds: float
+    ratio: float
+
+
+def race(f: Callable[[Any, Any], Any], size: int, repeats: int) -> Raced:
+    """Return medians of CPU seconds, and the median of the ratios of runs in a row."""
+    autograd, anp = import_module("autograd"), import_module("autograd.numpy")
+    theirs = autograd.value_and_grad(lambda x: f(anp, x))
+    own = ra.value_and_grad(lambda x: f(np, x))
+    x = np.linspace(0.1, 1.0, size)
+    for _ in range(3):
+        expected, found = theirs(x), own(x)
+    np.testing.assert_allclose(found[0], expected[0], rtol=1e-10)
+    scale = np.max(np.abs(expected[1]))
+    np.testing.assert_allclose(found[1], expected[1], rtol=1e-8, atol=1e-10 * scale)
+    times = []
+    for _ in range(repeats):
+        began = thread_time()
+        theirs(x)
+        between = thread_time()
+        own(x)
+        times.append((between - began, thread_time() - between))
+    return Raced(
+        f.__name__,
+        size,
+        statistics.median(b for _, b in times),
+        statistics.median(a for a, _ in times),
+        statistics.median(a / b for a, b in times),
+    )
+
+
+def main(names: Sequence[str] = (), scale: float = 1.0) -> list[Raced]:
+    """Race all functions, or those named; `scale` stretches the number of repeats."""
+    return [
+        race(f, size, max(3, round(scale * (7 if 8 * size > LARGE_BYTES else 41))))
+        for f, sizes in CASES
+        for size in sizes
+        if not names or f.__name__ in names
+    ]
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*")
+    parser.add_argument("--scale", type=float, default=1.0)
+    given = parser.parse_args()
+    for row in main(given.names, given.scale):
+        nbytes = 8 * row.size
+        wanted = WANTED["large" if nbytes > LARGE_BYTES else "small"]
+        print(
+            f"{row.name:<12} {nbytes:>9,} bytes   autograd {row.autograd_seconds * 1e3:9.3f} ms   "
+            f"ours {row.seconds * 1e3:9.3f} ms   {row.ratio:5.2f} times faster, {wanted} wanted",
+            flush=True,
+        )
