@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from math import prod
 from typing import Protocol
 
 import numpy as np
@@ -19,6 +20,7 @@ from revolve_ad.native.calls import Call
 from revolve_ad.native.expression import Expr, Graph, Position
 from revolve_ad.native.fuse import Fused, Nest
 from revolve_ad.native.nests import Loops, Store
+from revolve_ad.native.threads import ROWS
 
 __all__ = [
     "buffers_of",
@@ -32,6 +34,9 @@ __all__ = [
 COUNTERS = "ijlmnopq"
 MANY = 7
 """Arrays of a nest from which LLVM's own checks for overlaps give up."""
+
+LARGE = 25_000
+"""Points from which threads gain: below, they wait for each other as long as they work."""
 
 LONG = 160
 """Characters from which an expression becomes a variable even if it is used once."""
@@ -203,9 +208,27 @@ class _Writer:
             self.after.append(self._store(s, total))
         out = list(self.body[0])
         for k, d in enumerate(self.dims):
-            out.append("    " * k + f"for {COUNTERS[d]} in range({self.nest.extent[d]}):")
+            mark = ROWS if k == 0 and not sums and self._rows_are_apart() else ""
+            out.append("    " * k + f"for {COUNTERS[d]} in range({self.nest.extent[d]}):{mark}")
             out += ["    " * (k + 1) + line for line in self.body[k + 1]]
         return out + self.after
+
+    def _rows_are_apart(self) -> bool:
+        """Whether passes of the outermost loop don't touch what others write, and are worth it."""
+        nest = self.nest
+        if len(self.dims) < 2 or prod(nest.extent) < LARGE:
+            return False
+        written = {s.buffer for s in nest.stores}
+        for i in self.graph.reachable(_roots(nest)):
+            expr = self.graph.exprs[i]
+            if (expr.kind == "load" and expr.what[0] in written) or (
+                expr.kind == "take" and expr.what in written
+            ):
+                return False
+        return all(
+            s.at < 0 and not s.flat and any(p.dim == self.dims[0] and p.coef != 0 for p in s.index)
+            for s in nest.stores
+        )
 
     def _fresh(self, stem: str) -> str:
         self.count += 1

@@ -107,6 +107,15 @@ def borrowing() -> Any:
     return borrowed
 
 
+@lru_cache(maxsize=1)
+def threads_kernel() -> Callable[[Any], Any]:
+    """Return the decorator for functions with loops over rows by threads."""
+    import numba
+
+    found: Callable[[Any], Any] = numba.njit(error_model="numpy", nogil=True, parallel=True)
+    return found
+
+
 def signature(arguments: Sequence[Argument]) -> Any:
     """Return the Numba types of the parameters of an entry."""
     from numba.core import types
@@ -172,6 +181,10 @@ class Module:
         self.space["kernel_sums"] = kernel(sums=True) if native else _unchanged
         self.space["kernel_summing"] = summing_kernel() if native else _unchanged
         self.space["borrowed"] = borrowing() if native else _unchanged
+        if "@kernel_threads" in source:
+            # In plain Python the last row first: no row may need another.
+            self.space["prange"] = _numba_range() if native else _backwards
+            self.space["kernel_threads"] = threads_kernel() if native else _unchanged
         exec(compile(needed(source) + source, "<generated>", "exec"), self.space)
 
     def function(self, name: str, source: str, arguments: Sequence[Argument]) -> Any:
@@ -189,6 +202,16 @@ class Module:
 
 def _unchanged(function: Any) -> Any:
     return function
+
+
+def _backwards(n: int) -> range:
+    return range(n - 1, -1, -1)
+
+
+def _numba_range() -> Any:
+    import numba
+
+    return numba.prange
 
 
 def _made_for() -> str:

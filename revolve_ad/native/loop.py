@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import prod
 from typing import Any, NamedTuple
@@ -33,6 +33,7 @@ from revolve_ad.native.play import FEW, play_source
 from revolve_ad.native.points import RefusedError
 from revolve_ad.native.registers import fits, in_variables, register_loops
 from revolve_ad.native.simplify import simplified
+from revolve_ad.native.threads import ROWS, alone, n_threads, threaded_source
 from revolve_ad.native.turns import Turns, Type, labels, spares, turns_of
 from revolve_ad.native.watching import Watch, watch
 from revolve_ad.native.worth import Estimate, estimated
@@ -104,6 +105,8 @@ class Loop:
         What compiling costs and gains.
     forms : tuple of (Tape, Fused, Fused) or None
         The simplified tape of step and adjoint, and the loops of both, to be shown.
+    threaded : Module or None
+        The same source with threads in large loops, once they were used.
     called : tuple of str
         What NumPy does between the loops, and why.
     saved : float
@@ -151,6 +154,7 @@ class Loop:
     nests: int = 0
     estimate: Estimate | None = None
     forms: tuple[Tape, Fused, Fused] | None = None
+    threaded: Module | None = None
     _functions: dict[str, Any] = field(default_factory=dict)
     _lock: Any = field(default_factory=threading.Lock)
 
@@ -167,11 +171,25 @@ class Loop:
         return found
 
     def _made(self, entry: Entry) -> Any:
+        threads = n_threads() if self.native and ROWS in entry.source else 1
+        if threads == 1:
+            return self._compiled(entry, self.module, _as_it_is)
+        if self.threaded is None:
+            calls = {n: f for n, f in self.module.space.items() if isinstance(f, Call)}
+            self.threaded = Module(threaded_source(self.source), native=True, names=calls)
+        found = self._compiled(entry, self.threaded, threaded_source)
+        return alone(found, lambda: self._compiled(entry, self.module, _as_it_is), threads)
+
+    def _compiled(self, entry: Entry, module: Module, written: Callable[[str], str]) -> Any:
         if not entry.calls_numpy:
-            return self.module.function(entry.name, entry.source, entry.arguments())
+            return module.function(entry.name, written(entry.source), entry.arguments())
         for nest in entry.nests:
-            self.module.function(nest.name, nest.source, nest.arguments())
-        return self.module.space[entry.name]
+            module.function(nest.name, written(nest.source), nest.arguments())
+        return module.space[entry.name]
+
+
+def _as_it_is(source: str) -> str:
+    return source
 
 
 def _size(types: Sequence[Type]) -> int:

@@ -185,12 +185,15 @@ class TapeModel:
         loop, lines = self.loop, self.lines
         if loop is None:
             return Account(compiled=False, why_not=self.why_not)
+        from revolve_ad.native.threads import n_threads
+
         return Account(
             compiled=True,
             operations=loop.operations,
             loops=loop.nests,
             called=tuple(r + ("" if lines is None else lines.of_called(r)) for r in loop.called),
             compile_seconds=loop.plan_seconds + loop.compile_seconds,
+            threads=1 if loop.threaded is None else n_threads(),
         )
 
     @property
