@@ -745,7 +745,7 @@ def _into(p: Player, values: list[Any], k: int, a: int, b: int, how: int, m: int
     elif how == 4:
         np.divide(x, 2, out=out)
     elif out.flags.writeable:  # which NumPy doesn't ask
-        np.concatenate([x.reshape(-1)[:1]] * out.size, out=out.reshape(-1))
+        np.concatenate([x.reshape(-1)[:1].copy()] * out.size, out=out.reshape(-1))
     else:
         raise ValueError("read-only")
 
@@ -759,7 +759,7 @@ def _reduce_into(p: Player, values: list[Any], k: int, j: int) -> None:
 def _flat(p: Player, values: list[Any], k: int, how: int, j: int) -> None:
     v, w = values[k], fit(p, values[k], values[j])
     if how == 0:
-        v.flat[:] = w
+        v.flat[:] = w.copy()  # NumPy copies one after the other
     elif how == 1:
         v.flat[::2] = 0.5
     elif how == 2:

@@ -80,10 +80,20 @@ def _last_writer(base: Any, value: Any, *rest: Any) -> Any:
     return owner[index] == number
 
 
+def _index(x: Any, *rest: Any) -> Any:
+    *arrays, template = rest
+    x = np.asarray(x)
+    found = x[filled(template, arrays)]
+    # A number in the index makes a view, but a result is memory of its own.
+    if isinstance(found, np.ndarray) and np.may_share_memory(found, x):
+        return np.array(found)
+    return found
+
+
 # x[index] with integer arrays in the index.
 INDEX = Primitive(
     "index",
-    lambda x, *rest: np.asarray(x)[filled(rest[-1], rest[:-1])],
+    _index,
     infer=_index_infer,
     params=("template",),
 )

@@ -248,6 +248,7 @@ def _write_part(x: Traced, index: Any, part: StridedMap, value: Any) -> None:
     assert cell is not None
     kind: Any = type(value)
     if kind is Traced and value.cell == cell and value.map == part:
+        require_writeable(x.v)
         return  # ``a[1:] += x`` ends with the assignment of the view to itself
     if rec.child is not None:
         _refuse_outer_write(rec)
