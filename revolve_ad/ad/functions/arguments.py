@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_tuple
 
 from revolve_ad.ad.dispatch import implements
 from revolve_ad.ad.recorder import Recorder
 from revolve_ad.ad.traced import Traced, _as_array, captured_write
 
-__all__ = ["finished", "prepared", "reduction"]
+__all__ = ["axes_of", "finished", "prepared", "reduction"]
+
+
+def axes_of(axis: Any, ndim: int) -> tuple[int, ...]:
+    """Return the axes that a reduction goes over; NumPy lets a number have an axis 0 or -1."""
+    if axis is None:
+        return tuple(range(ndim))
+    if ndim == 0 and type(axis) is not tuple and operator.index(axis) in (0, -1):
+        return ()
+    return normalize_axis_tuple(axis, ndim)
 
 
 def prepared(rec: Recorder, a: Any) -> Any:
@@ -34,7 +45,7 @@ def finished(found: Any, out: Any, name: str) -> Any:
 
 
 def reduction(
-    *functions: Any, order: str, typed: bool = False
+    *functions: Any, order: str, typed: bool = False, sees_out: bool = False
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Enter ``f(recorder, a, **given)`` for functions that reduce over axes.
 
@@ -48,9 +59,11 @@ def reduction(
         Names of the arguments after the array in the order in which they may stand in a call.
     typed : bool
         Hand over the type of `out` as `dtype` though the function has no such argument.
+    sees_out : bool
+        Hand over `out` itself, of which `f` only asks the type, and leave `dtype` as it is.
     """
     names = order.split()
-    typed = typed or "dtype" in names
+    typed = not sees_out and (typed or "dtype" in names)
 
     def enter(f: Callable[..., Any]) -> Callable[..., Any]:
         def call(rec: Recorder, a: Any, *args: Any, **kwargs: Any) -> Any:
@@ -58,7 +71,7 @@ def reduction(
                 a = prepared(rec, a)
             kwargs.update(zip(names, args, strict=False))
             given = {k: v for k, v in kwargs.items() if v is not np._NoValue}
-            out = given.pop("out", None)
+            out = given.get("out") if sees_out else given.pop("out", None)
             if out is not None and typed and given.get("dtype") is None:
                 given["dtype"] = np.result_type(
                     (out[0] if isinstance(out, tuple) else out).dtype, a.dtype

@@ -11,6 +11,7 @@ from revolve_ad.ad.dispatch import FUNCTIONS, implements
 from revolve_ad.ad.interception import CREATION
 from revolve_ad.ad.recorder import _PYTHON_DTYPE, Recorder
 from revolve_ad.ad.traced import Traced, node_and_value
+from revolve_ad.errors import UnsupportedOperationError
 
 # The functions themselves, before any recording replaces them on the module.
 _array, _asarray, _zeros, _ones, _full = np.array, np.asarray, np.zeros, np.ones, np.full
@@ -91,7 +92,10 @@ def full(
 
 
 def like(function: Any) -> Any:
-    def call(rec: Recorder, prototype: Any, *args: Any, **kwargs: Any) -> Any:
+    def call(rec: Recorder, *args: Any, **kwargs: Any) -> Any:
+        # NumPy names it `a`, and that of np.empty_like `prototype`.
+        named = "a" if "a" in kwargs else "prototype"
+        prototype, *args = args or (kwargs.pop(named),)  # type: ignore[assignment]
         args = tuple(a.v if type(a) is Traced and not a.varies() else a for a in args)
         if type(prototype) is Traced and rec.masks:
             FUNCTIONS["settle"](prototype)
@@ -105,10 +109,8 @@ _zeros_like, _ones_like, _full_like = np.zeros_like, np.ones_like, np.full_like
 zeros_like, ones_like = like(_zeros_like), like(_ones_like)
 
 
-def full_like(
-    rec: Recorder, prototype: Any, fill_value: Any, dtype: Any = None, **kwargs: Any
-) -> Any:
-    out = zeros_like(rec, prototype, dtype, **kwargs)
+def full_like(rec: Recorder, a: Any, fill_value: Any, dtype: Any = None, **kwargs: Any) -> Any:
+    out = zeros_like(rec, a, dtype, **kwargs)
     out[...] = fill_value
     return out
 
@@ -182,7 +184,13 @@ def nested(rec: Recorder, obj: Any) -> Any:
 
 
 def _dtype(x: Any) -> np.dtype[Any]:
-    return _PYTHON_DTYPE.get(type(x)) or x.dtype
+    found = _PYTHON_DTYPE.get(type(x)) or getattr(x, "dtype", None)
+    if found is None:
+        raise UnsupportedOperationError(
+            f"np.array of traced numbers can't hold a {type(x).__name__} beside them: arrays of "
+            f"Python objects have no derivatives. Keep the numbers in an array, the rest in a list"
+        )
+    return found
 
 
 def _shape_of(obj: Any) -> tuple[int, ...]:

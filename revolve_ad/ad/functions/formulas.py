@@ -28,12 +28,13 @@ Formula = Callable[..., Any]
 def _sample(kind: ArrayType) -> Any:
     """Return values to record a formula on: each matrix is symmetric and positive definite.
 
-    So is the Toeplitz matrix of each vector.
+    Vectors grow, as edges and abscissas do, and their Toeplitz matrices can be inverted.
     """
     if len(kind.shape) == 0:
         return np.ones((), kind.dtype)[()]
     if len(kind.shape) == 1:
-        return (2.0 ** -np.arange(float(kind.shape[0]))).astype(kind.dtype)
+        n = kind.shape[0]
+        return ((1 + np.arange(n)) / max(n, 1)).astype(kind.dtype)
     rows, columns = np.indices(kind.shape[-2:])
     matrix = (2.0 ** -np.abs(rows - columns)).astype(kind.dtype)
     return np.array(np.broadcast_to(matrix, kind.shape))

@@ -13,7 +13,7 @@ from revolve_ad.ad.traced import Traced
 
 def _on_real_values(function: Any) -> Any:
     def call(rec: Recorder, *args: Any, **kwargs: Any) -> Any:
-        return function(*map(real, args), **kwargs)
+        return function(*map(real, args), **{k: real(x) for k, x in kwargs.items()})
 
     return call
 
@@ -51,7 +51,11 @@ def _looked_at(function: Any) -> Any:
 
     def call(rec: Recorder, *args: Any, **kwargs: Any) -> Any:
         what = f"np.{function.__name__} of traced values"
-        return function(*(a._concrete(what) if type(a) is Traced else a for a in args), **kwargs)
+
+        def looked(x: Any) -> Any:
+            return x._concrete(what) if type(x) is Traced else x
+
+        return function(*map(looked, args), **{k: looked(x) for k, x in kwargs.items()})
 
     return call
 

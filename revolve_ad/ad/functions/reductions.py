@@ -13,7 +13,7 @@ from revolve_ad.ad import symbolic as s
 from revolve_ad.ad.builder import Symbol
 from revolve_ad.ad.core import SUM, reduced_shape
 from revolve_ad.ad.dispatch import implements
-from revolve_ad.ad.functions.arguments import finished, prepared, reduction
+from revolve_ad.ad.functions.arguments import axes_of, finished, prepared, reduction
 from revolve_ad.ad.recorder import Recorder
 from revolve_ad.ad.rules.table import define_linear, define_rules, no_derivative
 from revolve_ad.ad.tape import ArrayType, Kind, Primitive
@@ -229,7 +229,7 @@ def reduce(
         dtype = np.result_type((out[0] if isinstance(out, tuple) else out).dtype, x.dtype)
     if dtype is not None:
         x = _astype(rec, x, np.dtype(dtype))
-    axes = tuple(range(x.ndim)) if axis is None else normalize_axis_tuple(axis, x.ndim)
+    axes = axes_of(axis, x.ndim)
     keepdims = keepdims is not _NO_VALUE and bool(keepdims)
     where = True if where is _NO_VALUE else where
     if where is not True or (initial is not _NO_VALUE and initial is not None):
@@ -283,8 +283,7 @@ for _function, _ufunc, _order in (
 def _count(a: Any, axis: Any, keepdims: bool, where: Any) -> Any:
     """Return how many elements a reduction takes in: a number, or an array if a mask says which."""
     if where is True:
-        axes = range(a.ndim) if axis is None else normalize_axis_tuple(axis, a.ndim)
-        return product(a.shape[d] for d in axes)
+        return product(a.shape[d] for d in axes_of(axis, a.ndim))
     shown = np.broadcast_to(where, a.shape)
     return np.sum(shown, axis=axis, dtype=np.intp, keepdims=keepdims)
 
@@ -341,13 +340,9 @@ def deviation(function: Any, square: Any, after: Any) -> None:
     """Enter a function that squares deviations from the mean, and takes a root after it or not."""
 
     # The mean is that of `dtype` alone: only the sum of the squares is in the type of `out`.
-    def call(rec: Recorder, a: Any, *args: Any, **kwargs: Any) -> Any:
-        kwargs.update(zip(("axis", "dtype", "out", "ddof", "keepdims"), args, strict=False))
-        given = {k: v for k, v in kwargs.items() if v is not np._NoValue}
-        found = after(square(rec, prepared(rec, a), **given))
-        return finished(found, given.get("out"), function.__name__)
-
-    implements(function)(call)
+    @reduction(function, order="axis dtype out ddof keepdims", sees_out=True)
+    def call(rec: Recorder, a: Any, **given: Any) -> Any:
+        return after(square(rec, a, **given))
 
 
 deviation(np.var, var, lambda found: found)

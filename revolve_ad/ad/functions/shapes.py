@@ -29,6 +29,7 @@ from revolve_ad.ad.traced import (
     recorder_of,
     result,
 )
+from revolve_ad.errors import UnsupportedOperationError
 
 
 def view_or_copy(rec: Recorder, x: Any, function: Callable[[np.ndarray], Any]) -> Any:
@@ -275,6 +276,11 @@ def astype(
 
     rec = recorder_of((x,))
     dtype = np.dtype(dtype)
+    if dtype.kind not in "biufc":
+        raise UnsupportedOperationError(
+            f"a traced array can't become one of {dtype}: only numbers have derivatives. Keep it "
+            f"an array of floats, or cut it on purpose with ra.stop_gradient"
+        )
     if dtype == x.dtype and not x.weak:
         return x.copy(order) if copy and x.cell is not None else x
     node, value = node_and_value(rec, x)

@@ -393,6 +393,48 @@ np.matvec(x, f) *
 np.vecmat(h, x) *
 np.polyfit(np.arange(5.0), v, 2, rcond=1e-9, full=True)[:2]
 np.polyfit(np.arange(5.0), v, 1, cov=True)
+x + np.zeros_like(a=x, dtype=np.float64, shape=(3, 4)) + np.ones_like(a=x, dtype=int, shape=4)
+np.full_like(a=x, fill_value=c, dtype=np.float64, shape=(2,))
+np.empty_like(prototype=x, dtype=int, shape=(3, 4)) * 0 + x
+np.zeros(shape=(3, 4), dtype=np.float64) + np.ones(shape=4, dtype=np.float64) * x
+np.logspace(c, d, num=4, endpoint=False, base=3.0, dtype=np.float64)
+np.logspace(x, y, 3, axis=1)
+np.geomspace(p, p + 1, num=4, endpoint=False, dtype=np.float64, axis=-1)
+into(np.cumulative_prod, x, axis=1, out=np.empty((3, 4)))
+np.hsplit(ary=x, indices_or_sections=2)
+np.vsplit(ary=x, indices_or_sections=[1])
+np.dsplit(ary=X, indices_or_sections=[1, 3])
+into(np.fix, s, out=np.empty((3, 4))) * x
+np.isposinf(x=s / 0.0) * x
+into(np.isneginf, x=s / 0.0, out=np.empty((3, 4), bool)) * x
+into(np.isposinf, x=s / 0.0, out=np.empty((3, 4), bool)) * x
+np.trim_zeros(np.concatenate([[0.0], v]), axis=0)
+np.isin(element=i, test_elements=[0, 2], assume_unique=False, invert=True, kind="sort") * x
+np.ravel_multi_index((j, j + 2), dims=(3, 3), mode="clip", order="F") * v
+np.unpackbits(np.packbits(i > 0, axis=1, bitorder="little"), axis=1, count=4, bitorder="little") * x
+np.unpackbits(np.packbits(i > 0, axis=0), axis=0, count=3, bitorder="big") * x
+into(np.nanargmax, s, axis=1, out=np.empty(3, int)) * h
+np.nanargmax(s, axis=1, keepdims=True) * x
+into(np.nanargmin, s, axis=1, out=np.empty(3, int)) * h
+np.nanargmin(s, axis=1, keepdims=True) * x
+np.histogram_bin_edges(t, bins=3, range=(-2.0, 2.0), weights=np.ones(7)) * d
+np.histogramdd((t, t[::-1]), bins=3, range=[(-4.0, 4.0), (-4.0, 4.0)], density=True, weights=t**2)
+np.histogram2d(t, t[::-1], bins=3, range=[(-4.0, 4.0), (-4.0, 4.0)], density=True, weights=t**2)
+x * np.size(a=x, axis=0) * np.ndim(a=x) + np.shape(a=x)[1]
+np.lexsort((j, v), axis=-1) * v
+np.unique(s, axis=0, equal_nan=False, sorted=True)
+np.sort_complex(a=t + 1j * t).real
+np.around(a=x, decimals=1) * y
+into(np.around, a=x, decimals=1, out=np.empty((3, 4))) * y
+np.setdiff1d(t, [0.2], assume_unique=True)
+np.intersect1d(ar1=t, ar2=t, assume_unique=True, return_indices=True)
+np.setxor1d(ar1=t, ar2=[0.0, 1.0], assume_unique=True)
+np.unique_values(t)
+np.matrix_transpose(X) *
+np.astype(x, np.float64, copy=True)
+np.array_equal(a1=i, a2=i, equal_nan=False) * x
+np.allclose(a=x, b=x + 1e-9, rtol=1e-5, atol=1e-7, equal_nan=True) * x
+np.array_equiv(a1=x, a2=x) * x
 np.percentile(s, [20, 40], axis=0, overwrite_input=True)
 np.nanquantile(holes(t), 0.3, overwrite_input=True, keepdims=True)
 np.vecdot(x, y, axes=[(1,), (1,), ()])
@@ -544,7 +586,13 @@ np.spacing(x) * 0 + x
     ]
     + [
         f"into(np.fft.{f}, x, out=np.empty_like(np.fft.{f}(x)))"
-        for f in ("fft", "ifft", "rfft", "irfft", "fft2", "rfftn", "ifftn")
+        for f in (
+            *("fft", "ifft", "rfft", "irfft", "ihfft", "fft2", "rfft2"),
+            *("fftn", "ifftn", "rfftn", "irfftn"),
+        )
+    ]
+    + [  # NumPy 2.4 leaves their `out` as it is
+        f"np.fft.{f}(x, out=np.empty_like(np.fft.{f}(x)))" for f in ("hfft", "ifft2", "irfft2")
     ]
     + ["np.fft.fftshift(x, axes=(0,)) *", "np.fft.ifftshift(x, axes=1) *"],
     "linalg": """
@@ -615,6 +663,39 @@ np.linalg.matmul(x, y.T)
 np.linalg.matrix_transpose(Z)
 np.linalg.tensordot(X, x, axes=2)
 """.strip().splitlines(),
+}
+
+
+# What older versions of NumPy lack, by a part of the line, and the version that has it.
+SINCE = {
+    "np.cumulative_": (2, 1),
+    "np.clip(s, min=": (2, 1),
+    "np.unstack": (2, 1),
+    "np.trim_zeros(np.concatenate([[0.0], v]), axis": (2, 2),
+    "sorted=True": (2, 3),
+    "np.matvec": (2, 2),
+    "np.vecmat": (2, 2),
+    "np.pad(X, {": (2, 2),
+    # Before, NumPy's own result was wrong where the array was reversed and `out` was given.
+    "into(np.max": (2, 2),
+    "into(np.min": (2, 2),
+    "into(np.amax": (2, 2),
+    "into(np.amin": (2, 2),
+    "into(np.nanmax": (2, 2),
+    "into(np.nanmin": (2, 2),
+    "into(np.ptp": (2, 2),
+    "into(np.prod": (2, 2),
+    "into(np.nanprod": (2, 2),
+    "into(np.multiply.reduce": (2, 2),
+}
+VERSION = tuple(map(int, np.__version__.split(".")[:2]))
+LINES = {
+    kind: [
+        line
+        for line in lines
+        if all(since <= VERSION for part, since in SINCE.items() if part in line)
+    ]
+    for kind, lines in LINES.items()
 }
 
 
