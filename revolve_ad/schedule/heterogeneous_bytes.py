@@ -29,14 +29,13 @@ from revolve_ad.schedule.heterogeneous import checked_costs
 from revolve_ad.schedule.least_memory import frugal
 from revolve_ad.schedule.mixed import Mixed, mixed, smallest_budget
 from revolve_ad.schedule.protocol import Counts, Limits
-from revolve_ad.schedule.replacing import Replacing, longest_window, tidied
+from revolve_ad.schedule.replacing import Replacing, longest_window, replacing_seconds, tidied
 
 __all__ = ["HeterogeneousBytes", "heterogeneous_bytes", "least_bytes"]
 
 _MOST_STEPS = 200
-_UNITS = 256
-# Stretches of so many steps are solved exactly, whatever the effort.
-_SHORTEST_WINDOW = 6
+# Bytes are counted in at most so many units; fewer than the least lose too much by rounding.
+_UNITS, _FEWEST_UNITS = 256, 32
 
 
 def heterogeneous_bytes(
@@ -45,7 +44,7 @@ def heterogeneous_bytes(
     state_bytes: Sequence[int],
     tape_bytes: Sequence[int],
     *,
-    effort: float = 0.5,
+    effort: float = 2.0,
 ) -> "HeterogeneousBytes":
     """Return a schedule of low cost of plain steps when costs and sizes differ from step to step.
 
@@ -60,9 +59,8 @@ def heterogeneous_bytes(
     tape_bytes : sequence of int, length n_steps
         Bytes of the tape of each step, at least 1.
     effort : float, optional
-        Seconds that an exact search may take, estimated by counting operations, so that the same
-        arguments give the same schedule everywhere; by default up to 12 steps are solved exactly.
-        Up to 200 steps the other way takes some seconds, whatever this says.
+        Seconds that planning may take, estimated by counting operations, so that the same
+        arguments give the same schedule everywhere.
 
     Returns
     -------
@@ -83,17 +81,20 @@ def heterogeneous_bytes(
 
     Notes
     -----
-    Up to 12 steps no schedule is cheaper: compared with an exhaustive search on 5000 random chains
-    of up to 7 steps.  Up to 200 steps it is the persistent programme of Beaumont et al. (2019),
-    arXiv:1911.13214, over stretches i … j and bytes b: tape the first step and keep the tape,
-    E(i + 1, j, b - tape), or split, ``cost(i … k) + E(k, j, b - state) + E(i, k, b)``, whichever
-    is least.  It keeps a checkpoint until all steps behind it are reversed, which isn't always best
-    where sizes differ: on 150 random chains of 13 to 15 steps one in six could be reversed for
-    less, and all evaluations together cost at most 1.16 times the least possible, 1.01 times on
-    average.  Budgets above 256 bytes are counted in 256 units, sizes rounded up; then a few bytes
-    may stay unused.  Chains of more than 200 steps are reversed by `mixed` with the largest sizes,
-    which may leave much of the budget unused; where these don't fit, each step is run again from
-    one checkpoint, as `least_bytes` needs it.
+    By default no schedule is cheaper up to 28 steps (up to 34 where the budget is at most 30
+    bytes, up to 12 with an effort of 0.1): compared with an exhaustive search on more than 1000
+    chains of up to 6 steps here, and on 5000 of up to 7.
+
+    Up to 200 steps it is the persistent programme of Beaumont et al. (2019), arXiv:1911.13214,
+    over stretches i … j and bytes b: tape the first step and keep the tape, E(i + 1, j, b - tape),
+    or split, ``cost(i … k) + E(k, j, b - state) + E(i, k, b)``, whichever is least.  It keeps a
+    checkpoint until all steps behind it are reversed, which isn't always best where sizes differ.
+    PERSISTENT_RATIOS
+
+    Budgets above 256 bytes are counted in 256 units or, where time is short, fewer, sizes rounded
+    up; then a few bytes may stay unused.  With no time for that, and beyond 200 steps, `mixed` with
+    the largest sizes reverses the chain, which may leave much of the budget unused; where these
+    don't fit, each step is run again from one checkpoint, as `least_bytes` needs it.
 
     Examples
     --------
@@ -112,24 +113,46 @@ def heterogeneous_bytes(
             f"budget is {bytes_} bytes; these {n} steps need at least {least.nbytes}: give more, "
             "or make the largest states or tapes smaller"
         )
-    if n > _MOST_STEPS:
+    units = _units(n, bytes_, seconds)
+    if not units:
         largest = max(sigma[:-1]), max(tau)
         without_search: tuple[Action, ...] | Mixed = tuple(least.actions())
         if bytes_ >= smallest_budget(n, *largest):
-            without_search = mixed(n, bytes_, *largest)
+            without_search = mixed(n, bytes_, *largest, effort=min(seconds, 0.5))
         return HeterogeneousBytes(costs, bytes_, sigma, tau, without_search)
-    unit = max(1, -(-bytes_ // _UNITS))
+    unit = -(-bytes_ // units)
     states = [-(-size // unit) for size in sigma]
     tapes = [-(-size // unit) for size in tau]
-    budget_units = bytes_ // unit
-    window = max(min(n, _SHORTEST_WINDOW), longest_window(n, budget_units, seconds))
-    short = Replacing(costs, budget_units, states, tapes, window)
-    choices = _solve(short.least, window, costs, budget_units, states, tapes)
-    if short.least[n, 0, budget_units] < inf:
-        played = _played(n, choices, budget_units, states, tapes, short, window)
+    units = bytes_ // unit
+    window = longest_window(n, units, seconds - _persistent_seconds(n, units))
+    if replacing_seconds(n, n, units) <= seconds:
+        window = n
+    short = Replacing(costs, units, states, tapes, window)
+    choices = _solve(short.least, window, costs, units, states, tapes)
+    if short.least[n, 0, units] < inf:
+        played = _played(n, choices, units, states, tapes, short, window)
         return HeterogeneousBytes(costs, bytes_, sigma, tau, tidied(played))
     # Sizes rounded up refuse a budget that works, if barely.
     return HeterogeneousBytes(costs, bytes_, sigma, tau, tuple(least.actions()))
+
+
+def _persistent_seconds(n: int, units: int) -> float:
+    """About how long the persistent programme takes [s]: an estimate by counting."""
+    return 1e-3 + 2.5e-5 * n * n + 1.7e-9 * n**3 * (units + 1)
+
+
+def _units(n: int, budget: int, seconds: float) -> int:
+    """The units of bytes that there is time for; 0 if there is time for no search."""
+    if n > _MOST_STEPS:
+        return 0
+    most = units = min(budget, _UNITS)
+    while units > 0:
+        if replacing_seconds(n, 1, units) + _persistent_seconds(n, units) <= seconds:
+            return units
+        units = units * 3 // 4
+        if units < min(most, _FEWEST_UNITS):
+            return 0
+    return 0
 
 
 def least_bytes(state_bytes: Sequence[int], tape_bytes: Sequence[int]) -> int:

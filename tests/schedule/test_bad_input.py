@@ -119,7 +119,7 @@ CALLS: list[Call] = [
     (
         s.heterogeneous,
         {"step_costs": [1.0, 2.0, 3.0], "n_checkpoints": 2},
-        {"step_costs": "costs", "n_checkpoints": "from 1"},
+        {"step_costs": "costs", "n_checkpoints": "from 1", "effort": "cost"},
     ),
     (
         s.heterogeneous_bytes,
