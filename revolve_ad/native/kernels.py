@@ -16,6 +16,7 @@ from math import prod
 import numpy as np
 
 from revolve_ad.ad.functions.linalg import DET, INV, SOLVE
+from revolve_ad.ad.functions.masked import FIRST_TAKEN
 from revolve_ad.ad.functions.reductions import (
     ALL,
     ANY,
@@ -40,6 +41,9 @@ EQUATIONS = 16
 """Equations up to which a system is solved in place of LAPACK, whose calls take 5 µs and more."""
 
 RIGHT_SIDES = 64
+
+SCANNED = 100_000
+"""Elements of a mask up to which its first is looked for one by one."""
 
 _FIRST: dict[object, str] = {MAX: "maximum", MIN: "minimum", FMAX: "fmax", FMIN: "fmin"}
 _POSITIONS = {"argmax": ">", "argmin": "<"}
@@ -251,6 +255,26 @@ def _others(node: Node, operands: Sequence[Node]) -> list[str] | None:
     return _loops(inner, body)
 
 
+def _first_taken(node: Node, operands: Sequence[Node]) -> list[str] | None:
+    """Write the first element, or row, that a mask takes; ones if it takes none."""
+    x, mask = operands
+    if mask.dtype.kind != "b" or prod(mask.shape) > SCANNED or x.dtype != node.dtype:
+        return None
+    if len(x.shape) < len(mask.shape):
+        return ["y[0] = a[0]"] if x.shape == () else None
+    if x.shape[: len(mask.shape)] != mask.shape:
+        return None
+    n, rest = prod(mask.shape), prod(node.shape)
+    return [
+        "masks = b.reshape(-1)",
+        f"rows = a.reshape(({n}, {rest}))",
+        "row = y.reshape(-1)",
+        "at = -1",
+        *_loops([("i", n)], ["if masks[i]:", "    at = i", "    break"]),
+        *_loops([("j", rest)], [f"row[j] = rows[at, j] if at >= 0 else np.{x.dtype.name}(1)"]),
+    ]
+
+
 # -- a few equations -----------------------------------------------------------------------------
 
 
@@ -376,6 +400,7 @@ _WRITERS: dict[object, Writer] = {
     CUMSUM: _running,
     RECURRENCE: _recurrence,
     OTHERS: _others,
+    FIRST_TAKEN: _first_taken,
     SOLVE: _solve,
     INV: _inverse,
     DET: _determinant,
