@@ -29,6 +29,7 @@ from revolve_ad.native.emit import named_calls, nest_functions
 from revolve_ad.native.fuse import Fused, Target, fuse
 from revolve_ad.native.invariants import frontier, invariant_nodes
 from revolve_ad.native.load import Argument, Module, indexable, without_numba, writable
+from revolve_ad.native.passing import pass_on
 from revolve_ad.native.play import FEW, play_source
 from revolve_ad.native.points import RefusedError
 from revolve_ad.native.registers import fits, in_variables, register_loops
@@ -99,6 +100,8 @@ class Loop:
         Further working arrays of `Sweep.pull`.
     recorded_bytes : int
         A row of a block: what `Sweep.record` keeps of a state.
+    negated : tuple of int
+        The positions of the cotangents that `pull` takes and leaves with the other sign.
     operations, nests : int
         Operations of the step and its adjoint, and the loops that they became.
     estimate : Estimate or None
@@ -150,6 +153,7 @@ class Loop:
     module: Module
     watch: Watch | None = None
     bitwise: bool = False
+    negated: tuple[int, ...] = ()
     operations: int = 0
     nests: int = 0
     estimate: Estimate | None = None
@@ -338,6 +342,12 @@ def _planned(
     row_cotangents = [len(nodes[inputs[j]].shape) if j in cotangent else -1 for j in row_at]
     targets += [Target(cotangent[j], f"rbar{k}") for k, j in enumerate(row_at) if j in cotangent]
     reverse = fuse(nodes, targets, names, scalars=scalars, exact=False, prefix="back")
+    negated: tuple[int, ...] = ()
+    if not small:
+        seeded = [type_of(seeds[j]) for j in floats]
+        looked = [] if seen is None else [a for _, args in seen.back_calls for a in args]
+        own = [k for k in range(len(floats)) if f"g{k}" in looked]
+        backward, negated = pass_on(reverse, backward, seeded, fixed=own)
 
     if any(nest.call is not None for fused in (forward, reverse) for nest in fused.nests):
         seen = None  # a loop in Python gains nothing by it
@@ -521,6 +531,7 @@ def _planned(
         sum_bytes=_size(sum_types),
         reverse_bytes=_size(reverse_work) + reverse.temporary_bytes + _size(turning),
         recorded_bytes=_size([state_types[c] for c in turns.computed]),
+        negated=negated,
         operations=sum(live[i] and bool(n.args) for i, n in enumerate(nodes)),
         nests=sum(n.call is None for f in (forward, reverse) for n in f.nests),
         forms=(both, forward, reverse),

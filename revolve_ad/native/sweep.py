@@ -271,6 +271,7 @@ class Sweep:
             self._begin_reverse()
         assert self._turning is not None
         held = [indexable(g) for g in cotangents]
+        self._turn_signs(held)
         loop.function("pull")(
             start if origin is None else origin,
             start,
@@ -289,6 +290,11 @@ class Sweep:
             arrays[i].reshape(loop.state_types[j][0])
             for i, j in zip(after, loop.float_leaves, strict=True)
         ]
+        self._turn_signs(cotangents)
+
+    def _turn_signs(self, cotangents: Sequence[np.ndarray]) -> None:
+        for c in self.loop.negated:
+            np.negative(cotangents[c], out=cotangents[c])
 
     def reverse(
         self, source: Sequence[np.ndarray], cotangents: list[np.ndarray], start: int, stop: int
@@ -354,6 +360,7 @@ class Sweep:
                 self._begin_reverse()
             assert self._turning is not None
             turning = [*map(indexable, cotangents), *self._turning]
+            self._turn_signs(turning)
             n = len(self._back) - len(self._given) - len(self._reverse)
             arguments = [*self._back[:n], *ahead, *self._reverse]
         watched: list[Any] = []
@@ -386,6 +393,7 @@ class Sweep:
                 turning[i].reshape(loop.state_types[j][0])
                 for i, j in zip(held, loop.float_leaves, strict=True)
             ]
+            self._turn_signs(cotangents)
         return row, state
 
     def pools(self, n: int) -> list[np.ndarray]:

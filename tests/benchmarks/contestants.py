@@ -10,6 +10,9 @@ __all__ = ["Contestant", "build", "entries"]
 
 CHECKPOINTS = (10, 30, 100)
 
+BUDGETS = {"P1": "10 MB", "P2": "1 MB", "P3": "1 MB", "P4": "50 MB", "P5": "200 MB"}
+"""What revolve_ad may hold: no more than the fastest variant of JAX does."""
+
 
 @dataclass(frozen=True, slots=True)
 class Contestant:
@@ -74,7 +77,7 @@ def entries(name: str, steps: int) -> list[Contestant]:
     if not wave:
         options = {"native": True, "checkpoints": 0}
         result.append(Contestant("revolve_ad, store all", "ours", options))
-    options = {"native": True, "memory": "200 MB" if wave else "50 MB"}
+    options = {"native": True, "memory": BUDGETS[name]}
     result.append(Contestant(f"revolve_ad, memory={options['memory']!r}", "ours", options))
     options = {"native": False, "checkpoints": 100}
     result.append(Contestant("revolve_ad without Numba, s=100", "ours", options, slow=wave))
