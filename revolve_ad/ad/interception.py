@@ -18,12 +18,21 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FunctionType, ModuleType
 from typing import Any
+from weakref import WeakSet
 
 import numpy as np
 
 from revolve_ad.ad.recorder import active
 
-__all__ = ["CREATION", "FOREIGN", "intercepted", "numpy_stand_in", "stand_in_of"]
+__all__ = [
+    "CREATION",
+    "FOREIGN",
+    "Token",
+    "intercepted",
+    "leave_whole",
+    "numpy_stand_in",
+    "stand_in_of",
+]
 
 CREATION: dict[str, Callable[..., Any]] = {}
 """What is done in a recording instead of NumPy's function of that name: ``f(recorder, *args)``."""
@@ -35,8 +44,15 @@ FOREIGN: dict[str, dict[str, Callable[..., Any]]] = {}
 A module that nobody has imported is left alone.  A name with a dot is that of a class's method.
 """
 
+
+class Token:
+    """Who is in a context that several share; gone with the call that made it."""
+
+    __slots__ = ("__weakref__",)
+
+
 _lock = threading.Lock()
-_depth = 0
+_open: WeakSet[Token] = WeakSet()  # one for each recording
 _undo: list[tuple[dict[str, Any], str, Any]] = []
 _undo_methods: list[tuple[type, str, Any]] = []
 _methods: list[tuple[type, str, Any]] = []
@@ -51,22 +67,46 @@ _TRUSTED = ("numpy", "scipy", "revolve_ad")
 @contextmanager
 def intercepted(f: Callable[..., Any]) -> Iterator[None]:
     """Replace NumPy's creation functions for the time of the body, for this thread alone."""
-    _enter(f)
+    token = Token()
     try:
+        _enter(f, token)
         yield
     finally:
-        _leave()
+        leave_whole(_open, token, _leave)
 
 
-def _enter(f: Callable[..., Any]) -> None:
-    global _depth
+def leave_whole(entered: WeakSet[Token], token: Token, leave: Callable[[Token], None]) -> None:
+    """Leave a context that others share, even if Ctrl-C comes in between.
+
+    Parameters
+    ----------
+    entered : WeakSet
+        The tokens of those who are in the context.
+    token : Token
+        Who leaves.
+    leave : callable
+        ``leave(token)`` puts things back and at last removes the token; it may be done twice.
+    """
+    interrupt = None
+    while token in entered:
+        try:
+            leave(token)
+        except KeyboardInterrupt as error:
+            interrupt = error
+    if interrupt is not None:
+        raise interrupt
+
+
+def _enter(f: Callable[..., Any], token: Token) -> None:
     with _lock:
+        if not _open:
+            _put_back()  # what is left if an interrupt came before one could leave
         if not _replacements:
             _prepare()
         for module_name in FOREIGN.keys() - _prepared_modules:
             if module_name in sys.modules:
                 _prepare_foreign(module_name)
-        _depth += 1
+        _open.add(token)
         for owner, name, method in _methods:
             if (original := vars(owner)[name]) is not method:
                 _undo_methods.append((owner, name, original))
@@ -77,17 +117,22 @@ def _enter(f: Callable[..., Any]) -> None:
             _replace(namespace, name, key)
 
 
-def _leave() -> None:
-    global _depth
+def _leave(token: Token) -> None:
     with _lock:
-        _depth -= 1
-        if _depth == 0:
-            while _undo:
-                namespace, name, original = _undo.pop()
-                if namespace.get(name) is _replacements[id(original)]:
-                    namespace[name] = original
-            while _undo_methods:
-                setattr(*_undo_methods.pop())
+        if set(_open) == {token}:
+            _put_back()
+        _open.discard(token)
+
+
+def _put_back() -> None:
+    while _undo:
+        namespace, name, original = _undo[-1]
+        if namespace.get(name) is _replacements[id(original)]:
+            namespace[name] = original
+        _undo.pop()
+    while _undo_methods:
+        setattr(*_undo_methods[-1])
+        _undo_methods.pop()
 
 
 def _replace(namespace: dict[str, Any], name: str, key: int) -> None:

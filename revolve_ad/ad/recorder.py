@@ -13,6 +13,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
+from threading import get_ident
 from typing import Any
 
 import numpy as np
@@ -33,7 +34,17 @@ from revolve_ad.ad.strided import StridedMap, c_strides, known_map
 from revolve_ad.ad.tape import Node, Primitive, Tape
 from revolve_ad.errors import LeafError, TracedValueError, WriteError
 
-__all__ = ["Cell", "Part", "Recorder", "Window", "active", "opened", "paused", "where_called"]
+__all__ = [
+    "Cell",
+    "Part",
+    "Recorder",
+    "Window",
+    "active",
+    "opened",
+    "other_thread",
+    "paused",
+    "where_called",
+]
 
 _thread = threading.local()
 
@@ -292,6 +303,7 @@ class Recorder:
     def __init__(self, *, keep: bool = False, parent: Recorder | None = None) -> None:
         self.keep = keep
         self.parent = parent
+        self.thread = get_ident()
         self.nodes: list[Node] = []
         self.values: list[Any] = []
         self._varies: list[bool] = []
@@ -327,6 +339,8 @@ class Recorder:
         value: Any,
     ) -> int:
         """Append a node and return its position."""
+        if self.thread != get_ident():
+            raise other_thread()
         nodes = self.nodes
         nodes.append(_new_node(Node, (op, args, params, shape, dtype, None)))
         if self.keep:
@@ -626,6 +640,15 @@ def leaked() -> TracedValueError:
     return TracedValueError(
         "a traced value was used after its recording had ended: something kept it in a global, an "
         "attribute or a list. Return what you need from the recorded function instead"
+    )
+
+
+def other_thread() -> TracedValueError:
+    """Return the error for a traced value that is computed with in another thread."""
+    return TracedValueError(
+        "a traced value is computed with in another thread than the one that records: two threads "
+        "would mix their operations. Compute in one thread, or wrap what uses threads with "
+        "ra.primitive"
     )
 
 

@@ -13,7 +13,7 @@ from weakref import WeakSet
 
 from revolve_ad import trees
 from revolve_ad.ad.captured import Rebound, hidden_state
-from revolve_ad.ad.interception import intercepted
+from revolve_ad.ad.interception import Token, intercepted, leave_whole
 from revolve_ad.ad.recorder import Cell, Recorder, active, opened, where_called
 from revolve_ad.ad.tape import Node, Tape
 from revolve_ad.ad.traced import Traced, node_and_value, plain
@@ -206,9 +206,9 @@ class _Located(list[Node]):
         super().append(node)
 
 
-_resting = 0
+_resting: WeakSet[Token] = WeakSet()  # one for each recording
 _resting_lock = threading.Lock()
-_wake = False
+_wake = False  # whether it is us who keep it from running
 
 
 @contextmanager
@@ -218,19 +218,26 @@ def _collector_resting() -> Iterator[None]:
     A tape under construction holds nothing that could be freed; looking through it again and
     again costs a quarter of the recording's time.
     """
-    global _resting, _wake
-    with _resting_lock:
-        _resting += 1
-        if _resting == 1:
-            _wake = gc.isenabled()
-            gc.disable()
+    global _wake
+    token = Token()
     try:
+        with _resting_lock:
+            if not _resting:
+                _wake = _wake or gc.isenabled()
+            _resting.add(token)
+            gc.disable()
         yield
     finally:
-        with _resting_lock:
-            _resting -= 1
-            if _resting == 0 and _wake:
-                gc.enable()
+        leave_whole(_resting, token, _wake_collector)
+
+
+def _wake_collector(token: Token) -> None:
+    global _wake
+    with _resting_lock:
+        if set(_resting) == {token} and _wake:
+            gc.enable()
+            _wake = False
+        _resting.discard(token)
 
 
 def _refuse_hidden_state(tape: Tape, firsts: Sequence[tuple[int, Cell]]) -> None:

@@ -798,8 +798,8 @@ def _fancy_read(p: Player, values: list[Any], k: int, index: Any, j: int) -> Non
 def _fancy_write(p: Player, values: list[Any], at: Any, how: int) -> None:
     k, index, j = at
     v, w = values[k], values[j]
-    if not v.flags.writeable:  # which np.add.at doesn't ask
-        raise ValueError("read-only")
+    if not v.flags.writeable or (how and v.dtype.kind in "ib" and w.dtype.kind in "fc"):
+        raise ValueError("which np.add.at doesn't ask")
     if how == 0:
         v[index] = fit(p, v, w)
     elif how == 1:

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from threading import get_ident
 from typing import Any
 
 import numpy as np
 
 from revolve_ad.ad.core import COPY, ITEM
-from revolve_ad.ad.recorder import _PYTHON_DTYPE, _SCALAR_DTYPE, Cell, Recorder, _new_node
+from revolve_ad.ad.recorder import (
+    _PYTHON_DTYPE,
+    _SCALAR_DTYPE,
+    Cell,
+    Recorder,
+    _new_node,
+    other_thread,
+)
 from revolve_ad.ad.tape import ArrayType, Node, Primitive
 from revolve_ad.ad.traced.value import Traced, adopt, new_traced, node_and_value, recorder_of
 
@@ -31,6 +39,8 @@ def result(
 ) -> Any:
     """Record an operation whose value is `v` and return it, traced."""
     # Most of the time of a recording is spent here: `Recorder.append` is written out.
+    if rec.thread != get_ident():
+        raise other_thread()
     t = new_traced(Traced)
     t.rec = rec
     t.v = v

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from threading import get_ident
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from revolve_ad.ad.recorder import (
     Part,
     Recorder,
     _new_node,
+    other_thread,
 )
 from revolve_ad.ad.strided import StridedMap, c_strides, element_map, known_map
 from revolve_ad.ad.tape import Node, Primitive
@@ -178,6 +180,8 @@ def _element(x: Traced, index: tuple[int, ...], v: np.ndarray) -> Any:
     rec, cell = x.rec, x.cell
     if rec.child is not None:
         return _outer_element(live(rec), x, index, v)
+    if rec.thread != get_ident():
+        raise other_thread()
     value = v[index]
     if type(cell) is not Cell:
         return Traced.wrap(rec, _view(x, v[index + (...,)]).read(), value)
@@ -209,6 +213,8 @@ def _set_element(x: Traced, index: tuple[int, ...], value: Any, v: np.ndarray) -
     rec, cell = x.rec, x.cell
     if rec.child is not None or type(cell) is not Cell:
         return False
+    if rec.thread != get_ident():
+        raise other_thread()
     root = cell.root
     kind: Any = type(value)
     if kind is Traced:
