@@ -50,10 +50,10 @@ def uneven_ways(problem: Problem, uneven: Uneven, free: int, effort: float) -> l
         found.append(_way("mixed", as_if_even, problem, uneven))
     slots = (free - tape) // state
     if slots > 0 and _seconds_by_cost(n, slots) <= effort / 4:
-        by_cost = heterogeneous(uneven.steps, slots)
+        by_cost = heterogeneous(uneven.steps, slots, effort=effort / 4)
         found.append(_way("heterogeneous", by_cost, problem, uneven))
     if not found or (n <= _MOST_STEPS and _seconds_by_size(n) <= effort / 2):
-        by_size = heterogeneous_bytes(uneven.steps, free, states, tapes)
+        by_size = heterogeneous_bytes(uneven.steps, free, states, tapes, effort=effort / 2)
         found.append(_way("heterogeneous", by_size, problem, uneven))
     return sorted(found, key=lambda way: way.advance_cost)
 
