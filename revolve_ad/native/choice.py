@@ -11,6 +11,9 @@ from revolve_ad.native.worth import estimated_rolled
 
 __all__ = ["compile_loop"]
 
+LONG = 150
+"""Operations from which repeated parts are looked for first."""
+
 
 def compile_loop(
     tape: Tape,
@@ -48,8 +51,8 @@ def compile_loop(
         If an operation has no derivative.
     """
     rolled: Loop | Refusal | None = None
-    if len(tape.nodes) > max_operations and not tape.depends_on_values:
-        # The adjoint of so many operations takes long by itself: roll first.
+    if len(tape.nodes) > min(max_operations, LONG) and not tape.depends_on_values:
+        # Fusing so many operations takes long; rolling parts that repeat takes a tenth of a second.
         rolled = _rolled(tape, layout, observe, native)
         if isinstance(rolled, Loop):
             return rolled

@@ -50,7 +50,7 @@ class Case:
     def arguments(self, k: int) -> list[Any]:
         return [*self.states[k], *self.params, np.int64(k), *[r[k] for r in self.inputs]]
 
-    def check(self, loop: Any, block: int = 2) -> None:
+    def check(self, loop: Any, block: int = 2, *, rtol: float = 0.0) -> None:
         assert isinstance(loop, Loop), loop
         sweep = Sweep(loop, self.params, self.inputs)
         start = [x.copy() for x in self.states[0]]
@@ -61,8 +61,8 @@ class Case:
             sweep.advance(start, found, 0, n)
             lent = sweep.advance_lent([np.array(x) for x in start], 0, n)
             for a, b, c in zip(found, self.states[n], lent, strict=True):
-                np.testing.assert_array_equal(a, b)
-                np.testing.assert_array_equal(c, b)
+                np.testing.assert_allclose(a, b, rtol=rtol, atol=0.0)
+                np.testing.assert_array_equal(c, a)
         held = [g.copy() for g in self.seeds]
         for first in reversed(range(0, STEPS, block)):
             sweep.reverse(self.states[first], held, first, min(first + block, STEPS))
