@@ -7,39 +7,20 @@ from __future__ import annotations
 
 import html
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
-from typing import Any
+from typing import Any, final, overload
 
 from revolve_ad.ad.node import Node, live_nodes
-from revolve_ad.ad.strided import known_map
+from revolve_ad.ad.spelling import formula
 
-__all__ = ["Row", "Table", "dot", "table"]
+__all__ = ["Row", "Rows", "Table", "dot", "table"]
 
-_INFIX = {
-    "add": "+",
-    "subtract": "-",
-    "multiply": "*",
-    "divide": "/",
-    "floor_divide": "//",
-    "remainder": "%",
-    "power": "**",
-    "scalar_power": "**",
-    "matmul": "@",
-    "less": "<",
-    "less_equal": "<=",
-    "greater": ">",
-    "greater_equal": ">=",
-    "equal": "==",
-    "not_equal": "!=",
-}
-_PREFIX = {"negative": "-", "logical_not": "not "}
 _FIRST, _LAST = 120, 30
 """Of a longer tape, so many lines are printed at each end."""
 
-_SHOWN_ELEMENTS = 6
-"""Up to so many elements of a constant are printed."""
+_NUMERIC = ("value", "adjoint")
 
 _KINDS = 8
 """So many kinds of operations are counted in the last line."""
@@ -68,13 +49,52 @@ class Row:
     adjoint: Any = None
 
 
+@final
+class Rows(Sequence[Row]):
+    """The lines of a tape, each made where it is asked for: a long tape shows its two ends alone.
+
+    Parameters
+    ----------
+    positions : sequence of int
+        The nodes that have a line.
+    row : callable
+        ``(position) -> Row``.
+    """
+
+    __slots__ = ("_positions", "_row")
+
+    def __init__(self, positions: Sequence[int], row: Callable[[int], Row]) -> None:
+        self._positions = positions
+        self._row = row
+
+    def __len__(self) -> int:
+        return len(self._positions)
+
+    @overload
+    def __getitem__(self, k: int) -> Row: ...
+    @overload
+    def __getitem__(self, k: slice) -> tuple[Row, ...]: ...
+    def __getitem__(self, k: int | slice) -> Row | tuple[Row, ...]:
+        if isinstance(k, slice):
+            return tuple([self._row(i) for i in self._positions[k]])
+        return self._row(self._positions[k])
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Rows) and self[:] == other[:]
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return repr(list(self))
+
+
 @dataclass(frozen=True, slots=True)
 class Table:
     """The lines of a tape, and what they add up to.
 
     Attributes
     ----------
-    rows : tuple of Row
+    rows : sequence of Row
         Inputs and the operations that some result needs, in order; literal numbers stand in the
         formulas.
     results : tuple of str
@@ -87,7 +107,7 @@ class Table:
         Why the tape holds for these arguments alone.
     """
 
-    rows: tuple[Row, ...]
+    rows: Sequence[Row]
     results: tuple[str, ...]
     operations: dict[str, int]
     nbytes: int
@@ -98,16 +118,24 @@ class Table:
         """Number of operations."""
         return sum(self.operations.values())
 
-    def _columns(self) -> list[tuple[str, list[str]]]:
+    def _shown(self) -> tuple[list[Row], int]:
+        """Return the rows that are printed, and how many are left out behind the first ones."""
+        rows, left_out = self.rows, len(self.rows) - _FIRST - _LAST
+        if left_out <= 0:
+            return list(rows), 0
+        return [*rows[:_FIRST], *rows[-_LAST:]], left_out
+
+    @staticmethod
+    def _columns(rows: Sequence[Row]) -> list[tuple[str, list[str]]]:
         columns = [
-            ("", [row.name for row in self.rows]),
-            ("operation", [row.formula for row in self.rows]),
-            ("type", [row.type for row in self.rows]),
+            ("", [row.name for row in rows]),
+            ("operation", [row.formula for row in rows]),
+            ("type", [row.type for row in rows]),
         ]
-        if any(row.value is not None for row in self.rows):
-            columns.append(("value", [_number(row.value) for row in self.rows]))
-        if any(row.adjoint is not None for row in self.rows):
-            columns.append(("adjoint", [_number(row.adjoint) for row in self.rows]))
+        if any(row.value is not None for row in rows):
+            columns.append(("value", [_number(row.value) for row in rows]))
+        if any(row.adjoint is not None for row in rows):
+            columns.append(("adjoint", [_number(row.adjoint) for row in rows]))
         return columns
 
     def _foot(self) -> list[str]:
@@ -124,41 +152,39 @@ class Table:
         return lines
 
     def __str__(self) -> str:
-        columns = self._columns()
-        numeric = ("value", "adjoint")
+        rows, left_out = self._shown()
+        columns = self._columns(rows)
         widths = [max(len(head), *map(len, cells), 0) for head, cells in columns]
         heads = [
-            head.rjust(width) if head in numeric else head.ljust(width)
+            head.rjust(width) if head in _NUMERIC else head.ljust(width)
             for (head, _), width in zip(columns, widths, strict=True)
         ]
-        lines = ["   ".join(heads).rstrip()]
-        for i in range(len(self.rows)):
+        lines = []
+        for i in range(len(rows)):
             cells = [
-                cells[i].rjust(width) if head in numeric else cells[i].ljust(width)
+                cells[i].rjust(width) if head in _NUMERIC else cells[i].ljust(width)
                 for (head, cells), width in zip(columns, widths, strict=True)
             ]
             lines.append(" = ".join([cells[0], "   ".join(cells[1:])]).rstrip())
-        if len(lines) > _FIRST + _LAST + 1:
-            left_out = len(lines) - _FIRST - _LAST
-            lines[_FIRST:-_LAST] = [f"… {left_out:,} more lines …"]
-        return "\n".join([*lines, *self._foot()])
+        if left_out:
+            lines.insert(_FIRST, f"… {left_out:,} more lines …")
+        return "\n".join(["   ".join(heads).rstrip(), *lines, *self._foot()])
 
     def to_html(self) -> str:
         """Return an HTML table."""
-        columns = self._columns()
-        numeric = ("value", "adjoint")
-        head = "".join(f"<th{_aligned(name in numeric)}>{name}</th>" for name, _ in columns)
+        rows, left_out = self._shown()
+        columns = self._columns(rows)
+        head = "".join(f"<th{_aligned(name)}>{name}</th>" for name, _ in columns)
         body = []
-        for i in range(len(self.rows)):
+        for i in range(len(rows)):
             cells = "".join(
-                f"<td{_aligned(name in numeric)}>{html.escape(cells[i], quote=False)}</td>"
+                f"<td{_aligned(name)}>{html.escape(cells[i], quote=False)}</td>"
                 for name, cells in columns
             )
             body.append(f"<tr>{cells}</tr>")
-        if len(body) > _FIRST + _LAST:
-            left_out = len(body) - _FIRST - _LAST
+        if left_out:
             more = f'<tr><td colspan="{len(columns)}">… {left_out:,} more lines …</td></tr>'
-            body[_FIRST:-_LAST] = [more]
+            body.insert(_FIRST, more)
         foot = "<br>".join(html.escape(line, quote=False) for line in self._foot())
         return (
             '<table style="font-family: monospace">'
@@ -167,9 +193,9 @@ class Table:
         )
 
 
-def _aligned(right: bool) -> str:
+def _aligned(column: str) -> str:
     # Notebooks align to the right what doesn't say otherwise.
-    return f' style="text-align: {"right" if right else "left"}"'
+    return f' style="text-align: {"right" if column in _NUMERIC else "left"}"'
 
 
 def table(
@@ -194,21 +220,22 @@ def table(
     """
     values, adjoints = values or {}, adjoints or {}
     names, shown = _names(nodes, outputs), _shown(nodes, outputs)
-    rows = []
     operations: Counter[str] = Counter()
     nbytes = 0
     for i, node in enumerate(nodes):
         if not shown[i]:
             continue
-        formula = _formula(node, [names[a] for a in node.args])
-        rows.append(
-            Row(names[i], formula, _type(node), _known(values.get(i)), _known(adjoints.get(i)))
-        )
         nbytes += prod(node.shape) * node.dtype.itemsize
         if node.op.name not in ("input", "constant"):
             operations[node.op.name.partition(" ")[0]] += 1
+
+    def row(i: int) -> Row:
+        text = formula(nodes[i], [names[a] for a in nodes[i].args])
+        known = _known(values.get(i)), _known(adjoints.get(i))
+        return Row(names[i], text, _type(nodes[i]), *known)
+
     return Table(
-        tuple(rows),
+        Rows([i for i, flag in enumerate(shown) if flag], row),
         tuple([names[i] for i in outputs]),
         dict(operations.most_common()),
         nbytes,
@@ -223,8 +250,8 @@ def dot(nodes: Sequence[Node], outputs: Sequence[int]) -> str:
     for i, node in enumerate(nodes):
         if not shown[i]:
             continue
-        formula = _formula(node, [names[a] for a in node.args])
-        label = f"{names[i]} = {formula}\\n{_type(node)}".replace('"', '\\"')
+        text = formula(node, [names[a] for a in node.args])
+        label = f"{names[i]} = {text}\\n{_type(node)}".replace('"', '\\"')
         look = ", style=rounded" if node.op.name == "input" else ""
         look += ", penwidth=2" if i in outputs else ""
         lines.append(f'  {i} [label="{label}"{look}];')
@@ -257,137 +284,11 @@ def _names(nodes: Sequence[Node], outputs: Sequence[int]) -> list[str]:
     return names
 
 
-def _formula(node: Node, args: Sequence[str]) -> str:
-    name, params = node.op.name, dict(zip(node.op.params, node.params, strict=False))
-    if name == "input":
-        return str(node.params[0])
-    if name == "constant":
-        return _constant(node)
-    if name == "full":
-        return f"full({node.shape}, {params['value']!r})"
-    if name == "cast":
-        return f"{args[0]}.astype({node.dtype})"
-    if name == "gather":
-        return f"{args[0]}{_view(params['index'])}"
-    if name in ("scatter", "scatter_add"):
-        sign = "+=" if name == "scatter_add" else "="
-        return f"{args[0]} with {_view(params['index']) or '[...]'} {sign} {args[1]}"
-    if "template" in params:
-        return _computed_index(name, args, params["template"])
-    if name == "item":
-        return f"{args[0]}[{params['k']}]"
-    if name in _INFIX and len(args) == 2:
-        return f"{args[0]} {_INFIX[name]} {args[1]}"
-    if name in _PREFIX and len(args) == 1:
-        return f"{_PREFIX[name]}{args[0]}"
-    if (axes := params.pop("axes", None)) is not None and node.shape != ():
-        params["axis"] = axes[0] if len(axes) == 1 else axes
-    name, _, first = name.partition(" ")  # einsum goes by its subscripts
-    shown = [
-        f"{key}={_short(value)}"
-        for key, value in params.items()
-        if value is not None and value is not False
-    ]
-    return f"{name}({', '.join([*([repr(first)] if first else []), *args, *shown])})"
-
-
-def _constant(node: Node) -> str:
-    """Return the elements of a small constant."""
-    if prod(node.shape) > _SHOWN_ELEMENTS:
-        return "constant"
-    return f"constant {node.params[0].value.tolist()}"
-
-
-def _computed_index(name: str, args: Sequence[str], template: Any) -> str:
-    """Return an index by arrays, or a write through one."""
-    base, *arrays = args
-    value = arrays.pop(0) if name in ("index_set", "index_add") else ""
-    rest = iter(arrays)
-    parts = []
-    for kind, *numbers in template:
-        if kind == "array":
-            parts.append(next(rest))
-        elif kind == "int":
-            parts.append(str(numbers[0]))
-        elif kind == "slice":
-            begin, end, step = ["" if n is None else str(n) for n in numbers]
-            parts.append(f"{begin}:{end}" + (f":{step}" if step not in ("", "1") else ""))
-        else:
-            parts.append("None" if kind == "new" else "...")
-    index = f"[{', '.join(parts)}]"
-    if name == "index":
-        return f"{base}{index}"
-    if not value:
-        return f"{name}({', '.join(args)}, {index})"
-    return f"{base} with {index} {'+=' if name == 'index_add' else '='} {value}"
-
-
-def _view(index: Any) -> str:
-    """Return what NumPy calls a strided map: an index, a transpose, a reshape, both."""
-    if index.is_reshape:
-        return "" if index.is_identity else f".reshape({_listed(index.shape)})"
-    # The axes in the order in which they lie in memory, the longest stride first.
-    order = [k for k, n in enumerate(index.shape) if n > 1]
-    lying = iter(sorted(order, key=lambda k: -abs(index.strides[k])))
-    order = [next(lying) if n > 1 else k for k, n in enumerate(index.shape)]
-    turned = ""
-    straight = index
-    if order != sorted(order):
-        straight = known_map(
-            index.source,
-            index.offset,
-            tuple([index.shape[k] for k in order]),
-            tuple([index.strides[k] for k in order]),
-        )
-        back = [order.index(k) for k in range(len(order))]
-        all_back = back == sorted(back, reverse=True)
-        turned = ".T" if all_back else f".transpose({_listed(back)})"
-    if straight.is_reshape:
-        same = straight.is_identity
-        return f"{'' if same else f'.reshape({_listed(straight.shape)})'}{turned}"
-    box = straight.box
-    if box is None and len(index.shape) == 1:
-        flat = known_map((prod(index.source),), *index[1:])
-        return f".ravel(){_slices(flat, flat.box)}"
-    if box is None:
-        return f".strided(offset={index.offset}, shape={index.shape}, strides={index.strides})"
-    shape = tuple([box.shape[a.view_axis] for a in box.axes if a.view_axis is not None])
-    # What a box leaves out are axes of length one and repeated ones.
-    after = "" if shape == straight.shape else f".reshape({_listed(straight.shape)})"
-    return f"{_slices(straight, box)}{after}{turned}"
-
-
-def _slices(index: Any, box: Any) -> str:
-    parts = []
-    for axis, n in zip(box.axes, index.source, strict=True):
-        if axis.view_axis is None:
-            parts.append(f"{axis.start}")
-            continue
-        length = box.shape[axis.view_axis]
-        stop = axis.start + axis.step * length
-        begin = "" if (axis.start, axis.step > 0) in ((0, True), (n - 1, False)) else axis.start
-        end = "" if stop >= n or stop < 0 else stop
-        step = "" if axis.step == 1 else f":{axis.step}"
-        parts.append(f"{begin}:{end}{step}")
-    while len(parts) > 1 and parts[-1] == ":":
-        parts.pop()
-    return f"[{', '.join(parts)}]"
-
-
-def _listed(numbers: Sequence[int]) -> str:
-    return ", ".join(map(str, numbers)) or "()"
-
-
 def _type(node: Node) -> str:
     if node.results is not None:
         return f"{len(node.results)} results"
     shape = f"[{', '.join(map(str, node.shape))}]" if node.shape else ""
     return f"{node.dtype}{shape}"
-
-
-def _short(value: Any) -> str:
-    text = str(value)
-    return text if len(text) <= 40 else f"{text[:37]}…"
 
 
 def _known(value: Any) -> Any:
