@@ -1,4 +1,4 @@
-"""The ten programs give the interpreter's numbers when they are compiled, forward and in reverse."""
+"""The ten programs give the same numbers compiled as interpreted, forward and in reverse."""
 
 from __future__ import annotations
 
