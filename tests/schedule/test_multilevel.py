@@ -26,6 +26,7 @@ COSTS = [
     (1.0, 1.0, 0.0, 2.0),
     (1.0, 0.5, 2.0, 0.0),
     (0.7, 1.3, 1.1, 2.3),
+    (1.0, 1.0, 2.0, 0.25),
 ]
 
 
@@ -33,7 +34,8 @@ def test_no_schedule_whatever_is_cheaper_in_1000_cases() -> None:
     compared = 0
     for costs, ram, disk in itertools.product(COSTS, range(4), (0, 1, 2, 3, None)):
         names = dict(zip(("step", "adjoint", "write", "read"), costs, strict=True))
-        longest = 5 if disk is None or ram + disk > 3 else 6
+        held = ram + (4 if disk is None else disk)
+        longest = 6 if held < 4 else 5 if held < 5 else 4
         slots = longest - 1 if disk is None else disk
         for n, least in enumerate(cheapest_with_slots(longest, ram, slots, **names), start=1):
             case = n, ram, disk, *costs
