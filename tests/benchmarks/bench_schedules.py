@@ -254,7 +254,8 @@ def measure_apart(name: str, n: int, limit: int) -> Result:
     done = subprocess.run(
         [*command, "--limit", str(limit)], cwd=ROOT, capture_output=True, text=True, check=False
     )
-    if lines := done.stdout.splitlines():
+    # Some of theirs print too.
+    if lines := [line for line in done.stdout.splitlines() if line.startswith("{")]:
         return Result(**json.loads(lines[-1]))  # perhaps without counts
     if done.returncode == -signal.SIGXCPU:
         return Result(error=f"> {limit} s")
