@@ -29,6 +29,7 @@ from revolve_ad.native.rolling.tree import (
     Statement,
     Store,
     Values,
+    listing,
 )
 from revolve_ad.native.rolling.unfold import unfolded
 
@@ -64,6 +65,16 @@ class Rolled:
     outputs: list[Buffer]
     constants: list[tuple[Buffer, np.ndarray]]
     reads_next: bool
+
+    def __str__(self) -> str:
+        parts = (
+            ("forward", self.forward),
+            ("forward again", self.again),
+            ("reverse", self.reverse),
+        )
+        return "\n".join(
+            f"{name}:\n{listing(body, '    ')}" for name, body in parts if body or name == "forward"
+        )
 
 
 def rolled_items(tape: Tape, kinds: Sequence[tuple[str, int]]) -> tuple[Program, list[Any]]:

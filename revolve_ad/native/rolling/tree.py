@@ -14,7 +14,7 @@ import numpy as np
 
 from revolve_ad.ad.core import FULL
 from revolve_ad.ad.tape import Primitive
-from revolve_ad.native.rolling.buffers import Buffer
+from revolve_ad.native.rolling.buffers import FRESH, STABLE, Buffer
 
 __all__ = [
     "Access",
@@ -220,15 +220,21 @@ def outside(body: Sequence[Statement]) -> set[int]:
     return found
 
 
+_FLAGS = ((STABLE, "not written later"), (FRESH, "as at first"))
+
+
 def listing(body: Sequence[Statement], indent: str = "") -> str:
     """Return statements as readable text."""
     lines: list[str] = []
     for s in body:
         if isinstance(s, Let):
-            name = repr(s.params[0]) if s.op is FULL else f"{s.op.name}{s.args}"
+            args = ", ".join(f"v{a}" for a in s.args)
+            name = repr(s.params[0]) if s.op is FULL else f"{s.op.name}({args})"
             lines.append(f"{indent}v{s.out} = {name}")
         elif isinstance(s, Load):
-            lines.append(f"{indent}v{s.out} = {_place(s.access)}  # {s.flags}")
+            said = [text for flag, text in _FLAGS if s.flags & flag]
+            remark = f"  # {', '.join(said)}" if said else ""
+            lines.append(f"{indent}v{s.out} = {_place(s.access)}{remark}")
         elif isinstance(s, Store):
             lines.append(f"{indent}{_place(s.access)} = v{s.value}{'  # makes' * s.makes}")
         elif isinstance(s, Add):

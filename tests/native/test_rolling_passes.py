@@ -1,0 +1,369 @@
+"""Each pass over rolled loops computes the same as before, and does what it is for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+
+from revolve_ad.ad.core import elementwise
+from revolve_ad.ad.recording import trace
+from revolve_ad.native.rolling.buffers import Buffer
+from revolve_ad.native.rolling.dependence import set_free
+from revolve_ad.native.rolling.detect import LoopForm
+from revolve_ad.native.rolling.factoring import exact_values, factored_loops, gives_numpys_bits
+from revolve_ad.native.rolling.merge import merged, read_once
+from revolve_ad.native.rolling.part import parted
+from revolve_ad.native.rolling.passes import hoisted, pruned, settled, shared
+from revolve_ad.native.rolling.programs import forward_program, rolled_items
+from revolve_ad.native.rolling.registers import in_registers
+from revolve_ad.native.rolling.source import buffers_of, groups, kernel_source
+from revolve_ad.native.rolling.spill import spilled
+from revolve_ad.native.rolling.tree import (
+    Access,
+    Add,
+    Affine,
+    Carried,
+    Let,
+    Load,
+    Loop,
+    Statement,
+    Store,
+    Values,
+    listing,
+    made,
+    statements,
+)
+
+FLOAT = np.dtype(np.float64)
+N = 40
+
+
+class Writing:
+    """Writes statements by hand: values, buffers of `N` elements, one loop after the other."""
+
+    def __init__(self) -> None:
+        self.values = Values()
+
+    def buffer(self, name: str, kind: str = "temp") -> Buffer:
+        return Buffer(kind, self.values.n_buffers, (N,), FLOAT, name)
+
+    def load(self, buffer: Buffer, base: int = 0, loop: int | None = None, step: int = 1) -> Load:
+        at = Affine(base) if loop is None else Affine(base).moved(loop, step)
+        return Load(self.values.new(FLOAT), Access(buffer, at))
+
+    def let(self, ufunc: np.ufunc, *args: int) -> Let:
+        dtype = FLOAT if ufunc not in (np.less, np.equal) else np.dtype(bool)
+        return Let(self.values.new(dtype), elementwise(ufunc), (), args)
+
+    def literal(self, number: float) -> Let:
+        return self.values.literal(number, FLOAT)
+
+
+def at(buffer: Buffer, base: int, loop: int, step: int = 1) -> Access:
+    return Access(buffer, Affine(base).moved(loop, step))
+
+
+def run(
+    parts: Sequence[Sequence[Statement]], values: Values, buffers: Sequence[Buffer]
+) -> list[np.ndarray]:
+    """Run statements as plain Python from the same random arrays; return the arrays after it."""
+    rng = np.random.default_rng(3)
+    arrays = {b.name: 0.5 + rng.random(N) for b in buffers}
+    for part in parts:
+        for b in buffers_of(part):
+            b.name = b.name or f"{b.kind}{b.number}"
+            arrays.setdefault(b.name, np.zeros(max(b.size, 1)))
+        text = kernel_source("run", part, values, sums=False)
+        space: dict[str, Any] = {"np": np, "kernel": lambda f: f}
+        exec(text, space)
+        space["run"](*[arrays[b.name] for b in buffers_of(part)])
+    return [arrays[b.name] for b in buffers]
+
+
+def same(
+    before: Sequence[Statement],
+    after: Sequence[Statement],
+    w: Writing,
+    buffers: Sequence[Buffer],
+    rtol: float = 0.0,
+) -> None:
+    for a, b in zip(run([before], w.values, buffers), run([after], w.values, buffers), strict=True):
+        np.testing.assert_allclose(b, a, rtol=rtol, atol=0.0)
+
+
+def test_nests_over_equal_boxes_become_one_unless_an_element_is_read_beside_its_place() -> None:
+    w = Writing()
+    a, b, c = w.buffer("a"), w.buffer("b"), w.buffer("c")
+    first, second, third = (w.values.loop() for _ in range(3))
+    x, y, z = w.load(a, 0, first), w.load(b, 0, second), w.load(b, 1, third)
+    square, product = w.let(np.multiply, x.out, x.out), w.let(np.multiply, y.out, y.out)
+    body: list[Statement] = [
+        Loop(first, Affine(N - 1), [x, square, Store(at(b, 0, first), square.out)], True),
+        Loop(second, Affine(N - 1), [y, product, Store(at(c, 0, second), product.out)], True),
+        Loop(third, Affine(N - 1), [z, Add(at(a, 0, third), z.out)], True),
+    ]
+    after = merged(body)
+    assert [s.name for s in after if isinstance(s, Loop)] == [first, third]
+    same(body, after, w, (a, b, c))
+
+
+def test_an_array_is_read_once_if_one_nest_writes_it_whole_and_one_reads_it_whole() -> None:
+    w = Writing()
+    a, b, c = w.buffer("a"), w.buffer("b"), w.buffer("c")
+    loops = [w.values.loop() for _ in range(3)]
+    x, y, z = w.load(a, 0, loops[0]), w.load(b, 0, loops[1]), w.load(c, 1, loops[2])
+    body: list[Statement] = [
+        Loop(loops[0], Affine(N), [x, Store(at(b, 0, loops[0]), x.out)], True),
+        Loop(loops[1], Affine(N), [y, Store(at(c, 0, loops[1]), y.out)], True),
+        Loop(loops[2], Affine(N - 1), [z, Store(at(a, 0, loops[2]), z.out)], True),
+    ]
+    assert read_once(body) == {b}
+
+
+def test_additions_to_neighbours_are_parted_under_names_of_their_own() -> None:
+    w = Writing()
+    g, a = w.buffer("g", "bar"), w.buffer("a")
+    i = w.values.loop()
+    x = w.load(g, 1, i)
+    half = w.let(np.multiply, x.out, x.out)
+    body: list[Statement] = [
+        Loop(
+            i,
+            Affine(N - 2),
+            [x, half, *(Add(at(a, k, i), half.out) for k in range(3))],
+            True,
+        )
+    ]
+    after = parted(body, w.values)
+    assert len(after) == 3
+    names = [v for s in after if isinstance(s, Loop) for v in made(s.body)]
+    assert len(names) == len(set(names))
+    same(body, after, w, (g, a), rtol=1e-15)
+
+
+def test_a_pass_that_reads_what_it_has_stored_is_not_parted() -> None:
+    w = Writing()
+    g, a = w.buffer("g", "bar"), w.buffer("a")
+    i = w.values.loop()
+    x, y = w.load(a, 0, i), w.load(g, 0, i)
+    body: list[Statement] = [
+        Loop(
+            i,
+            Affine(N - 2),
+            [x, Store(at(g, 0, i), x.out), y, Add(at(a, 1, i), y.out), Add(at(a, 2, i), y.out)],
+            True,
+        )
+    ]
+    assert parted(body, w.values) == body
+
+
+def factors(compared: bool) -> tuple[Writing, list[Statement], tuple[Buffer, ...]]:
+    """Return ``a[i] += g·ω·0.25; b[0] = Σ g/ω``, and with `compared` a choice by ``g·ω < 0.5``."""
+    w = Writing()
+    g, a, b = w.buffer("g", "bar"), w.buffer("a"), w.buffer("b")
+    i = w.values.loop()
+    omega, quarter, zero, bound = w.load(b, 1), w.literal(0.25), w.literal(0.0), w.literal(0.5)
+    x = w.load(g, 0, i)
+    first = w.let(np.multiply, x.out, omega.out)
+    second = w.let(np.multiply, first.out, quarter.out)
+    quotient = w.let(np.divide, x.out, omega.out)
+    phi, out = w.values.new(FLOAT), w.values.new(FLOAT)
+    total = w.let(np.add, phi, quotient.out)
+    inner: list[Statement] = [x, first, second, quotient, total]
+    if compared:
+        less = w.let(np.less, first.out, bound.out)
+        cast = w.let(np.multiply, second.out, less.out)
+        inner += [less, cast, Add(at(a, 0, i), cast.out)]
+    else:
+        inner.append(Add(at(a, 0, i), second.out))
+    loop = Loop(i, Affine(N), inner, True, [Carried(phi, zero.out, total.out, out)])
+    body = [omega, quarter, zero, bound, loop, Store(Access(b, Affine(0)), out)]
+    return w, body, (g, a, b)
+
+
+def test_factors_that_a_loop_does_not_change_leave_it() -> None:
+    w, body, buffers = factors(False)
+    before = run([body], w.values, buffers)
+    after = factored_loops(body, w.values)
+    for a, b in zip(before, run([after], w.values, buffers), strict=True):
+        np.testing.assert_allclose(b, a, rtol=1e-14)
+    (loop,) = (s for s in after if isinstance(s, Loop))
+    operations = [s.op.name for s in loop.body if isinstance(s, Let)]
+    # One product and the sum: no quotient, and no second product.
+    assert sorted(operations) == ["add", "multiply"]
+
+
+def test_what_a_comparison_reads_keeps_its_operations() -> None:
+    w, body, _ = factors(True)
+    (loop,) = (s for s in body if isinstance(s, Loop))
+    first = next(s for s in loop.body if isinstance(s, Let))
+    assert first.out in exact_values(body)
+    after = factored_loops(body, w.values)
+    kept = {s.out: s for s in statements(after) if isinstance(s, Let)}
+    assert kept[first.out].args == first.args
+
+
+def test_sums_functions_and_powers_are_not_taken_for_numpys_bits() -> None:
+    w = Writing()
+    a = w.buffer("a")
+    i = w.values.loop()
+    x = w.load(a, 0, i)
+    square, sine = w.let(np.square, x.out), w.let(np.sin, x.out)
+    store: Statement = Store(at(a, 0, i), square.out)
+    assert gives_numpys_bits([Loop(i, Affine(N), [x, square, store])], w.values)
+    assert not gives_numpys_bits([Loop(i, Affine(N), [x, sine, store])], w.values)
+    add: Statement = Add(at(a, 0, i), square.out)
+    assert not gives_numpys_bits([Loop(i, Affine(N), [x, square, add])], w.values)
+
+
+@pytest.mark.parametrize("adds", [False, True])
+def test_what_one_pass_writes_and_the_next_reads_is_carried(adds: bool) -> None:
+    w = Writing()
+    a, c = w.buffer("a"), w.buffer("c")
+    i = w.values.loop()
+    x, y = w.load(a, 0, i), w.load(c, 1, i)
+    product = w.let(np.multiply, x.out, y.out)
+    write = Add if adds else Store
+    body: list[Statement] = [
+        Loop(i, Affine(N - 1), [x, y, product, write(at(a, 1, i), product.out)])
+    ]
+    after = in_registers(body, w.values)
+    (loop,) = (s for s in after if isinstance(s, Loop))
+    assert len(loop.carried) == 1
+    assert x.out not in made(loop.body)
+    same(body, after, w, (a, c))
+
+
+def test_nothing_is_carried_where_a_pass_writes_the_element_before_it_reads_it() -> None:
+    w = Writing()
+    a, c = w.buffer("a"), w.buffer("c")
+    i = w.values.loop()
+    y, x = w.load(c, 1, i), w.load(a, 0, i)
+    body: list[Statement] = [
+        Loop(
+            i,
+            Affine(N - 1),
+            [y, Store(at(a, 0, i), y.out), x, Store(at(a, 1, i), x.out)],
+        )
+    ]
+    same(body, in_registers(body, w.values), w, (a, c))
+
+
+def test_a_write_that_only_an_earlier_statement_reads_is_pruned_but_not_in_a_loop() -> None:
+    w = Writing()
+    a, c = w.buffer("a"), w.buffer("c")
+    x, y = w.load(a, 0), w.load(c, 0)
+    reads: list[Statement] = [x, Store(Access(c, Affine(1)), x.out)]
+    writes: list[Statement] = [y, Store(Access(a, Affine(0)), y.out)]
+    assert pruned([*reads, *writes], set(), {c}) == reads
+    loop = Loop(w.values.loop(), Affine(3), [*reads, *writes])
+    (kept,) = pruned([loop], set(), {c})
+    assert isinstance(kept, Loop)
+    assert kept.body == loop.body
+
+
+def test_what_is_stored_is_not_loaded_again_and_equal_operations_are_one() -> None:
+    w = Writing()
+    a, c = w.buffer("a"), w.buffer("c")
+    x = w.load(a, 0)
+    first, second = w.let(np.multiply, x.out, x.out), w.let(np.multiply, x.out, x.out)
+    again = w.load(c, 1)
+    body: list[Statement] = [
+        x,
+        first,
+        second,
+        Store(Access(c, Affine(1)), first.out),
+        again,
+        Store(Access(a, Affine(2)), again.out),
+        Store(Access(a, Affine(3)), second.out),
+    ]
+    after = shared(body)
+    assert [type(s) for s in after] == [Load, Let, Store, Store, Store]
+    same(body, after, w, (a, c))
+
+
+def test_loads_of_elements_that_a_loop_leaves_alone_stand_before_it() -> None:
+    w = Writing()
+    a, c = w.buffer("a"), w.buffer("c")
+    i = w.values.loop()
+    x, y = w.load(c, 3), w.load(a, 3)
+    product = w.let(np.multiply, x.out, y.out)
+    body: list[Statement] = [Loop(i, Affine(N), [x, y, product, Store(at(a, 0, i), product.out)])]
+    after = hoisted(body)
+    assert after[0] is x
+    assert len(after) == 2
+    same(body, after, w, (a, c))
+
+
+def test_zero_and_an_addition_to_it_become_a_write_and_sums_stay_in_registers() -> None:
+    w = Writing()
+    a, c = w.buffer("a"), w.buffer("c")
+    i = w.values.loop()
+    zero, x, y = w.literal(0.0), w.load(c, 3), w.load(c, 0, i)
+    body: list[Statement] = [
+        zero,
+        x,
+        Store(Access(a, Affine(5)), zero.out),
+        Add(Access(a, Affine(5)), x.out),
+        Loop(i, Affine(N), [y, Add(Access(a, Affine(7)), y.out)], True),
+    ]
+    after = settled(body, w.values)
+    assert sum(isinstance(s, Store) for s in after) == 1
+    (loop,) = (s for s in after if isinstance(s, Loop))
+    assert len(loop.carried) == 1
+    same(body, after, w, (a, c), rtol=1e-14)
+
+
+def test_parts_of_a_long_program_share_no_numbers() -> None:
+    w = Writing()
+    a = w.buffer("a")
+    body: list[Statement] = []
+    last = w.load(a, 0)
+    body.append(last)
+    for k in range(70):
+        i = w.values.loop()
+        x = w.load(a, 0, i)
+        product = w.let(np.add, x.out, last.out)
+        body.append(Loop(i, Affine(3), [x, product, Store(at(a, k % 30, i), product.out)]))
+    parts = spilled(groups(body), w.values)
+    assert len(parts) > 2
+    found = run([body], w.values, [a])
+    np.testing.assert_array_equal(run(parts, w.values, [a])[0], found[0])
+
+
+@pytest.mark.parametrize(
+    ("read", "write", "step", "free"),
+    [(0, 0, 1, True), (0, 1, 1, False), (1, 0, 1, False), (0, 1, 2, True), (0, N // 2, 1, True)],
+)
+def test_a_loop_is_free_if_no_pass_reads_what_another_writes(
+    read: int, write: int, step: int, free: bool
+) -> None:
+    w = Writing()
+    a = w.buffer("a")
+    i = w.values.loop()
+    x = w.load(a, read, i, step)
+    loop = Loop(i, Affine(N // 2 // step), [x, Store(at(a, write, i, step), x.out)])
+    set_free([loop])
+    assert loop.free is free
+
+
+def test_a_rolled_program_prints_as_loops() -> None:
+    def step(u: Any, p: Any, k: Any) -> Any:
+        for i in range(1, len(u)):
+            u[i] = 0.5 * u[i] + p * u[i - 1]
+        return u
+
+    tape = trace(step, (np.ones(N), 0.3, 0)).tape
+    program, items = rolled_items(tape, [("x", 0), ("p", 0), ("k", 0)])
+    assert sum(isinstance(item.form, LoopForm) for item in items) == 1
+    p = next(b for b in program.inputs if b.kind == "p")
+    sums = {p: Buffer("sum", 0, (), FLOAT, "sum0")}
+    rolled = forward_program(program, items, computed=[0], floats=[0], sums=sums)
+    text = str(rolled)
+    assert "forward:" in text
+    assert "reverse:" in text
+    assert f"for i1 in {N - 1}" in text
+    assert listing(rolled.forward, "    ") in text
