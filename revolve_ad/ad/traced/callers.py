@@ -25,6 +25,8 @@ def library_call() -> str:
             continue
         if not _INSTALLED.search(frame.f_code.co_filename):
             break
+        if "<locals>" in frame.f_code.co_qualname and name:
+            continue  # a decorator's wrapper around the function
         public = [part for part in module.split(".") if not part.startswith("_")]
         called = frame.f_code.co_qualname
         if called.endswith(".__call__"):  # an object that stands for a function

@@ -11,7 +11,7 @@ import numpy as np
 
 from tests.ad.rules.harness import Draw
 
-__all__ = ["COMPLEX", "DOUBLE_ONLY", "POINTS", "WITHOUT_SECOND", "draws"]
+__all__ = ["COMPLEX", "DOUBLE_ONLY", "IMPRECISE", "POINTS", "WITHOUT_SECOND", "draws"]
 
 _TEXT = """
 agm .5:3 .5:3
@@ -89,6 +89,8 @@ COMPLEX = set(_HOLOMORPHIC.split())
 """Holomorphic ones, tested with complex operands too."""
 
 WITHOUT_SECOND = {"kolmogorov", "kolmogi", "smirnov", "smirnovi"}
+# Left out with SciPy before 1.15, whose own values are off, or whose code aborts on float32.
+IMPRECISE = ("mathieu", "obl_", "pro_", "modfresnel", "hyp1f1")
 # SciPy 1.17 gives nan for float32, never returns, or complains.
 DOUBLE_ONLY = ("mathieu", "obl_", "pro_", "bdtr")
 

@@ -96,3 +96,6 @@ ONE |= {
         lambda y, m, v, x: ((v + m) * sp("lpmv")(m, v - 1, x) - v * x * y) / (1 - square(x)),
     ),
 }
+
+# Only in SciPy before 1.17; its successors aren't ufuncs.
+ONE["sph_harm"] = tuple(none("sph_harm", operand) for operand in ("m", "n", "theta", "phi"))
