@@ -151,7 +151,15 @@ class Primitive:
                 out.unflatten(values[2 * n :]),
                 *structure.unflatten(values[n : 2 * n]),
             )
-            return tuple(map(_value, trees.flatten(value, "tangent")[0]))
+            leaves, given = trees.flatten(value, "tangent")
+            trees.require_same(out, given, f"the tangent that {name} returned")
+            for leaf, y in zip(leaves, ys, strict=True):
+                if _value(leaf).shape != y.shape:
+                    raise ShapeError(
+                        f"{name} returned a tangent of shape {_value(leaf).shape} for a result of "
+                        f"shape {y.shape}"
+                    )
+            return tuple(map(_value, leaves))
 
         found = _derived(
             name, pushed, [*filled, *xs, *ys], [ArrayType(s.shape, s.dtype) for s in ys]
