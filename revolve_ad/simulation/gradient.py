@@ -190,6 +190,9 @@ class Gradient:
         plan = self.plan
         if self._storage is not None or not isinstance(crew.kernel, NativeKernel):
             return None
+        if self._observations is not None:
+            if isinstance(self._observations.observer, DynamicObserver):
+                return None  # its tape may grow
         from revolve_ad.simulation.native_sweep import native_sweep
 
         return native_sweep(crew, plan)

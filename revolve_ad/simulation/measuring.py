@@ -22,14 +22,17 @@ from revolve_ad.storage import Ram
 __all__ = ["measure", "measure_storage"]
 
 _REPEATS: Final = 5
-_LONG: Final = 0.02
-"""What takes this many seconds isn't repeated."""
+_LONG: Final = 0.1
+"""Nothing is repeated once it has taken this many seconds; on a busy machine the first try may."""
 
 _FRESH: Final = 1 << 24
 _ACTIONS_SECONDS: Final = 8e-6
 """What the actions of a recorded stretch take besides: restore, advance, record, reverse."""
 
-_STRETCH: Final = 32
+_STRETCH: Final = 1024
+_LITTLE: Final = 1 << 16
+"""So many bytes of tapes are held to measure with, however small the budget."""
+
 _STRETCH_SECONDS: Final = 0.02
 
 
@@ -61,10 +64,11 @@ def measure(
         return plan
     # What the measurement holds must fit into the budget too.
     free = max(1, plan.budget - plan.sizes.all_fixed)
-    most = max(1, min(settings.max_steps, _STRETCH, free // max(1, plan.sizes.tape)))
+    longest = min(settings.max_steps, _STRETCH)
     if settings.steps is None:
-        most = 1  # state 1 may be the last
-    costs = _of_steps(model, state, params, inputs, most)
+        longest = 1  # state 1 may be the last
+    taped = max(1, min(longest, max(free, _LITTLE) // max(1, plan.sizes.tape)))
+    costs = _of_steps(model, state, params, inputs, longest, taped)
     costs = replace(costs, **_of_looks(model, state, params, inputs))
     leaves = model.form.state.copy_in(state)
     costs = measure_storage(costs, Ram(), leaves, Level.RAM)
@@ -120,9 +124,14 @@ def _seconds_of_fresh(nbytes: int) -> float:
 
 
 def _of_steps(
-    model: Model, state: list[Any], params: list[Any], inputs: list[Any], most: int
+    model: Model,
+    state: list[Any],
+    params: list[Any],
+    inputs: list[Any],
+    longest: int,
+    taped: int,
 ) -> Costs:
-    """Time one step, and a stretch of up to `most`, forward and in reverse."""
+    """Time one step, and a stretch of up to `longest` forward and up to `taped` in reverse."""
     kernel = model.kernel(params, inputs, [])
     kernel.bind_gradients(Gradients(model.form))
     layout = model.form.state
@@ -141,8 +150,8 @@ def _of_steps(
 
         return prepared
 
-    step, stretch = _line(advance, most)
-    reversal, leaf = _line(reverse, most)
+    step, stretch = _line(advance, longest)
+    reversal, leaf = _line(reverse, taped)
     return Costs(step=step, stretch=stretch, reverse=reversal, leaf=leaf)
 
 
@@ -200,13 +209,13 @@ def _seconds(function: Callable[[], object]) -> float:
 
 def _seconds_of(prepared: Callable[[], Callable[[], object]]) -> float:
     """Return the least time of a few calls, each of a function that was prepared for it."""
-    least = float("inf")
+    least, spent = float("inf"), 0.0
     for _ in range(_REPEATS):
         function = prepared()
         began = perf_counter()
         function()
         took = perf_counter() - began
-        least = min(least, took)
-        if took > _LONG:
+        least, spent = min(least, took), spent + took
+        if spent > _LONG:
             break
     return least

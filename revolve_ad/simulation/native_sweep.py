@@ -7,7 +7,7 @@ by compiled code too, and Python is asked only where it has to look.
 from __future__ import annotations
 
 from time import perf_counter
-from typing import TYPE_CHECKING, Final, final
+from typing import TYPE_CHECKING, final
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from revolve_ad.simulation.kernel import Kernel
 from revolve_ad.simulation.layout import Leaves
 from revolve_ad.simulation.native_kernel import NativeKernel
 from revolve_ad.simulation.plan import Plan
+from revolve_ad.simulation.playing import is_played
 from revolve_ad.simulation.rows import Rows, rows_of
 from revolve_ad.simulation.several import SeveralKernels
 
@@ -26,18 +27,6 @@ if TYPE_CHECKING:
     from revolve_ad.native import Sweep as Compiled
 
 __all__ = ["NativeSweep", "native_sweep"]
-
-_SECONDS_A_RESTORE: Final = 60e-6
-"""What Python takes for the actions that go with a restored checkpoint."""
-
-_SECONDS_A_BYTE: Final = 2.5e-10
-"""About what a compiled step and its reverse take, for each byte of the state."""
-
-_FEWEST: Final = 32
-"""So few restored checkpoints take no time that anyone would notice."""
-
-_SHARE: Final = 0.04
-"""Compiling the player takes seconds: it must save this share of a gradient."""
 
 
 @final
@@ -272,8 +261,7 @@ def native_sweep(crew: Crew, plan: Plan) -> NativeSweep | None:
     limit = crew.ledger.limit
     if limit is not None and crew.ledger.nbytes + rows.n_slots * crew.layout.nbytes > limit:
         return None
-    steps = n_steps * (1e-7 + crew.layout.nbytes * _SECONDS_A_BYTE)
-    many = counts.restored >= _FEWEST and counts.restored * _SECONDS_A_RESTORE >= _SHARE * steps
+    many = is_played(n_steps, counts.restored, crew.layout.nbytes)
     return NativeSweep(crew, rows, plays=many and _native(kernel).plays)
 
 

@@ -262,9 +262,9 @@ class Plan:
             _HEAD,
             *(plan._row() for plan in rows if plan is not None),
         ]
-        notes = [*self.remarks, *([] if self.overlap is None else [str(self.overlap)])]
-        for note in notes:
-            lines += textwrap.wrap(f"note: {note}", 88, subsequent_indent="      ")
+        lines += [f"note: {remark}" for remark in self.remarks]
+        if self.overlap is not None:
+            lines += textwrap.wrap(f"note: {self.overlap}", 88, subsequent_indent="      ")
         return "\n".join(lines)
 
     def _row(self) -> str:

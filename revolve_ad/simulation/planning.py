@@ -82,6 +82,7 @@ def _planned(settings: Settings, model: Model, costs: Costs | None, operations: 
         disk=disk,
         n_observed=len(settings.observed(settings.steps)),
         n_checked=_n_checked(settings, model),
+        compiled=model.is_native and settings.storage is None and model.observation is None,
     )
     wanted = sizes.all_fixed + settings.max_steps * max(sizes.tape, sizes.state)
     budget = budget_bytes(settings.memory, wanted)

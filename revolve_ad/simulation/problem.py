@@ -1,12 +1,13 @@
 """What the planner is asked, and the answers that it weighs: a run, and ways to reverse it."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
 from revolve_ad.schedule import Counts
 from revolve_ad.schedule.heterogeneous_bytes import least_bytes
 from revolve_ad.simulation.costs import Costs
+from revolve_ad.simulation.playing import SECONDS_OF_A_BYTE, SECONDS_OF_A_TURN, is_played
 from revolve_ad.simulation.sizes import Sizes
 
 __all__ = ["Disk", "Problem", "Uneven", "Way"]
@@ -81,6 +82,8 @@ class Problem:
         Where steps differ: their sizes and costs; those above are then the largest, and the mean.
     n_observed, n_checked : int
         States that are observed, and steps that are compared with their tape.
+    compiled : bool
+        Whether compiled code may carry out the schedule's actions too.
     """
 
     n_steps: int | None
@@ -91,6 +94,7 @@ class Problem:
     uneven: Uneven | None = None
     n_observed: int = 0
     n_checked: int = 0
+    compiled: bool = False
 
     @property
     def slots(self) -> int | None:
@@ -116,9 +120,14 @@ class Problem:
         in_ram : int
             The most bytes of checkpoints and tapes that it holds in memory.
         """
-        if self.costs is None:
+        costs = self.costs
+        if costs is None:
             return None
-        return self.costs.seconds(
+        if self.compiled and not counts.disk_saved and self.n_steps is not None:
+            if is_played(self.n_steps, counts.restored, self.sizes.state):
+                turn = SECONDS_OF_A_TURN + self.sizes.state * SECONDS_OF_A_BYTE
+                costs = replace(costs, stretch=0.0, leaf=turn, save=turn, restore=turn)
+        return costs.seconds(
             counts,
             in_ram,
             n_observed=self.n_observed,
