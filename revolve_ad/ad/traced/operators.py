@@ -217,7 +217,9 @@ def __rdivmod__(self: Any, other: Any) -> Any:
 
 @method
 def __round__(self: Traced, digits: int | None = None) -> Any:
-    return int(self) if digits is None else np.round(self, digits)
+    if digits is None:
+        return round(self._concrete("round() of a traced value"))
+    return np.round(self, digits)
 
 
 _function: Callable[[Any, Any], Any]
