@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple, final
 
-from revolve_ad.schedule import Action, Level
+from revolve_ad.schedule import Action, Advance, Level
 from revolve_ad.simulation.allowance import allowing
 from revolve_ad.simulation.costs import Costs
 from revolve_ad.simulation.crew import Crew
@@ -22,7 +22,7 @@ from revolve_ad.simulation.lookout import Look, Lookout
 from revolve_ad.simulation.model import Model
 from revolve_ad.simulation.native_kernel import NativeKernel
 from revolve_ad.simulation.observations import Observations
-from revolve_ad.simulation.opening import Opening
+from revolve_ad.simulation.opening import TIMED_STEPS, Opening
 from revolve_ad.simulation.plan import Plan, make_plan
 from revolve_ad.simulation.planning import (
     INSIDE,
@@ -202,7 +202,10 @@ class Gradient:
         plan, storage = self.plan, self._storage
         if is_planned_on_the_way(plan):
             room = plan.budget - plan.sizes.all_fixed >= plan.sizes.state + plan.sizes.tape
-            opening = Opening(self._plan_by, in_memory=room)
+            # The choice by costs will begin about as the one without them does.
+            first = next(a for a in plan.schedule if isinstance(a, Advance))
+            n_timed = min(TIMED_STEPS, first.stop)
+            opening = Opening(self._plan_by, in_memory=room, n_timed=n_timed)
             return opening, (Ram(), Shelf(storage))
         if plan.all_on_disk:
             return iter(plan.schedule), (Shelf(storage),) * len(Level)

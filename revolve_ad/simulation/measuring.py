@@ -160,8 +160,8 @@ def _line(
 ) -> tuple[float, float]:
     """Return the seconds of each step of a stretch, and of the stretch besides."""
     one = _seconds_of(made(1))
-    n = min(most, max(2, int(_STRETCH_SECONDS / max(one, 1e-9))))
-    if n == 1:
+    n = min(most, int(_STRETCH_SECONDS / max(one, 1e-9)))
+    if n < 2:  # what a call takes beside such a step doesn't count
         return one, 0.0
     many = _seconds_of(made(n))
     each = (many - one) / (n - 1)

@@ -29,13 +29,22 @@ class Opening:
         ``costs -> schedule`` of all steps.
     in_memory : bool
         Whether memory has room for state 0 too.
+    n_timed : int
+        Steps to time: at most as many as the schedule is likely to begin with.
     """
 
-    def __init__(self, choose: Callable[[Costs], Iterable[Action]], *, in_memory: bool) -> None:
+    def __init__(
+        self,
+        choose: Callable[[Costs], Iterable[Action]],
+        *,
+        in_memory: bool,
+        n_timed: int = TIMED_STEPS,
+    ) -> None:
+        self._n_timed = n_timed
         self._choose: Callable[[Costs], Iterable[Action]] | None = choose
         self._kept = [Level.DISK, Level.RAM] if in_memory else [Level.DISK]
         self._timed: list[Action] = [Save(0, Level.DISK), Restore(0, Level.DISK)]
-        self._timed += [Advance(k, k + 1) for k in range(TIMED_STEPS)]
+        self._timed += [Advance(k, k + 1) for k in range(n_timed)]
         if in_memory:
             self._timed.insert(1, Save(0, Level.RAM))
         self._drawn: Action | None = None
@@ -76,11 +85,11 @@ class Opening:
         """Return what stands in place of the first two actions of the schedule."""
         first, second = next(self._rest), next(self._rest)
         saved = isinstance(first, Save) and first.level in self._kept
-        if saved and isinstance(second, Advance) and second.stop >= TIMED_STEPS:
+        if saved and isinstance(second, Advance) and second.stop >= self._n_timed:
             assert isinstance(first, Save)
             actions: list[Action] = [Discard(0, at) for at in self._kept if at != first.level]
-            if second.stop > TIMED_STEPS:
-                actions.append(Advance(TIMED_STEPS, second.stop))
+            if second.stop > self._n_timed:
+                actions.append(Advance(self._n_timed, second.stop))
             return actions
         # It needs an earlier state than the one that was reached.
         actions = [Restore(0, self._kept[-1])]
