@@ -1,11 +1,13 @@
 """Programs give the bits of the interpreter: in blocks, in given arrays, run after run."""
 
+import gc
 import tracemalloc
 from time import process_time
 
 import numpy as np
 import pytest
 
+import revolve_ad as ra
 from revolve_ad.ad import blocks, lifetimes, regroup, writing
 from revolve_ad.ad.blocks import is_blockwise
 from revolve_ad.ad.interpreter import Interpreter
@@ -199,6 +201,63 @@ def test_a_repeated_run_allocates_its_outputs_alone():
             del found
     finally:
         tracemalloc.stop()
+
+
+def test_no_run_of_many_takes_memory_that_stays():
+    def f(x):
+        y = np.where(x > 0.5, np.sin(x), x * x)
+        y[1:] += np.cumsum(x)[:-1] * 1e-6
+        return np.sum(y.reshape(100, -1) @ np.ones(x.size // 100)) + x[3] * np.max(y)
+
+    x = np.linspace(0.0, 1.0, 50_000)
+    program = Program(reverse_tape(f, x))
+    values = [x, np.float64(1.0)]
+    program.run(values)
+    arrays = tracemalloc.DomainFilter(True, np.lib.tracemalloc_domain)
+    tracemalloc.start()
+    try:
+        program.run(values)
+        before = tracemalloc.take_snapshot().filter_traces([arrays])
+        peaks = []
+        for _ in range(20):
+            tracemalloc.reset_peak()
+            now = tracemalloc.get_traced_memory()[0]
+            program.run(values)
+            peaks.append(tracemalloc.get_traced_memory()[1] - now)
+        after = tracemalloc.take_snapshot().filter_traces([arrays])
+    finally:
+        tracemalloc.stop()
+    assert max(peaks) <= min(peaks) + 10_000
+    grown = sum(s.size_diff for s in after.compare_to(before, "filename"))
+    assert grown == 0
+
+
+def test_a_repeated_gradient_of_a_simulation_allocates_no_more_than_the_one_before():
+    def step(u, c, k):
+        new = u.copy()
+        new[1:-1] += c[1:-1] * (u[2:] - 2 * u[1:-1] + u[:-2])
+        return new
+
+    u, c = np.linspace(0.0, 1.0, 40_000) ** 2, np.full(40_000, 0.2)
+    sim = ra.Simulation(step, steps=12, schedule=ra.schedule.binomial(12, 3), native=False)
+    gradient = ra.grad(lambda c: np.sum(sim(u, c).state ** 2))
+    first = gradient(c)
+    gradient(c)
+    gc.collect()
+    gc.disable()  # nothing may wait for it
+    tracemalloc.start()
+    try:
+        seen = []
+        for _ in range(5):
+            tracemalloc.reset_peak()
+            assert gradient(c).tobytes() == first.tobytes()
+            seen.append(tracemalloc.get_traced_memory())
+    finally:
+        tracemalloc.stop()
+        gc.enable()
+    held, peaks = zip(*seen[1:], strict=True)
+    assert max(held) - min(held) < u.nbytes / 10
+    assert max(peaks) - min(peaks) < u.nbytes / 10
 
 
 def scattered(n):
