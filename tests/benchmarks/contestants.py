@@ -115,6 +115,10 @@ def build(name: str, kind: str, options: dict[str, Any], sizes: dict[str, Any]) 
     short = dict(options)
     short.pop("checkpoints", None)
     ours.gradient(make(name, **(sizes | {"steps": 4})), **short)()
+    if short["native"]:
+        # What plays schedules with many checkpoints is compiled apart.
+        few = make(name, **(sizes | {"steps": 100}))
+        ours.gradient(few, native=True, checkpoints=8)()
     return ours.gradient(problem, **options)
 
 
