@@ -3,15 +3,15 @@
 ``python -m tests.benchmarks.bench_rolling`` prints two tables.
 
 1. Recurrences over single elements (``--size``², ``--steps``): the library, on the user's loops in
-   plain Python, and Numba by hand, both on one thread, the final state's ½ Σ u² and its gradient in
-   the state and the params, all states stored.  What recording, planning and compiling took stands
-   beside it.
+   plain Python, and Numba by hand, both on one thread: the steps, and the final state's ½ Σ u² with
+   its gradient in the state and the params, all states stored.  What recording, planning and
+   compiling took stands beside it, and a whole gradient by `Simulation`, which calls the user's
+   step in Python three times to check it.
 2. The lid-driven cavity with 10 and with 50 sweeps of its pressure equation: the compiled forward
    run, the gradient with all states stored and under a binomial schedule, and how compiling grows
    with the number of sweeps.
 
-CPU seconds, medians of interleaved runs.  Checks of replays are off in these figures, since they
-run the user's step in Python; ``--checks`` turns them on.
+CPU time a step, medians of interleaved runs.
 """
 
 from __future__ import annotations
@@ -77,7 +77,24 @@ def advancing(loop: Loop, state: Any, params: Any, steps: int) -> Callable[[], A
     return lambda: sweep.advance(state, end, 0, steps)
 
 
-def recurrences(size: int, steps: int, repeats: int, checks: str) -> list[dict[str, Any]]:
+def pulling(loop: Loop, state: Any, params: Any, steps: int) -> Callable[[], Any]:
+    """Return the compiled run forward, which keeps all states, and in reverse, for ½ Σ u²."""
+    sweep = Sweep(loop, [np.asarray(p) for p in params])
+    block = sweep.block(steps)
+
+    def run() -> Any:
+        sweep.record([state], block, 0, steps)
+        (end,) = sweep.state([state], block, steps)
+        held = [end.copy()]
+        for total in sweep.sums:
+            total[...] = 0.0
+        sweep.pull([state], block, held, 0, steps)
+        return 0.5 * float(np.vdot(end, end)), held[0], sweep.param_cotangents()
+
+    return run
+
+
+def recurrences(size: int, steps: int, repeats: int) -> list[dict[str, Any]]:
     """Measure the recurrences."""
     found = []
     for name, step in PROBLEMS.items():
@@ -88,7 +105,6 @@ def recurrences(size: int, steps: int, repeats: int, checks: str) -> list[dict[s
             steps=steps,
             native=True,
             schedule=ra.schedule.store_all(steps),
-            replay_check=checks,
         )
 
         def objective(state: Any, params: Any, sim: Any = sim) -> Any:
@@ -98,23 +114,27 @@ def recurrences(size: int, steps: int, repeats: int, checks: str) -> list[dict[s
 
         forward = advancing(loop, (problem.state,), problem.params, steps)
 
-        def ours(run: Any = gradient, problem: Any = problem) -> Any:
+        def simulated(run: Any = gradient, problem: Any = problem) -> Any:
             return run(problem.state, problem.params)
 
-        value, (bar, bars) = ours()
+        ours = pulling(loop, problem.state, problem.params, steps)
+        value, (bar, bars) = simulated()
+        again, own_bar, own_bars = ours()
+        assert value == again
         by_hand, hand_bar, hand_bars = problem.gradient()
         np.testing.assert_allclose(value, by_hand, rtol=1e-12)
-        for a, b in zip((bar, *bars), (hand_bar, *hand_bars), strict=True):
+        both = [(bar, hand_bar), (own_bar, hand_bar)]
+        both += [*zip(bars, hand_bars, strict=True), *zip(own_bars, hand_bars, strict=True)]
+        for a, b in both:
             np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-11 * np.abs(b).max())
-        runs = (problem.forward, forward, problem.gradient, ours)
-        a, b, c, d = (1e6 * t / steps for t in medians(runs, repeats))
-        found.append(
-            {"name": name, **took, "hand": a, "ours": b, "hand gradient": c, "gradient": d}
-        )
+        runs = (problem.forward, forward, problem.gradient, ours, simulated)
+        names = ("hand", "ours", "hand gradient", "gradient", "simulated")
+        times = (1e6 * t / steps for t in medians(runs, repeats))
+        found.append({"name": name, **took, **dict(zip(names, times, strict=True))})
     return found
 
 
-def cavity(size: int, sweeps: int, steps: int, repeats: int, checks: str) -> dict[str, Any]:
+def cavity(size: int, sweeps: int, steps: int, repeats: int) -> dict[str, Any]:
     """Measure the cavity with so many sweeps of its pressure equation."""
     module = load("cavity")
     before, module.SWEEPS = module.SWEEPS, sweeps
@@ -124,9 +144,7 @@ def cavity(size: int, sweeps: int, steps: int, repeats: int, checks: str) -> dic
         schedules = (ra.schedule.store_all(steps), ra.schedule.binomial(steps, 10))
         gradients = []
         for schedule in schedules:
-            sim = ra.Simulation(
-                module.step, steps=steps, native=True, schedule=schedule, replay_check=checks
-            )
+            sim = ra.Simulation(module.step, steps=steps, native=True, schedule=schedule)
 
             def objective(state: Any, params: Any, sim: Any = sim) -> Any:
                 u, v, p = sim(state, params).state
@@ -175,7 +193,6 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--cavity", type=int, default=121, help="size of the cavity")
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--checks", default="off", choices=("off", "sampled"))
     options = parser.parse_args(arguments)
     if "REVOLVE_AD_CACHE" not in os.environ:
         # An empty cache, so that compiling is measured.
@@ -191,20 +208,20 @@ def main(arguments: list[str] | None = None) -> None:
 
 def _print(options: Any) -> None:
     rows = [["", "nodes", "record s", "plan s", "compile s", "hand µs", "ours µs", "ratio"]]
-    rows[0] += ["hand grad µs", "ours µs", "ratio"]
-    for r in recurrences(options.size, options.steps, options.repeats, options.checks):
+    rows[0] += ["hand grad µs", "ours µs", "ratio", "Simulation µs"]
+    for r in recurrences(options.size, options.steps, options.repeats):
         rows.append(
             [f"{r['name']}, {options.size}²", f"{r['nodes']:.0f}"]
             + [f"{r[key]:.2f}" for key in ("record", "plan", "compile")]
             + [f"{r['hand']:.0f}", f"{r['ours']:.0f}", f"{r['ours'] / r['hand']:.2f}"]
             + [f"{r['hand gradient']:.0f}", f"{r['gradient']:.0f}"]
-            + [f"{r['gradient'] / r['hand gradient']:.2f}"]
+            + [f"{r['gradient'] / r['hand gradient']:.2f}", f"{r['simulated']:.0f}"]
         )
     print(table(rows), end="\n\n")
     rows = [["", "nodes", "lines", "plan s", "compile s", "NumPy µs", "forward µs"]]
     rows[0] += ["stored µs", "ratio", "10 checkpoints µs", "ratio"]
     for sweeps in (10, 50):
-        r = cavity(options.cavity, sweeps, 5 * options.steps, options.repeats, options.checks)
+        r = cavity(options.cavity, sweeps, 5 * options.steps, options.repeats)
         rows.append(
             [f"cavity {options.cavity}², {sweeps} sweeps", f"{r['nodes']:.0f}", f"{r['lines']:.0f}"]
             + [f"{r[key]:.2f}" for key in ("plan", "compile")]

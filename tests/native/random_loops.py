@@ -22,7 +22,9 @@ def random_loops(rng: Any, n: int = 6) -> Callable[[Any, Any, Any], Any]:
         for kind, seed in plans:
             draw = np.random.default_rng(seed)
             u, v = _part(kind, draw, n, u, v, a, b, k)
-        return u + 0.1 * v
+        w = u + 0.1 * v
+        # Bounded, so that some steps in a row don't overflow.
+        return w / (1.0 + w * w)
 
     return step
 

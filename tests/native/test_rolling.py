@@ -199,7 +199,7 @@ def test_rows_of_inputs_and_the_number_of_the_step_are_read_in_loops() -> None:
     case.check(loop, STEPS)
 
 
-@pytest.mark.parametrize("seed", range(60))
+@pytest.mark.parametrize("seed", range(180))
 def test_random_loops_agree_with_interpreted_steps(seed: int) -> None:
     rng = np.random.default_rng(seed)
     n = int(rng.integers(4, 8))
