@@ -151,22 +151,27 @@ def _of_steps(
         return prepared
 
     step, stretch = _line(advance, longest)
-    reversal, leaf = _line(reverse, taped)
+    # The last step of a stretch need not be run before it is reversed.
+    reversal, leaf = _line(reverse, taped, step)
     return Costs(step=step, stretch=stretch, reverse=reversal, leaf=leaf)
 
 
 def _line(
-    made: Callable[[int], Callable[[], Callable[[], object]]], most: int
+    made: Callable[[int], Callable[[], Callable[[], object]]], most: int, spared: float = 0.0
 ) -> tuple[float, float]:
-    """Return the seconds of each step of a stretch, and of the stretch besides."""
+    """Return the seconds of each step of a stretch, and of the stretch besides.
+
+    A stretch may take less than its steps do: `spared` seconds at most.
+    """
     one = _seconds_of(made(1))
     n = min(most, int(_STRETCH_SECONDS / max(one, 1e-9)))
     if n < 2:  # what a call takes beside such a step doesn't count
         return one, 0.0
     many = _seconds_of(made(n))
     each = (many - one) / (n - 1)
-    if each <= 0:  # noise
-        return many / n, 0.0
+    if each <= 0 or one - each < -spared:  # noise
+        each = (many + spared) / n
+        return each, -spared
     return each, one - each
 
 

@@ -77,11 +77,10 @@ def _on_disk(problem: Problem, best: Way, others: Sequence[Way], room: str) -> s
     if problem.costs is None:
         return f"{text}."
     saved = in_memory[0].counts.advanced - counts.advanced
-    step = format_seconds(problem.costs.step)
-    return (
-        f"{text}, which saves {saved:,} plain steps of {step}; memory alone, with {room} free, "
-        f"would take {_against(problem.costs, in_memory[0], best)}"
-    )
+    if saved > 0:
+        text += f", which saves {saved:,} plain steps of {format_seconds(problem.costs.step)}"
+    against = _against(problem.costs, in_memory[0], best)
+    return f"{text}; memory alone, with {room} free, would take {against}"
 
 
 def _against(costs: Costs, other: Way, best: Way) -> str:
