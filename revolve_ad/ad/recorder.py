@@ -30,6 +30,7 @@ from revolve_ad.ad.core import (
     SCATTER,
     Frozen,
 )
+from revolve_ad.ad.rules.table import FREE
 from revolve_ad.ad.strided import StridedMap, c_strides, known_map
 from revolve_ad.ad.tape import Node, Primitive, Tape
 from revolve_ad.errors import LeafError, TracedValueError, WriteError
@@ -307,6 +308,7 @@ class Recorder:
         self.nodes: list[Node] = []
         self.values: list[Any] = []
         self._varies: list[bool] = []
+        self._carries: list[bool] = []
         self._steady: set[int] = set()
         self.known: dict[Any, int] = {}
         self.literals: dict[Any, int] = {}
@@ -366,6 +368,19 @@ class Recorder:
                     break
             else:
                 found.append(False)
+        return found[i]
+
+    def carries(self, i: int) -> bool:
+        """Tell whether node `i` has a derivative by the arguments: nothing cuts it off."""
+        found = self._carries
+        for j in range(len(found), i + 1):
+            node = self.nodes[j]
+            if node.dtype.kind not in "fc" and node.results is None:
+                found.append(False)
+            elif node.op is INPUT:
+                found.append(j not in self._steady)
+            else:
+                found.append(node.op not in FREE and any([found[a] for a in node.args]))
         return found[i]
 
     def input(self, value: Any, name: str = "") -> int:

@@ -110,7 +110,7 @@ def real_operand(value: Any, function: str, name: str) -> Any:
         return value
     if type(value) in (list, tuple):
         return type(value)(real_operand(x, function, name) for x in value)
-    if type(value) is not Traced or value.varies():
+    if type(value) is not Traced or value.is_needed_traced(f"the argument {name} of {function}"):
         raise UnsupportedOperationError(
             f"{function} has no derivative by its argument {name!r}, which is traced here. Cut it "
             f"on purpose with ra.stop_gradient, or wrap the call and give its derivative:\n"

@@ -127,7 +127,7 @@ def _known_entries(x: Any) -> Any:
         return type(x)(map(_known_entries, x))
     if type(x) is not Traced:
         return x
-    if x.varies():
+    if x.is_needed_traced("an entry of a sparse matrix"):
         raise UnsupportedOperationError(
             "a scipy.sparse matrix can't hold traced entries: their derivative would be lost. Keep "
             "the matrix constant and scale what goes in or comes out, A @ (d * x) or d * (A @ x); "

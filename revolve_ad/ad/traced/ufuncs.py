@@ -34,8 +34,12 @@ def elementwise(ufunc: np.ufunc) -> Primitive:
     """Return the primitive of a ufunc; raise if nobody has told its derivative."""
     op = _elementwise(ufunc)
     if VJP.get(op) is None and JVP.get(op) is None and op not in FREE and ufunc.signature is None:
-        raise unsupported(_name_of(ufunc))
+        raise _NoRule(str(unsupported(_name_of(ufunc))))
     return op
+
+
+class _NoRule(UnsupportedOperationError):
+    """A ufunc whose derivative nobody has told; of constants it can be computed as it is."""
 
 
 def _name_of(ufunc: np.ufunc) -> str:
@@ -49,9 +53,15 @@ def _name_of(ufunc: np.ufunc) -> str:
 @method
 def __array_ufunc__(self: Traced, ufunc: np.ufunc, how: str, *inputs: Any, **kwargs: Any) -> Any:
     if how == "__call__":
-        if not kwargs:
-            return call_ufunc(ufunc, inputs)
-        return _call_ufunc_with(ufunc, inputs, kwargs)
+        try:
+            if not kwargs:
+                return call_ufunc(ufunc, inputs)
+            return _call_ufunc_with(ufunc, inputs, dict(kwargs))
+        except _NoRule:
+            found = plainly(active(), ufunc, inputs, kwargs)
+            if found is None:
+                raise
+            return found
     handler = FUNCTIONS.get((np.ufunc, how))
     if handler is None:
         raise unsupported(f"np.{ufunc.__name__}.{how}")
@@ -82,7 +92,7 @@ def plainly(rec: Recorder | None, func: Any, args: Any, kwargs: Any) -> Any:
 
     def real(x: Any) -> Any:
         if type(x) is Traced:
-            if x.varies():
+            if x.is_needed_traced("a value without derivative in a function without a rule"):
                 raise _Varies
             v = x.v
             if isinstance(v, _ndarray):

@@ -24,6 +24,7 @@ from revolve_ad.ad.recorder import (
     leaked,
 )
 from revolve_ad.ad.strided import StridedMap, c_strides, known_map
+from revolve_ad.ad.traced.callers import library_call
 from revolve_ad.errors import LeafError, TracedValueError, UnsupportedOperationError, WriteError
 
 __all__ = [
@@ -238,6 +239,19 @@ class Traced:
         """Whether the value depends on the arguments of the recorded function."""
         return self.rec.varies(self.read())
 
+    def is_needed_traced(self, what: str) -> bool:
+        """Tell whether a derivative would be lost if this became plain.
+
+        What is cut off, with ra.stop_gradient, may become plain: the tape then holds for these
+        values alone.
+        """
+        if not self.varies():
+            return False
+        if self.rec.carries(self.read()):
+            return True
+        self._concrete(what)
+        return False
+
     def write(self, value: Any, *, where: Any = True) -> None:
         """Assign to all elements."""
         cell = self.cell
@@ -264,13 +278,14 @@ class Traced:
     # -- where it becomes plain ----------------------------------------------------------------
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        if self.varies():
+        if self.is_needed_traced("a value without derivative, used as a plain array"):
             raise TracedValueError(
-                "a traced value would become a plain array here, and its derivative would be lost. "
-                "If it is assigned into a plain array from outside, make that array inside of the "
-                "function (np.empty). If it is the argument of a function, use NumPy's, which are "
-                "recorded (np.array makes an array of a list); give a foreign function its "
-                "derivative with ra.primitive; or cut it on purpose with ra.stop_gradient"
+                f"{library_call()}a traced value would become a plain array here, and its "
+                f"derivative would be lost. If it is assigned into a plain array from outside, "
+                f"make that array inside of the function (np.empty). If it is the argument of a "
+                f"function, use NumPy's, which are recorded (np.array makes an array of a list); "
+                f"give a foreign function its derivative with ra.primitive; or cut it on purpose "
+                f"with ra.stop_gradient"
             )
         if copy or self.cell is None or self.rec.child is CLOSED or dtype not in (None, self.dtype):
             return np.array(self.v, dtype=dtype)
@@ -303,11 +318,11 @@ class Traced:
         return complex(self._plain("complex()"))
 
     def _plain(self, what: str) -> Any:
-        if self.varies():
+        if self.is_needed_traced(f"{what} of a value without derivative"):
             raise TracedValueError(
-                f"{what} of a traced value (or a function of math, cmath or C that calls it) loses "
-                f"its derivative. Use NumPy's function instead (np.sin for math.sin), an f-string "
-                f"to print it, or cut it on purpose with ra.stop_gradient"
+                f"{library_call()}{what} of a traced value (or a function of math, cmath or C that "
+                f"calls it) loses its derivative. Use NumPy's function instead (np.sin for "
+                f"math.sin), an f-string to print it, or cut it on purpose with ra.stop_gradient"
             )
         return self.v
 

@@ -246,3 +246,26 @@ def test_most_of_the_calls_work():
         except Exception:
             pass
     assert working >= 50
+
+
+@pytest.mark.parametrize(
+    ("f", "expected"),
+    [
+        (lambda x: x[0] * math.sin(ra.stop_gradient(x[1])), [math.sin(X[1]), 0, 0, 0]),
+        (lambda x: x[0] * float(ra.stop_gradient(x[1])), [X[1], 0, 0, 0]),
+        (
+            lambda x: x[0] * scipy.interpolate.interp1d([0, 1.0, 2, 3], ra.stop_gradient(x))(0.5),
+            [0.3, 0, 0, 0],
+        ),
+        (lambda x: np.sum(x * np.asarray(json.loads(json.dumps(cut(x).tolist())))), X),
+        (lambda x: np.sum(x * np.frompyfunc(lambda t: t, 1, 1)(cut(x)).astype(float)), X),
+    ],
+)
+def test_what_is_cut_from_the_gradient_may_become_plain(f, expected):
+    np.testing.assert_allclose(ra.grad(f)(X), expected, rtol=1e-12)
+    tape = ra.record(f, X)
+    assert tape.depends_on_values is not None
+
+
+def cut(x):
+    return np.asarray(ra.stop_gradient(x)).__array__()

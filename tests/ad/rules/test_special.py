@@ -126,6 +126,13 @@ def test_a_ufunc_that_nobody_knows_raises_at_the_call():
     with pytest.raises(UnsupportedOperationError, match="has no rule(.|\n)*@ra.primitive"):
         trace(lambda x: odd(x), (np.ones(2),))
 
+    def of_a_constant(x):
+        return np.sum(
+            x * odd(np.full(2, 3.0)).astype(float) * odd(ra.stop_gradient(x)).astype(float)
+        )
+
+    assert ra.grad(of_a_constant)(np.array([1.0, 2.0])).tolist() == [9.0, 36.0]
+
 
 @pytest.mark.parametrize("n", [0, 1, 2, 4])
 def test_degrees_from_zero_on(n):
