@@ -45,6 +45,7 @@ def mT(self: Traced) -> Any:
 
 
 def _flat(self: Traced) -> Any:
+    """The elements in C order, to read and to write."""
     return FUNCTIONS["flat"](self)
 
 
