@@ -8,11 +8,6 @@ from tests.ad.rules.keywords import LINES, case_of
 
 ALL = [line for lines in LINES.values() for line in lines]
 
-# Arguments that say where memory lies, how fast a result comes, or what an array of records is.
-NOT_NUMBERS = {"overwrite_input", "subok", "order", "casting", "like", "device", "signature"}
-# Functions of the list that are C functions, which NumPy gives no signature.
-WITHOUT_SIGNATURE: set[str] = set()
-
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning", "ignore::numpy.exceptions.ComplexWarning")
 @pytest.mark.filterwarnings("ignore::numpy.exceptions.RankWarning")
