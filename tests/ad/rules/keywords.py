@@ -671,6 +671,7 @@ SINCE = {
     "np.cumulative_": (2, 1),
     "np.clip(s, min=": (2, 1),
     "np.unstack": (2, 1),
+    "np.reshape(x, shape": (2, 1),
     "np.trim_zeros(np.concatenate([[0.0], v]), axis": (2, 2),
     "sorted=True": (2, 3),
     "np.matvec": (2, 2),
