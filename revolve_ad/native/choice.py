@@ -68,5 +68,5 @@ def compile_loop(
 def _rolled(tape: Tape, layout: Layout, observe: Tape | None, native: bool) -> Loop | Refusal:
     found = compile_rolled(tape, layout, observe=observe, native=native)
     if isinstance(found, Loop):
-        found.estimate = estimated_rolled(len(tape.nodes), found.source.count("\n"))
+        found.estimate = estimated_rolled(tape.nodes, n_lines=found.source.count("\n"))
     return found

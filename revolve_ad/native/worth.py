@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import log2, prod
 
-from revolve_ad.ad.core import BROADCAST, CAST, GATHER, ITEM, SUM
+from revolve_ad.ad.core import BROADCAST, CAST, GATHER, ITEM, SCATTER, SCATTER_ADD, SUM
 from revolve_ad.ad.tape import Node, live_nodes
 from revolve_ad.native.arithmetic import LIBRARY
 from revolve_ad.native.expression import Graph
@@ -135,11 +135,15 @@ def estimated(
     return Estimate(numpy, native, compiling + (3 * _DRIVER_SECONDS if compiled else 0.0))
 
 
-def estimated_rolled(n_operations: int, n_lines: int) -> Estimate:
-    """Return the estimate of a step that was rolled back into loops over single elements."""
-    numpy = 3 * n_operations * _CALL
-    compiling = n_lines * _LINE_SECONDS + 3 * _DRIVER_SECONDS
-    return Estimate(numpy, 3 * n_operations * 10 * _FLOP, compiling)
+def estimated_rolled(nodes: Sequence[Node], *, n_lines: int) -> Estimate:
+    """Return the estimate of a step that was rolled back into loops; the tape is the step's."""
+    work = [i for i, node in enumerate(nodes) if node.args]
+    # The adjoint has about twice the operations.
+    numpy = 3 * sum(_numpy_seconds(nodes, i) for i in work)
+    # A write touches what it writes, not the array around it.
+    made = [nodes[i].args[1] if nodes[i].op in (SCATTER, SCATTER_ADD) else i for i in work]
+    native = 3 * sum(prod(nodes[i].shape) for i in made) * (_FLOP + _LOAD)
+    return Estimate(numpy, native, n_lines * _LINE_SECONDS + 3 * _DRIVER_SECONDS)
 
 
 def _numpy_seconds(nodes: Sequence[Node], i: int) -> float:

@@ -75,6 +75,16 @@ def test_a_stencil_gains_much_and_is_compiled_if_it_is_run_often() -> None:
     assert estimate.why_not(100) is not None
 
 
+def test_a_sweep_over_elements_gains_most() -> None:
+    def sweep(u: Any, c: Any, k: Any) -> Any:
+        new = u.copy()
+        for i in range(1, 40):
+            new[i] = c * new[i - 1] + 0.5 * new[i]
+        return new
+
+    assert estimate_of(sweep, np.ones(40)).gain > 100
+
+
 def test_the_estimate_depends_on_the_tape_alone() -> None:
     first, second = (estimate_of(diffusion, np.zeros(1000)) for _ in range(2))
     assert first == second
