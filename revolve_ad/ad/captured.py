@@ -25,7 +25,7 @@ from revolve_ad.ad.core import GATHER, SCATTER
 from revolve_ad.ad.interception import CREATION, numpy_stand_in, stand_in_of
 from revolve_ad.ad.lists import stand_ins
 from revolve_ad.ad.tape import Tape
-from revolve_ad.ad.traced import Traced, _view
+from revolve_ad.ad.traced import Traced, view_of
 
 __all__ = ["STAND_INS", "Rebound", "hidden_state"]
 
@@ -189,7 +189,7 @@ class Rebound:
                 return x
             whole = self.array(base)
             offset = x.__array_interface__["data"][0] - base.__array_interface__["data"][0]
-            traced = _view(whole, _ndarray(x.shape, x.dtype, whole.v, offset, x.strides))
+            traced = view_of(whole, _ndarray(x.shape, x.dtype, whole.v, offset, x.strides))
         else:
             recorder = self._recorder
             copy = np.array(x, order="C", copy=True)

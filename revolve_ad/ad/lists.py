@@ -18,7 +18,7 @@ import numpy as np
 from revolve_ad.ad.dispatch import FUNCTIONS
 from revolve_ad.ad.interception import CREATION
 from revolve_ad.ad.recorder import Recorder, active
-from revolve_ad.ad.traced import Traced, _as_array
+from revolve_ad.ad.traced import Traced, as_array
 
 __all__ = ["stand_ins"]
 
@@ -51,7 +51,7 @@ def _contains_traced(x: Any) -> bool:
 
 
 def _array(rec: Recorder, x: Any) -> Any:
-    return _as_array(rec, x) if type(x) in (list, tuple) and _contains_traced(x) else x
+    return as_array(rec, x) if type(x) in (list, tuple) and _contains_traced(x) else x
 
 
 def _arrays(rec: Recorder, x: Any) -> Any:

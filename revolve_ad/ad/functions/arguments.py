@@ -11,7 +11,7 @@ from numpy.lib.array_utils import normalize_axis_tuple
 
 from revolve_ad.ad.dispatch import implements
 from revolve_ad.ad.recorder import Recorder
-from revolve_ad.ad.traced import Traced, _as_array, captured_write
+from revolve_ad.ad.traced import Traced, as_array, captured_write
 
 __all__ = ["axes_of", "finished", "prepared", "reduction"]
 
@@ -28,7 +28,7 @@ def axes_of(axis: Any, ndim: int) -> tuple[int, ...]:
 def prepared(rec: Recorder, a: Any) -> Any:
     """Return an argument as an array; lists may hold traced numbers."""
     if type(a) in (list, tuple):
-        return _as_array(rec, a)
+        return as_array(rec, a)
     return a if type(a) is Traced else np.asarray(a)
 
 

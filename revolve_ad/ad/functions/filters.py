@@ -12,7 +12,7 @@ from revolve_ad.ad.functions.formulas import define_by_equal, define_by_formulas
 from revolve_ad.ad.functions.source import INSTEAD, from_source
 from revolve_ad.ad.recorder import Recorder
 from revolve_ad.ad.tape import ArrayType, Primitive
-from revolve_ad.ad.traced import Traced, _view, apply, node_and_value, plain
+from revolve_ad.ad.traced import Traced, apply, node_and_value, plain, view_of
 
 # -- convolution -------------------------------------------------------------------------------
 
@@ -162,7 +162,7 @@ def sliding_window_view(rec: Recorder, x: Any, *args: Any, **kwargs: Any) -> Any
     offset = first - start if shown.size else 0
     view: Any = _ndarray(shown.shape, shown.dtype, cell.root, offset, shown.strides)
     view.flags.writeable = False
-    return _view(x, view)
+    return view_of(x, view)
 
 
 _ndarray = np.ndarray

@@ -19,7 +19,7 @@ from revolve_ad.ad.functions.formulas import define_by_equal
 from revolve_ad.ad.interception import FOREIGN
 from revolve_ad.ad.recorder import Recorder
 from revolve_ad.ad.tape import Primitive
-from revolve_ad.ad.traced import Traced, _as_array, apply
+from revolve_ad.ad.traced import Traced, apply, as_array
 from revolve_ad.errors import UnsupportedOperationError
 
 __all__ = ["Keywords", "bound", "foreign", "opaque", "real_operand", "scipy_function"]
@@ -98,7 +98,7 @@ def bound(
     arrays = []
     for name in operands:
         x = given.pop(name)
-        x = _as_array(rec, x) if type(x) in (list, tuple) else x
+        x = as_array(rec, x) if type(x) in (list, tuple) else x
         arrays.append(x if type(x) is Traced else np.asarray(x))
     rest = {name: real_operand(x, original.__name__, name) for name, x in given.items()}
     return arrays, rest

@@ -17,13 +17,13 @@ from revolve_ad.ad.tape import ArrayType, Primitive
 from revolve_ad.ad.traced import (
     METHODS,
     Traced,
-    _as_array,
-    _refuse_outer_write,
-    _view,
+    as_array,
     captured_write,
     live,
     node_and_value,
+    refuse_outer_write,
     result,
+    view_of,
 )
 from revolve_ad.errors import WriteError
 
@@ -207,7 +207,7 @@ def _template(rec: Recorder, x: Traced, index: Any) -> tuple[Template, list[Any]
             axis += 1
         else:
             if type(part) is not Traced:
-                part = np.asarray(_as_array(rec, part) if _has_traced(part) else part)
+                part = np.asarray(as_array(rec, part) if _has_traced(part) else part)
             if part.dtype.kind == "b":
                 mask = (
                     part._concrete("indexing with a traced mask") if type(part) is Traced else part
@@ -325,8 +325,8 @@ def _window(x: Traced, axis: int, indices: Traced) -> Traced:
     if np.ndim(at):
         first = int(at[0]) if len(at) else 0
         at = slice(first, first + len(at))
-    source: Traced = _view(x, x.v)
-    found: Traced = _view(x, x.v[(*[slice(None)] * axis, at, Ellipsis)])
+    source: Traced = view_of(x, x.v)
+    found: Traced = view_of(x, x.v[(*[slice(None)] * axis, at, Ellipsis)])
     template = (*[("slice", None, None, None)] * axis, ("array",))
     found.cell = Window(source, found.v, template, (indices.read(),), (INDEX, INDEX_SET))
     return found
@@ -363,7 +363,7 @@ def getitem(x: Traced, index: Any) -> Any:
     rec = live(x.rec)
     if x.cell is None:  # a number: only () and new axes make sense
         array = Traced.wrap(rec, node_and_value(rec, x)[0], np.asarray(x.v))
-        return x if index == () else _view(array, array.v[index])
+        return x if index == () else view_of(array, array.v[index])
     index = _without_integers(index)
     if (taken := FUNCTIONS["masked read"](rec, x, index)) is not None:
         return taken
@@ -378,7 +378,7 @@ def getitem(x: Traced, index: Any) -> Any:
                 if _only_ints(template)
                 else _taken(rec, x, template, arrays)
             )
-        return _view(x, found)
+        return view_of(x, found)
     return _taken(rec, x, template, arrays)
 
 
@@ -423,13 +423,13 @@ def setitem(x: Traced, index: Any, value: Any) -> None:
     """Record ``x[index] = value`` for any index."""
     rec = x.rec
     if rec.child is not None:
-        _refuse_outer_write(rec)
+        refuse_outer_write(rec)
     if x.cell is None:
         raise TypeError("a number can't be assigned to in place")
     if not x.v.flags.writeable:
         raise WriteError("a write into an array that may only be read; copy it first")
     if type(value) in (list, tuple):
-        value = _as_array(rec, value)
+        value = as_array(rec, value)
     index = _without_integers(index)
     if (
         _is_mask(index)
@@ -451,7 +451,7 @@ def setitem(x: Traced, index: Any, value: Any) -> None:
             return
     template, arrays = _template(rec, x, index)
     if not arrays:
-        _view(
+        view_of(
             x,
             x.v[(*filled(template, ()), Ellipsis)]
             if ("rest",) not in template
@@ -500,7 +500,7 @@ def ufunc_at(rec: Recorder, ufunc: np.ufunc, x: Any, index: Any, *values: Any) -
         raise WriteError("a write into an array that may only be read; copy it first")
     (value,) = values
     if type(value) in (list, tuple):
-        value = _as_array(rec, value)
+        value = as_array(rec, value)
     template, arrays = _template(rec, x, _without_integers(index))
     nodes, reals = _operands(rec, arrays)
     added = value if ufunc is np.add else value * -1  # a boolean has no negative

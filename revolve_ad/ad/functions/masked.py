@@ -25,7 +25,7 @@ from revolve_ad.ad.functions.indexing import INDEX
 from revolve_ad.ad.recorder import Cell, Recorder
 from revolve_ad.ad.rules.table import no_derivative
 from revolve_ad.ad.tape import ArrayType, Primitive
-from revolve_ad.ad.traced import _PYTHON, Traced, _operands, record_value
+from revolve_ad.ad.traced import PYTHON_NUMBERS, Traced, operand_nodes, record_value
 
 __all__ = ["Masked"]
 
@@ -257,7 +257,7 @@ def _masks(rec: Recorder, inputs: Sequence[Any]) -> Masked | None:
     for x in inputs:
         cell = _lazy(x)
         if cell is None:
-            if type(x) in _PYTHON or isinstance(x, np.generic):
+            if type(x) in PYTHON_NUMBERS or isinstance(x, np.generic):
                 continue
             if type(x) is Traced and x.rec is rec and np.ndim(x.v) == 0:
                 continue
@@ -297,7 +297,7 @@ def lazy(rec: Recorder, op: Primitive, ufunc: np.ufunc, inputs: Sequence[Any], v
     mask = _masks(rec, inputs)
     if mask is None:
         return None
-    args = _operands(rec, [_whole(rec, x, mask) for x in inputs], ufunc)
+    args = operand_nodes(rec, [_whole(rec, x, mask) for x in inputs], ufunc)
     shape = common_shape(tuple([rec.nodes[a].shape for a in args]))
     full = rec.append(op, args, (), shape, value.dtype, None)
     return _made(rec, mask, full, value)
@@ -310,7 +310,10 @@ def lazy_where(rec: Recorder, condition: Any, x: Any, y: Any, value: np.ndarray)
     if mask is None:
         return None
     condition, x, y = (_whole(rec, k, mask) for k in (condition, x, y))
-    args = (_operands(rec, (condition,), np.logical_not)[0], *_operands(rec, (x, y), np.add))
+    args = (
+        operand_nodes(rec, (condition,), np.logical_not)[0],
+        *operand_nodes(rec, (x, y), np.add),
+    )
     shape = common_shape(tuple([rec.nodes[a].shape for a in args]))
     return _made(rec, mask, rec.append(WHERE, args, (), shape, value.dtype, None), value)
 

@@ -21,7 +21,7 @@ from revolve_ad.ad.functions.source import INSTEAD, from_source, source_of
 from revolve_ad.ad.recorder import Recorder
 from revolve_ad.ad.rules.table import define_rules
 from revolve_ad.ad.tape import ArrayType, Primitive
-from revolve_ad.ad.traced import METHODS, Traced, _view, apply
+from revolve_ad.ad.traced import METHODS, Traced, apply, view_of
 
 __all__ = ["DOT", "MATMUL", "matmul"]
 
@@ -275,7 +275,7 @@ def c_einsum_recorded(*operands: Any, out: Any = None, dtype: Any = None, **kwar
     if dtype is None and len(arrays) == 1 and type(x) is Traced and x.cell is not None:
         shown = c_einsum(subscripts, x.v)
         if isinstance(shown, np.ndarray) and np.shares_memory(shown, x.v):
-            return _view(x, shown)
+            return view_of(x, shown)
     if not any(type(x) is Traced for x in arrays):
         found = c_einsum(subscripts, *arrays, dtype=dtype, casting="unsafe")
     else:

@@ -15,7 +15,7 @@ from revolve_ad.ad.interception import CREATION
 from revolve_ad.ad.recorder import Recorder
 from revolve_ad.ad.rules.table import no_derivative
 from revolve_ad.ad.tape import ArrayType, Kind, Primitive
-from revolve_ad.ad.traced import _PYTHON, METHODS, Traced, apply, captured_write, plain
+from revolve_ad.ad.traced import METHODS, PYTHON_NUMBERS, Traced, apply, captured_write, plain
 
 
 @implements(np.repeat)
@@ -96,7 +96,10 @@ def choose(rec: Recorder, a: Any, choices: Any, out: Any = None, mode: str = "ra
         if np.any((real < 0) | (real >= n)):
             raise ValueError("invalid entry in choice array")
     dtype = np.result_type(
-        *(c if type(c) in _PYTHON else o.dtype for c, o in zip(choices, options, strict=True))
+        *(
+            c if type(c) in PYTHON_NUMBERS else o.dtype
+            for c, o in zip(choices, options, strict=True)
+        )
     )
     shape = np.broadcast_shapes(a.shape, *(o.shape for o in options))
     found = np.broadcast_to(options[-1].astype(dtype), shape)

@@ -17,7 +17,7 @@ from revolve_ad.ad.functions.arguments import axes_of, finished, prepared, reduc
 from revolve_ad.ad.recorder import Recorder
 from revolve_ad.ad.rules.table import define_linear, define_rules, no_derivative
 from revolve_ad.ad.tape import ArrayType, Kind, Primitive
-from revolve_ad.ad.traced import METHODS, Traced, _as_array, _astype, apply, plain
+from revolve_ad.ad.traced import METHODS, Traced, apply, as_array, as_type, plain
 
 _NO_VALUE = np._NoValue
 
@@ -224,11 +224,11 @@ def reduce(
 
         op = reduced(ufunc)
     if type(x) in (list, tuple):
-        x = _as_array(rec, x)
+        x = as_array(rec, x)
     if dtype is None and out is not None:  # NumPy adds up in the common type
         dtype = np.result_type((out[0] if isinstance(out, tuple) else out).dtype, x.dtype)
     if dtype is not None:
-        x = _astype(rec, x, np.dtype(dtype))
+        x = as_type(rec, x, np.dtype(dtype))
     axes = axes_of(axis, x.ndim)
     keepdims = keepdims is not _NO_VALUE and bool(keepdims)
     where = True if where is _NO_VALUE else where

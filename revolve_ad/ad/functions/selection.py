@@ -10,7 +10,14 @@ from revolve_ad.ad.core import WHERE
 from revolve_ad.ad.dispatch import FUNCTIONS, implements
 from revolve_ad.ad.functions.arguments import finished
 from revolve_ad.ad.recorder import Recorder
-from revolve_ad.ad.traced import METHODS, Traced, _operands, captured_write, result, save_operands
+from revolve_ad.ad.traced import (
+    METHODS,
+    Traced,
+    captured_write,
+    operand_nodes,
+    result,
+    save_operands,
+)
 from revolve_ad.errors import UnsupportedOperationError
 
 
@@ -28,7 +35,10 @@ def where(rec: Recorder, condition: Any, x: Any = None, y: Any = None, /) -> Any
         return put_off
     if rec.keep:
         save_operands(rec, (condition,))
-    args = (_operands(rec, (condition,), np.logical_not)[0], *_operands(rec, (x, y), np.add))
+    args = (
+        operand_nodes(rec, (condition,), np.logical_not)[0],
+        *operand_nodes(rec, (x, y), np.add),
+    )
     return result(rec, WHERE, args, (), value)
 
 

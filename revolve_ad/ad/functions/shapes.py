@@ -21,13 +21,13 @@ from revolve_ad.ad.strided import box_map, c_strides
 from revolve_ad.ad.traced import (
     METHODS,
     Traced,
-    _view,
     apply,
     copied,
     node_and_value,
     part_of,
     recorder_of,
     result,
+    view_of,
 )
 from revolve_ad.errors import UnsupportedOperationError
 
@@ -42,7 +42,7 @@ def view_or_copy(rec: Recorder, x: Any, function: Callable[[np.ndarray], Any]) -
         return x.reshape(-1)[0]
     owner = x.cell.owner
     if found is x.v or found.base is owner or found is owner:
-        return _view(x, found)
+        return view_of(x, found)
     node, _ = node_and_value(rec, x)
     if found.shape != x.shape:
         index = _interned(x.shape, 0, found.shape, c_strides(found.shape))
@@ -141,7 +141,7 @@ def broadcast_to(rec: Recorder, array: Any, shape: Any, subok: bool = False) -> 
         node, value = node_and_value(rec, array)
         array = Traced.wrap(rec, node, np.array(value))
     # A view that may only be read, and sees what is written into the array later.
-    view: Traced = _view(array, np.broadcast_to(array.v, shape))
+    view: Traced = view_of(array, np.broadcast_to(array.v, shape))
     node, dtype = array.read(), array.dtype
     view._node = rec.append(BROADCAST, (node,), (shape,), shape, dtype, view.v)
     view._seen = array.cell.node

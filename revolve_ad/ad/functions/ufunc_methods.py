@@ -20,9 +20,9 @@ from revolve_ad.ad.rules.table import no_derivative
 from revolve_ad.ad.tape import ArrayType, Kind, Primitive
 from revolve_ad.ad.traced import (
     Traced,
-    _as_array,
-    _astype,
     apply,
+    as_array,
+    as_type,
     captured_write,
 )
 from revolve_ad.errors import UnsupportedOperationError
@@ -191,10 +191,10 @@ def ufunc_accumulate(
 def _in_dtype(rec: Recorder, x: Any, dtype: Any, out: Any) -> Any:
     """Return an array in the dtype of a ufunc's method: what it and `out` promote to."""
     if type(x) in (list, tuple):
-        x = _as_array(rec, x)
+        x = as_array(rec, x)
     if dtype is None and out is not None:
         dtype = np.result_type((out[0] if isinstance(out, tuple) else out).dtype, x.dtype)
-    return x if dtype is None else _astype(rec, x, np.dtype(dtype))
+    return x if dtype is None else as_type(rec, x, np.dtype(dtype))
 
 
 @implements(np.cumsum)
@@ -254,7 +254,7 @@ def ufunc_reduceat(
 @implements((np.ufunc, "outer"))
 def ufunc_outer(rec: Recorder, ufunc: np.ufunc, a: Any, b: Any, **kwargs: Any) -> Any:
     """Record ``ufunc.outer``."""
-    a, b = (_as_array(rec, x) if type(x) in (list, tuple) else x for x in (a, b))
+    a, b = (as_array(rec, x) if type(x) in (list, tuple) else x for x in (a, b))
     ndim = np.ndim(b)
     return ufunc(a[(..., *[None] * ndim)] if ndim else a, b, **kwargs)
 
@@ -279,7 +279,7 @@ def ufunc_at(rec: Recorder, ufunc: np.ufunc, x: Any, index: Any, *values: Any) -
     real = tuple(p.v if type(p) is Traced else p for p in parts)
     places = np.arange(x.size).reshape(x.shape)[real]
     operands = [
-        np.broadcast_to(_as_array(rec, v) if type(v) in (list, tuple) else v, places.shape)
+        np.broadcast_to(as_array(rec, v) if type(v) in (list, tuple) else v, places.shape)
         for v in values
     ]
     x.write(apply(_written_at(ufunc), (x, *operands), (Keywords({"places": places}),)))

@@ -15,39 +15,39 @@ from revolve_ad.ad.traced.operations import (
     result,
     save_operands,
 )
-from revolve_ad.ad.traced.ufuncs import _as_array, _astype, _operands, call_ufunc, captured_write
+from revolve_ad.ad.traced.ufuncs import as_array, as_type, call_ufunc, captured_write, operand_nodes
 from revolve_ad.ad.traced.value import (
-    _PYTHON,
+    PYTHON_NUMBERS,
     Traced,
-    _refuse_outer_write,
     live,
     node_and_value,
     recorder_of,
+    refuse_outer_write,
     unsupported,
 )
-from revolve_ad.ad.traced.views import _view, part_of
+from revolve_ad.ad.traced.views import part_of, view_of
 
 __all__ = [
     "METHODS",
-    "_PYTHON",
+    "PYTHON_NUMBERS",
     "Traced",
-    "_as_array",
-    "_astype",
-    "_operands",
-    "_refuse_outer_write",
-    "_view",
     "apply",
+    "as_array",
+    "as_type",
     "call_ufunc",
     "captured_write",
     "copied",
     "is_traced",
     "live",
     "node_and_value",
+    "operand_nodes",
     "part_of",
     "plain",
     "record_value",
     "recorder_of",
+    "refuse_outer_write",
     "result",
     "save_operands",
     "unsupported",
+    "view_of",
 ]

@@ -18,7 +18,7 @@ from revolve_ad.ad.traced.value import (
     recorder_of,
     unsupported,
 )
-from revolve_ad.ad.traced.views import _view
+from revolve_ad.ad.traced.views import view_of
 
 __all__ = ["METHODS"]
 
@@ -35,13 +35,13 @@ METHODS: dict[str, Callable[..., Any]] = {}
 @attribute
 def T(self: Traced) -> Any:
     """The array with its axes reversed."""
-    return self if self.cell is None else _view(self, self.v.T)
+    return self if self.cell is None else view_of(self, self.v.T)
 
 
 @attribute
 def mT(self: Traced) -> Any:
     """The array with its last two axes exchanged."""
-    return _view(self, self.v.mT)
+    return view_of(self, self.v.mT)
 
 
 def _flat(self: Traced) -> Any:
@@ -131,7 +131,7 @@ def fill(self: Traced, value: Any) -> None:
 def view(self: Traced, *args: Any) -> Any:
     """Return a view of the same memory."""
     if not args or (args[0] is np.ndarray):
-        return _view(self, self.v.view())
+        return view_of(self, self.v.view())
     raise unsupported("ndarray.view with another dtype")
 
 

@@ -13,8 +13,8 @@ from revolve_ad.ad.core import SCALAR_POWER, elementwise
 from revolve_ad.ad.dispatch import FUNCTIONS
 from revolve_ad.ad.recorder import _PYTHON_DTYPE
 from revolve_ad.ad.traced.operations import result, save_operands
-from revolve_ad.ad.traced.ufuncs import _as_array, _operands, call_ufunc, write_result
-from revolve_ad.ad.traced.value import _PYTHON, Traced, method, recorder_of
+from revolve_ad.ad.traced.ufuncs import as_array, call_ufunc, operand_nodes, write_result
+from revolve_ad.ad.traced.value import PYTHON_NUMBERS, Traced, method, recorder_of
 
 __all__: list[str] = []
 
@@ -42,11 +42,13 @@ def _binary(
             kind: Any = type(other)
             if kind is Traced:
                 a, b = self.v, other.v
-                if other.rec is rec and ((type(a) in _PYTHON) is (type(b) in _PYTHON)):
+                if other.rec is rec and (
+                    (type(a) in PYTHON_NUMBERS) is (type(b) in PYTHON_NUMBERS)
+                ):
                     if rec.keep and op.reads_operands:
                         return result(rec, op, (self.saved(), other.saved()), (), function(a, b))
                     return result(rec, op, (self.read(), other.read()), (), function(a, b))
-            elif kind in _PYTHON:
+            elif kind in PYTHON_NUMBERS:
                 x = self.v
                 v = function(x, other)
                 node = self.saved() if saves_other and rec.keep else self.read()
@@ -55,7 +57,7 @@ def _binary(
 
     def reflected(self: Traced, other: Any) -> Any:
         rec = self.rec
-        if rec.simple and type(other) in _PYTHON:
+        if rec.simple and type(other) in PYTHON_NUMBERS:
             x = self.v
             v = function(other, x)
             node = self.saved() if saves_reflected and rec.keep else self.read()
@@ -64,7 +66,7 @@ def _binary(
 
     def in_place(self: Traced, other: Any) -> Any:
         kind: Any = type(other)
-        if (kind is Traced or kind in _PYTHON) and write_result(
+        if (kind is Traced or kind in PYTHON_NUMBERS) and write_result(
             self.rec, op, self, (self, other), into
         ):
             return self
@@ -75,7 +77,7 @@ def _binary(
 
 def _number(rec: Any, number: Any, x: Any) -> Any:
     """Return the node of a Python number beside the real value `x`."""
-    if type(x) in _PYTHON:
+    if type(x) in PYTHON_NUMBERS:
         return rec.literal(number, _PYTHON_DTYPE[type(number)])
     return rec.beside(number, x.dtype)
 
@@ -85,19 +87,19 @@ def _general(function: Callable[[Any, Any], Any], ufunc: np.ufunc, a: Any, b: An
     for x in (a, b):
         if not (
             type(x) is Traced
-            or type(x) in _PYTHON
+            or type(x) in PYTHON_NUMBERS
             or isinstance(x, np.ndarray | np.generic | list | tuple)
         ):
             return NotImplemented
     rec = recorder_of((a, b))
-    a, b = (_as_array(rec, x) if type(x) in (list, tuple) else x for x in (a, b))
+    a, b = (as_array(rec, x) if type(x) in (list, tuple) else x for x in (a, b))
     value = function(*(x.v if type(x) is Traced else x for x in (a, b)))
     op = elementwise(ufunc)
     if rec.masks and (put_off := FUNCTIONS["lazy"](rec, op, ufunc, (a, b), value)) is not None:
         return put_off
     if rec.keep and op.reads_operands:
         save_operands(rec, (a, b))
-    return result(rec, op, _operands(rec, (a, b), ufunc), (), value)
+    return result(rec, op, operand_nodes(rec, (a, b), ufunc), (), value)
 
 
 def _in_place(self: Traced, value: Any) -> Any:
@@ -137,7 +139,7 @@ def _power(x: Any, p: Any) -> Any:
     ):
         return NotImplemented
     rec = recorder_of((x, p))
-    if isinstance(value_x, np.ndarray) and type(p) in _PYTHON:
+    if isinstance(value_x, np.ndarray) and type(p) in PYTHON_NUMBERS:
         kind: Any = type(p)
         fast = _fast_power(kind, p, value_x.dtype)
         if fast is not None:
@@ -148,7 +150,7 @@ def _power(x: Any, p: Any) -> Any:
         return put_off
     if rec.keep:
         save_operands(rec, (x, p))
-    args = _operands(rec, (x, p), np.power)
+    args = operand_nodes(rec, (x, p), np.power)
     scalar = not isinstance(value, np.ndarray)
     return result(rec, SCALAR_POWER if scalar else op, args, (), value)
 

@@ -16,7 +16,7 @@ from revolve_ad.ad.rules.table import FREE, JVP, VJP
 from revolve_ad.ad.tape import Primitive
 from revolve_ad.ad.traced.operations import record_value, result, save_operands
 from revolve_ad.ad.traced.value import (
-    _PYTHON,
+    PYTHON_NUMBERS,
     Traced,
     method,
     recorder_of,
@@ -24,7 +24,14 @@ from revolve_ad.ad.traced.value import (
 )
 from revolve_ad.errors import UnsupportedOperationError, WriteError
 
-__all__ = ["call_ufunc", "captured_write", "write_result"]
+__all__ = [
+    "as_array",
+    "as_type",
+    "call_ufunc",
+    "captured_write",
+    "operand_nodes",
+    "write_result",
+]
 
 _ndarray = np.ndarray
 
@@ -142,7 +149,7 @@ def call_ufunc(ufunc: np.ufunc, inputs: tuple[Any, ...]) -> Any:
     if special is not None:
         return special(recorder_of(inputs), *inputs)
     rec = recorder_of(inputs)
-    inputs = tuple(_as_array(rec, x) if type(x) in (list, tuple) else x for x in inputs)
+    inputs = tuple(as_array(rec, x) if type(x) in (list, tuple) else x for x in inputs)
     values = [x.v if type(x) is Traced else x for x in inputs]
     value = ufunc(*values)
     op = elementwise(ufunc)
@@ -150,15 +157,17 @@ def call_ufunc(ufunc: np.ufunc, inputs: tuple[Any, ...]) -> Any:
         return put_off
     if rec.keep and op.reads_operands:
         save_operands(rec, inputs)
-    return record_value(rec, op, _operands(rec, inputs, ufunc), (), value)
+    return record_value(rec, op, operand_nodes(rec, inputs, ufunc), (), value)
 
 
-def _operands(rec: Recorder, inputs: Any, ufunc: np.ufunc) -> tuple[int, ...]:
+def operand_nodes(rec: Recorder, inputs: Any, ufunc: np.ufunc) -> tuple[int, ...]:
     """Return the nodes of the operands; Python numbers take the dtype that NumPy gives them."""
     strong = [
-        x.dtype for x in inputs if type(x) not in _PYTHON and not (type(x) is Traced and x.weak)
+        x.dtype
+        for x in inputs
+        if type(x) not in PYTHON_NUMBERS and not (type(x) is Traced and x.weak)
     ]
-    weak = [x for x in inputs if type(x) in _PYTHON or (type(x) is Traced and x.weak)]
+    weak = [x for x in inputs if type(x) in PYTHON_NUMBERS or (type(x) is Traced and x.weak)]
     if strong and weak:
         dtypes = _loop_dtypes(ufunc, tuple(map(_weak_or_dtype, inputs)))
     args = []
@@ -166,7 +175,7 @@ def _operands(rec: Recorder, inputs: Any, ufunc: np.ufunc) -> tuple[int, ...]:
         if type(x) is Traced:
             node = x.read() if x.rec is rec else rec.lift(x)
             args.append(rec.cast(node, dtypes[k]) if strong and x.weak else node)
-        elif type(x) in _PYTHON:
+        elif type(x) in PYTHON_NUMBERS:
             args.append(rec.literal(x, dtypes[k] if strong else _PYTHON_DTYPE[type(x)]))
         else:
             args.append(rec.constant(x))
@@ -176,7 +185,7 @@ def _operands(rec: Recorder, inputs: Any, ufunc: np.ufunc) -> tuple[int, ...]:
 def _weak_or_dtype(x: Any) -> Any:
     """Return the type of a Python number, the dtype of anything else."""
     value = x.v if type(x) is Traced else x
-    return type(value) if type(value) in _PYTHON else value.dtype
+    return type(value) if type(value) in PYTHON_NUMBERS else value.dtype
 
 
 @lru_cache(maxsize=4096)
@@ -218,7 +227,7 @@ def write_result(rec: Recorder, op: Primitive, out: Traced, operands: Any, funct
     for x in operands:
         if type(x) is Traced:
             value = x.v
-            if x.rec is not rec or type(value) in _PYTHON or value.dtype is not dtype:
+            if x.rec is not rec or type(value) in PYTHON_NUMBERS or value.dtype is not dtype:
                 return False
             if value.shape != shape and value.shape != ():
                 return False
@@ -255,7 +264,7 @@ def _call_ufunc_with(ufunc: np.ufunc, inputs: tuple[Any, ...], kwargs: dict[str,
         if (
             ufunc not in FUNCTIONS
             and ufunc.signature is None
-            and all(type(x) is Traced or type(x) in _PYTHON for x in inputs)
+            and all(type(x) is Traced or type(x) in PYTHON_NUMBERS for x in inputs)
             and any(type(x) is Traced and np.shape(x.v) == target.v.shape for x in inputs)
             and write_result(target.rec, elementwise(ufunc), target, inputs, ufunc)
         ):
@@ -274,12 +283,12 @@ def _call_ufunc_with(ufunc: np.ufunc, inputs: tuple[Any, ...], kwargs: dict[str,
     if kwargs or order not in "KCA":
         raise unsupported(f"np.{ufunc.__name__} with {', '.join(kwargs) or 'order=' + repr(order)}")
     rec = recorder_of((*inputs, *(out or ())))
-    inputs = tuple(_as_array(rec, x) if type(x) in (list, tuple) else x for x in inputs)
+    inputs = tuple(as_array(rec, x) if type(x) in (list, tuple) else x for x in inputs)
     outs = tuple(None if x is None else x.dtype for x in out or (None,) * ufunc.nout)
     dtype = None if dtype is None else np.dtype(dtype)
     _require_casts(ufunc, tuple(map(_weak_or_dtype, inputs)), outs, dtype, casting)
     if dtype is not None:
-        inputs = tuple(_astype(rec, x, dtype) for x in inputs)
+        inputs = tuple(as_type(rec, x, dtype) for x in inputs)
     if not any(type(x) is Traced for x in inputs):
         value: Any = ufunc(*inputs)
     else:
@@ -312,9 +321,9 @@ def captured_write(name: str) -> WriteError:
     )
 
 
-def _astype(rec: Recorder, x: Any, dtype: np.dtype[Any]) -> Any:
+def as_type(rec: Recorder, x: Any, dtype: np.dtype[Any]) -> Any:
     """Return an operand in a dtype: a cast is recorded, plain values are cast at once."""
-    if type(x) in _PYTHON:
+    if type(x) in PYTHON_NUMBERS:
         return dtype.type(x)
     if type(x) is not Traced:
         return np.asarray(x, dtype)
@@ -324,6 +333,6 @@ def _astype(rec: Recorder, x: Any, dtype: np.dtype[Any]) -> Any:
     return Traced.wrap(rec, rec.cast(x.read() if x.rec is rec else rec.lift(x), dtype), value)
 
 
-def _as_array(rec: Recorder, x: Any) -> Any:
+def as_array(rec: Recorder, x: Any) -> Any:
     """Return an operand as an array, a list of traced numbers as a traced array."""
     return FUNCTIONS["array"](rec, x)

@@ -28,16 +28,18 @@ from revolve_ad.ad.traced.callers import library_call
 from revolve_ad.errors import LeafError, TracedValueError, UnsupportedOperationError, WriteError
 
 __all__ = [
+    "PYTHON_NUMBERS",
     "Traced",
     "attribute",
     "live",
     "method",
     "node_and_value",
     "recorder_of",
+    "refuse_outer_write",
     "unsupported",
 ]
 
-_PYTHON = frozenset((bool, int, float, complex))
+PYTHON_NUMBERS = frozenset((bool, int, float, complex))
 
 # NumPy's own class: while a recording is open, the name on the module may be a stand-in.
 _ndarray = np.ndarray
@@ -181,7 +183,7 @@ class Traced:
     @property
     def weak(self) -> bool:
         """Whether it is a Python number, which gives way in type promotion."""
-        return type(self.v) in _PYTHON
+        return type(self.v) in PYTHON_NUMBERS
 
     # -- its node ------------------------------------------------------------------------------
 
@@ -261,7 +263,7 @@ class Traced:
         if type(value) is Traced and value.cell == cell and value.map is self.map:
             return  # ``a[1:] += x`` ends with the assignment of the view to itself
         if rec.child is not None:
-            _refuse_outer_write(rec)
+            refuse_outer_write(rec)
         require_writeable(self.v)
         if where is not True:
             value = FUNCTIONS[np.where](rec, where, value, self)
@@ -438,7 +440,7 @@ def node_and_value(recorder: Recorder, x: Any) -> tuple[int, Any]:
     return recorder.literal(x, dtype), x
 
 
-def _refuse_outer_write(rec: Recorder) -> None:
+def refuse_outer_write(rec: Recorder) -> None:
     """Raise for a write into an array of the recording around this one."""
     live(rec)
     raise WriteError(

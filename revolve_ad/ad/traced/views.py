@@ -21,15 +21,15 @@ from revolve_ad.ad.strided import StridedMap, c_strides, element_map, known_map
 from revolve_ad.ad.tape import Node, Primitive
 from revolve_ad.ad.traced.value import (
     Traced,
-    _refuse_outer_write,
     live,
     method,
     new_traced,
     node_and_value,
+    refuse_outer_write,
     require_writeable,
 )
 
-__all__ = ["_view", "part_of"]
+__all__ = ["part_of", "view_of"]
 
 _ndarray = np.ndarray
 
@@ -184,7 +184,7 @@ def _element(x: Traced, index: tuple[int, ...], v: np.ndarray) -> Any:
         raise other_thread()
     value = v[index]
     if type(cell) is not Cell:
-        return Traced.wrap(rec, _view(x, v[index + (...,)]).read(), value)
+        return Traced.wrap(rec, view_of(x, v[index + (...,)]).read(), value)
     offset = _offset(x._map or x.map, index, v.shape)
     content = cell.node
     key = (content, offset)
@@ -257,7 +257,7 @@ def _write_part(x: Traced, index: Any, part: StridedMap, value: Any) -> None:
         require_writeable(x.v)
         return  # ``a[1:] += x`` ends with the assignment of the view to itself
     if rec.child is not None:
-        _refuse_outer_write(rec)
+        refuse_outer_write(rec)
     if kind is Traced and value.rec is rec:
         node, real = value.read(), value.v
     elif kind in _SCALAR_DTYPE:
@@ -275,7 +275,7 @@ def _write_part(x: Traced, index: Any, part: StridedMap, value: Any) -> None:
     rec.write(cell, part, node)
 
 
-def _view(x: Traced, v: Any) -> Any:
+def view_of(x: Traced, v: Any) -> Any:
     """Return the traced form of what NumPy gave for a view of `x`."""
     if type(v) is not _ndarray:
         raise AssertionError("a view is an array")
@@ -287,6 +287,6 @@ def _view(x: Traced, v: Any) -> Any:
 def part_of(x: Traced, op: Primitive) -> Traced:
     """Return the view of the real or imaginary parts of a complex array."""
     assert x.cell is not None
-    t: Traced = _view(x, x.v.real if op is REAL else x.v.imag)
+    t: Traced = view_of(x, x.v.real if op is REAL else x.v.imag)
     t.cell = Part(x.cell, op)
     return t
