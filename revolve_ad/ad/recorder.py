@@ -380,7 +380,7 @@ class Recorder:
             elif node.op is INPUT:
                 found.append(j not in self._steady)
             else:
-                found.append(node.op not in FREE and any([found[a] for a in node.args]))
+                found.append(node.op not in FREE and any(found[a] for a in node.args))
         return found[i]
 
     def input(self, value: Any, name: str = "") -> int:
