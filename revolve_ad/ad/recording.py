@@ -19,7 +19,7 @@ from revolve_ad.ad.tape import Node, Tape
 from revolve_ad.ad.traced import Traced, node_and_value, plain
 from revolve_ad.errors import HiddenStateError, RevolveError, TracedValueError, WriteError
 
-__all__ = ["Recording", "trace"]
+__all__ = ["Recording", "collector_resting", "trace"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -173,7 +173,7 @@ def _record(
         for leaf, path in zip(leaves, structure.paths(f"args[{k}]"), strict=True):
             traced.append(Traced.of_input(recorder, plain(leaf), path, lock=lock))
         traced_args.append(structure.unflatten(traced))
-    with opened(recorder), _collector_resting():
+    with opened(recorder), collector_resting():
         if rebound is not None:
             f = rebound.copy(f, recorder)
         with intercepted(f):
@@ -212,7 +212,7 @@ _wake = False  # whether it is us who keep it from running
 
 
 @contextmanager
-def _collector_resting() -> Iterator[None]:
+def collector_resting() -> Iterator[None]:
     """Keep Python's garbage collector from running, which it would each few hundred nodes.
 
     A tape under construction holds nothing that could be freed; looking through it again and

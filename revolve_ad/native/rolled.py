@@ -15,6 +15,7 @@ import numpy as np
 
 from revolve_ad.ad.builder import Builder
 from revolve_ad.ad.interpreter import Interpreter
+from revolve_ad.ad.recording import collector_resting
 from revolve_ad.ad.tape import Tape
 from revolve_ad.native.accumulate import Assembly
 from revolve_ad.native.compiled import Refusal
@@ -72,7 +73,8 @@ def compile_rolled(
     kinds += [("row", j) for j in range(layout.inputs)]
     kinds += [("p", layout.params + j) for j in range(layout.hidden)]
     try:
-        program, items = rolled_items(tape, kinds)
+        with collector_resting():
+            program, items = rolled_items(tape, kinds)
         if len(items) * GAIN > len(program.items):
             return Refusal(f"{len(program.items)} operations without repeated parts")
         seen = None if observe is None else watch(observe, layout.state, layout.params)
