@@ -15,7 +15,7 @@ import numpy as np
 
 from tests.ad.rules.harness import Draw, around, integers, one, positive, spread
 
-__all__ = ["LINES", "case_of", "keywords_of", "parameters_of"]
+__all__ = ["LINES", "VERSION", "case_of", "keywords_of", "parameters_of"]
 
 
 def holes(x):

@@ -135,7 +135,7 @@ CASES = {
         [spread(3, 4), around(4, centre=-0.55, width=0.05), around(3, 1, centre=0.45, width=0.05)],
         {},
     ),
-    "clip method": (lambda x: x.clip(0.0), [spread(3, 4)], {}),
+    "clip method": (lambda x: x.clip(0.0, None), [spread(3, 4)], {}),
     "clip one side": (lambda x: np.clip(x, None, 0.0), [spread(3, 4)], {}),
     "clip keyword": (lambda x: np.clip(x, a_min=0.0, a_max=1.0), [spread(3, 4)], {}),
     "round": (
