@@ -92,11 +92,9 @@ class Ended:
         return play_until(self.n_steps, iter(self.schedule))
 
 
-def count_ours(schedule: Iterable[Any], n: int) -> tuple[int, int]:
-    """Return evaluations and disk accesses."""
-    from revolve_ad.schedule import check
-
-    counts = schedule.schedule.counts(n) if isinstance(schedule, Ended) else check(schedule, n)
+def count_ours(schedule: Any, n: int) -> tuple[int, int]:
+    """Return evaluations and disk accesses, as forecast: tests hold that against what is played."""
+    counts = schedule.schedule.counts(n) if isinstance(schedule, Ended) else schedule.counts()
     return counts.advanced + counts.recorded, counts.disk_saved + counts.disk_restored
 
 
