@@ -245,11 +245,12 @@ class Traced:
         """Tell whether a derivative would be lost if this became plain.
 
         What is cut off, with ra.stop_gradient, may become plain: the tape then holds for these
-        values alone.
+        values alone.  Masks and whole numbers stay traced: a plain array indexed by them is
+        recorded once the function has been rebound.
         """
         if not self.varies():
             return False
-        if self.rec.carries(self.read()):
+        if self.dtype.kind not in "fc" or self.rec.carries(self.read()):
             return True
         self._concrete(what)
         return False
