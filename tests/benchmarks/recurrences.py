@@ -152,7 +152,7 @@ def _diffuse_reverse(new, a, c, bar, factor, a_bar, c_bar):  # type: ignore[no-u
 
 
 class Recurrence:
-    """One problem: the user's step, its arguments, and by hand ½ Σ u² at the end and its gradient.
+    """One problem: a step, its arguments, and by hand ½ Σ u² at the end, with its gradient.
 
     Parameters
     ----------
