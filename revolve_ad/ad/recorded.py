@@ -45,9 +45,7 @@ class RecordedTape(Tape):
     @property
     def table(self) -> Table:
         """The lines of the tape with values and adjoints."""
-        return table(
-            self.nodes, self.outputs, self.depends_on_values, self.values, self.adjoints
-        )
+        return table(self.nodes, self.outputs, self.depends_on_values, self.values, self.adjoints)
 
     def __call__(self, *args: Any) -> Any:
         """Run the tape on other arguments of the same structure, shapes and dtypes.
