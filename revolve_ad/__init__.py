@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from revolve_ad.errors import RevolveError
     from revolve_ad.report import compare
     from revolve_ad.simulation import Plan, Report, Run, Simulation, step
-    from revolve_ad.simulation.forecast import plan
+    from revolve_ad.simulation.planning.forecast import plan
     from revolve_ad.verify import check_gradient, check_step
 
 __all__ = [

@@ -4,8 +4,8 @@ import argparse
 from typing import Any, Final
 
 from revolve_ad.errors import ParameterError, RevolveError
-from revolve_ad.simulation.forecast import plan
 from revolve_ad.simulation.memory import parse_bytes
+from revolve_ad.simulation.planning.forecast import plan
 
 __all__ = ["add_parser"]
 

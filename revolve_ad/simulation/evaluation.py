@@ -5,17 +5,17 @@ from time import perf_counter
 from typing import Any, NamedTuple
 
 from revolve_ad.errors import NonFiniteError
-from revolve_ad.simulation.ending import Ending
-from revolve_ad.simulation.exploring import explore
-from revolve_ad.simulation.finiteness import require_finite_state
-from revolve_ad.simulation.form import Form
-from revolve_ad.simulation.kernel import Observer
-from revolve_ad.simulation.layout import Leaves
-from revolve_ad.simulation.lookout import Look, Lookout
-from revolve_ad.simulation.observations import Observations
+from revolve_ad.simulation.arrays.finiteness import require_finite_state
+from revolve_ad.simulation.arrays.form import Form
+from revolve_ad.simulation.arrays.layout import Leaves
+from revolve_ad.simulation.kernels.observations import Observations
+from revolve_ad.simulation.kernels.protocol import Observer
 from revolve_ad.simulation.progress import Progress
 from revolve_ad.simulation.report import Report
 from revolve_ad.simulation.settings import Settings
+from revolve_ad.simulation.sweeps.ending import Ending
+from revolve_ad.simulation.sweeps.exploring import explore
+from revolve_ad.simulation.sweeps.lookout import Look, Lookout
 
 __all__ = ["Value", "evaluate"]
 

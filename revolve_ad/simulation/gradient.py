@@ -8,43 +8,43 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple, final
 
 from revolve_ad.schedule import Action, Advance, Level
-from revolve_ad.simulation.allowance import allowing
-from revolve_ad.simulation.costs import Costs
-from revolve_ad.simulation.crew import Crew
-from revolve_ad.simulation.dynamic_kernel import DynamicKernel
-from revolve_ad.simulation.ending import Ending
-from revolve_ad.simulation.finiteness import require_finite_state
-from revolve_ad.simulation.kernel import Gradients, Kernel, Observer
-from revolve_ad.simulation.layout import Leaves
-from revolve_ad.simulation.ledger import Ledger
-from revolve_ad.simulation.levels import storages_by_level
-from revolve_ad.simulation.lookout import Look, Lookout
-from revolve_ad.simulation.model import Model
-from revolve_ad.simulation.native_kernel import NativeKernel
-from revolve_ad.simulation.observations import Observations
-from revolve_ad.simulation.opening import TIMED_STEPS, Opening
-from revolve_ad.simulation.plan import Plan, make_plan
-from revolve_ad.simulation.planning import (
+from revolve_ad.simulation.arrays.finiteness import require_finite_state
+from revolve_ad.simulation.arrays.layout import Leaves
+from revolve_ad.simulation.arrays.ledger import Ledger
+from revolve_ad.simulation.arrays.levels import storages_by_level
+from revolve_ad.simulation.arrays.replay import Replays, sampled_states
+from revolve_ad.simulation.arrays.shelf import Shelf
+from revolve_ad.simulation.kernels.dynamic import DynamicKernel
+from revolve_ad.simulation.kernels.model import Model
+from revolve_ad.simulation.kernels.native import NativeKernel
+from revolve_ad.simulation.kernels.observations import Observations
+from revolve_ad.simulation.kernels.protocol import Gradients, Kernel, Observer
+from revolve_ad.simulation.kernels.seeing import DynamicObserver, ObserveCheck
+from revolve_ad.simulation.kernels.stepcheck import StepCheck
+from revolve_ad.simulation.planning.allowance import allowing
+from revolve_ad.simulation.planning.costs import Costs
+from revolve_ad.simulation.planning.plan import Plan, make_plan
+from revolve_ad.simulation.planning.planner import (
     INSIDE,
     fitted,
     is_planned_on_the_way,
     plan_gradient,
 )
 from revolve_ad.simulation.progress import Progress
-from revolve_ad.simulation.replanner import Replanner
-from revolve_ad.simulation.replay import Replays, sampled_states
 from revolve_ad.simulation.report import Report
 from revolve_ad.simulation.run import Record
-from revolve_ad.simulation.seeing import DynamicObserver, ObserveCheck
 from revolve_ad.simulation.settings import Settings
-from revolve_ad.simulation.several import SeveralKernels, SeveralObservers, bytes_of_more
-from revolve_ad.simulation.shelf import Shelf
-from revolve_ad.simulation.stepcheck import StepCheck
-from revolve_ad.simulation.sweep import Sweep
+from revolve_ad.simulation.sweeps.crew import Crew
+from revolve_ad.simulation.sweeps.ending import Ending
+from revolve_ad.simulation.sweeps.lookout import Look, Lookout
+from revolve_ad.simulation.sweeps.opening import TIMED_STEPS, Opening
+from revolve_ad.simulation.sweeps.replanner import Replanner
+from revolve_ad.simulation.sweeps.several import SeveralKernels, SeveralObservers, bytes_of_more
+from revolve_ad.simulation.sweeps.sweep import Sweep
 from revolve_ad.storage import Ram
 
 if TYPE_CHECKING:
-    from revolve_ad.simulation.native_sweep import NativeSweep
+    from revolve_ad.simulation.sweeps.native import NativeSweep
 
 __all__ = ["Arguments", "Gradient", "Pulled"]
 
@@ -193,7 +193,7 @@ class Gradient:
         if self._observations is not None:
             if isinstance(self._observations.observer, DynamicObserver):
                 return None  # its tape may grow
-        from revolve_ad.simulation.native_sweep import native_sweep
+        from revolve_ad.simulation.sweeps.native import native_sweep
 
         return native_sweep(crew, plan)
 

@@ -19,10 +19,10 @@ from revolve_ad.ad.recorder import paused
 from revolve_ad.ad.rules.table import define_rules
 from revolve_ad.ad.tape import ArrayType, Primitive
 from revolve_ad.errors import BudgetError, NonFiniteError, NotDifferentiableError
+from revolve_ad.simulation.arrays.layout import Layout, Leaves
 from revolve_ad.simulation.evaluation import evaluate
 from revolve_ad.simulation.gradient import Arguments, Gradient, Pulled
-from revolve_ad.simulation.layout import Layout, Leaves
-from revolve_ad.simulation.model import Model
+from revolve_ad.simulation.kernels.model import Model
 from revolve_ad.simulation.run import Record
 from revolve_ad.simulation.settings import Settings
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from revolve_ad.simulation.account import Account
+from revolve_ad.simulation.kernels.account import Account
 from revolve_ad.simulation.memory import format_bytes
 
 __all__ = ["Report"]

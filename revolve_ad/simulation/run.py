@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Any, final
 
-from revolve_ad.simulation.costs import Costs
-from revolve_ad.simulation.form import Form
+from revolve_ad.simulation.arrays.form import Form
+from revolve_ad.simulation.planning.costs import Costs
 from revolve_ad.simulation.report import Report
 
 __all__ = ["Record", "Run"]

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from revolve_ad.errors import ParameterError
+from revolve_ad.simulation.arrays.replay import ReplayCheck, require_replay_check
 from revolve_ad.simulation.memory import parse_bytes
 from revolve_ad.simulation.progress import ProgressOption, require_progress
-from revolve_ad.simulation.replay import ReplayCheck, require_replay_check
 from revolve_ad.storage import Ram
 
 __all__ = ["Settings", "make_settings"]

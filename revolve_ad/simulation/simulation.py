@@ -6,23 +6,23 @@ from typing import Any, final
 from revolve_ad.ad.recorder import Recorder, active, paused
 from revolve_ad.ad.traced import apply, is_traced, plain
 from revolve_ad.errors import DivergedReplayError, ShapeError, StructureError
+from revolve_ad.simulation.arrays.form import Form
+from revolve_ad.simulation.arrays.layout import Layout, Leaves
+from revolve_ad.simulation.arrays.replay import ReplayCheck
 from revolve_ad.simulation.evaluation import evaluate
-from revolve_ad.simulation.form import Form
 from revolve_ad.simulation.gradient import Gradient
-from revolve_ad.simulation.layout import Layout, Leaves
-from revolve_ad.simulation.measuring import measure
-from revolve_ad.simulation.model import Model, record_model
-from revolve_ad.simulation.observations import PlainObserver
+from revolve_ad.simulation.kernels.model import Model, record_model
+from revolve_ad.simulation.kernels.observations import PlainObserver
+from revolve_ad.simulation.kernels.stepcheck import StaleTapeError, StepCheck, changed
 from revolve_ad.simulation.operation import SIMULATE, Call
-from revolve_ad.simulation.plan import Plan
+from revolve_ad.simulation.planning.measuring import measure
+from revolve_ad.simulation.planning.plan import Plan
 from revolve_ad.simulation.progress import ProgressOption
-from revolve_ad.simulation.replay import ReplayCheck
 from revolve_ad.simulation.report import Report
 from revolve_ad.simulation.run import Record, Run
 from revolve_ad.simulation.settings import Settings, make_settings
-from revolve_ad.simulation.stepcheck import StaleTapeError, StepCheck, changed
-from revolve_ad.simulation.stepping import Stepper
-from revolve_ad.simulation.user_step import Step
+from revolve_ad.simulation.steps.stepping import Stepper
+from revolve_ad.simulation.steps.user_step import Step
 from revolve_ad.storage import Storage
 
 __all__ = ["Simulation"]

@@ -8,12 +8,12 @@ import numpy as np
 from revolve_ad import trees
 from revolve_ad.ad.program import Program
 from revolve_ad.errors import ParameterError, StructureError
-from revolve_ad.simulation.blame import blame
-from revolve_ad.simulation.form import Form
-from revolve_ad.simulation.layout import NOTHING, Layout
-from revolve_ad.simulation.recording import RoleTape, record_step
-from revolve_ad.simulation.sums import checked
-from revolve_ad.simulation.user_step import Step
+from revolve_ad.simulation.arrays.form import Form
+from revolve_ad.simulation.arrays.layout import NOTHING, Layout
+from revolve_ad.simulation.arrays.sums import checked
+from revolve_ad.simulation.steps.blame import blame
+from revolve_ad.simulation.steps.recording import RoleTape, record_step
+from revolve_ad.simulation.steps.user_step import Step
 from revolve_ad.verify.direction import Array
 
 __all__ = ["OneStep", "Point"]

@@ -14,8 +14,8 @@ import revolve_ad.native
 from revolve_ad.errors import NonFiniteError
 from revolve_ad.native import choice
 from revolve_ad.schedule import Record, Reverse
-from revolve_ad.simulation import native_sweep
-from revolve_ad.simulation.rows import rows_of
+from revolve_ad.simulation.sweeps import native
+from revolve_ad.simulation.sweeps.rows import rows_of
 
 STEPS = 37
 
@@ -25,8 +25,8 @@ def plain_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
     """Run generated code as plain Python: quick to load, and the same operations."""
     compiled = partial(choice.compile_loop, native=False)
     monkeypatch.setattr(revolve_ad.native, "compile_loop", compiled)
-    monkeypatch.setattr(native_sweep, "_FEWEST", 1)
-    monkeypatch.setattr(native_sweep, "_SHARE", 0.0)
+    monkeypatch.setattr(native, "_FEWEST", 1)
+    monkeypatch.setattr(native, "_SHARE", 0.0)
 
 
 def decay(u: Any, p: Any, k: Any) -> Any:
@@ -90,13 +90,13 @@ def _floats(tree: Any) -> list[Any]:
 def played(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """The sweeps that compiled code plays."""
     made: list[Any] = []
-    original: Callable[..., Any] = native_sweep.NativeSweep.__init__
+    original: Callable[..., Any] = native.NativeSweep.__init__
 
     def note(self: Any, *arguments: Any, **options: Any) -> None:
         made.append(self)
         original(self, *arguments, **options)
 
-    monkeypatch.setattr(native_sweep.NativeSweep, "__init__", note)
+    monkeypatch.setattr(native.NativeSweep, "__init__", note)
     return made
 
 
@@ -148,7 +148,7 @@ def test_rows_carried_out_by_python_give_the_same_bits(
 ) -> None:
     case = "two leaves that take turns, inputs"
     expected = gradient(case, schedule=SCHEDULES[schedule])
-    monkeypatch.setattr(native_sweep, "_FEWEST", 1 << 60)
+    monkeypatch.setattr(native, "_FEWEST", 1 << 60)
     same(gradient(case, schedule=SCHEDULES[schedule]), expected)
     assert [sweep._plays for sweep in played] == [True, False]
 

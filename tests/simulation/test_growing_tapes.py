@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import revolve_ad as ra
 from revolve_ad.errors import BudgetError
 from revolve_ad.schedule import Action, Advance, Level, Limits, Save, check, store_all
-from revolve_ad.simulation.replanning import Room, places, reversing
+from revolve_ad.simulation.planning.replanning import Room, places, reversing
 
 SIZE = 400
 STATE = 8 * SIZE

@@ -6,7 +6,7 @@ import pytest
 import revolve_ad as ra
 from revolve_ad.ad.hoist import hoist
 from revolve_ad.ad.recording import trace
-from revolve_ad.simulation import recording
+from revolve_ad.simulation.steps import recording
 
 N = 24
 RNG = np.random.default_rng(3)

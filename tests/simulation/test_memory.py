@@ -12,11 +12,11 @@ import revolve_ad as ra
 from revolve_ad.errors import BudgetError
 from revolve_ad.schedule import binomial, store_all, t
 from revolve_ad.simulation import Report
-from revolve_ad.simulation.form import Form
+from revolve_ad.simulation.arrays.form import Form
+from revolve_ad.simulation.arrays.layout import Layout
 from revolve_ad.simulation.gradient import Arguments, Gradient
-from revolve_ad.simulation.layout import Layout
+from revolve_ad.simulation.kernels.model import record_model
 from revolve_ad.simulation.memory import budget_bytes, free_bytes, parse_bytes
-from revolve_ad.simulation.model import record_model
 
 SIZE = 4000
 STATE = 8 * SIZE

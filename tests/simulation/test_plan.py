@@ -10,8 +10,8 @@ import pytest
 import revolve_ad as ra
 from revolve_ad import schedule as s
 from revolve_ad.schedule import store_all
-from revolve_ad.simulation import measuring
-from revolve_ad.simulation.costs import Costs
+from revolve_ad.simulation.planning import measuring
+from revolve_ad.simulation.planning.costs import Costs
 from tests.simulation.systems import PARAMS, START, lotka_volterra, rk4
 from tests.simulation.test_execution import FORCING, STEPS, observe
 

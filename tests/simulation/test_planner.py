@@ -9,7 +9,7 @@ import pytest
 import revolve_ad as ra
 from revolve_ad.errors import BudgetError, ParameterError
 from revolve_ad.schedule import check, streaming, streaming_period
-from revolve_ad.simulation import choosing
+from revolve_ad.simulation.planning import choosing
 
 
 def forget() -> None:

@@ -1,0 +1,69 @@
+"""Keeps what was prepared from tapes by what they compute.
+
+A simulation that is built afresh in each evaluation records its step afresh, and finds here what
+the equal tape before was compiled to.
+"""
+
+import threading
+from collections import OrderedDict
+from hashlib import blake2b
+from typing import Any, Final
+
+from revolve_ad.ad.core import CONSTANT
+from revolve_ad.ad.tape import Tape
+from revolve_ad.simulation.steps.recording import RoleTape
+
+__all__ = ["equal_tape"]
+
+_MOST_TAPES: Final = 64
+_MOST_CONSTANT_BYTES: Final = 2**24
+_MOST_NODES: Final = 20_000
+
+_tapes: OrderedDict[Any, RoleTape] = OrderedDict()
+_lock = threading.Lock()
+
+
+def equal_tape(tape: RoleTape) -> RoleTape:
+    """Return an earlier tape that computes the same, with all that was prepared; else this one."""
+    key = _key(tape)
+    if key is None:
+        return tape
+    with _lock:
+        found = _tapes.setdefault(key, tape)
+        _tapes.move_to_end(key)
+        while len(_tapes) > _MOST_TAPES:
+            _tapes.popitem(last=False)
+    return found
+
+
+def _key(tape: RoleTape) -> Any:
+    nodes = _nodes(tape.tape)
+    if nodes is None:
+        return None
+    key = nodes, tape.tape.inputs, tape.tape.outputs, tape.groups, tape.result
+    try:
+        hash(key)
+    except TypeError:  # a parameter that can't be hashed
+        return None
+    return key
+
+
+def _nodes(tape: Tape) -> tuple[Any, ...] | None:
+    """Return the nodes with the contents of constants; None for a tape that isn't worth keeping."""
+    if tape.depends_on_values is not None or len(tape.nodes) > _MOST_NODES:
+        return None
+    nodes: list[Any] = []
+    nbytes = 0
+    for node in tape.nodes:
+        if node.op is not CONSTANT:
+            nodes.append(node)
+            continue
+        value = node.params[0].value
+        nbytes += value.nbytes
+        if nbytes > _MOST_CONSTANT_BYTES:
+            return None
+        content = value.tobytes()
+        if len(content) > 64:
+            content = blake2b(content).digest()
+        nodes.append((node.shape, node.dtype, value.strides, content))
+    return tuple(nodes)

@@ -1,0 +1,227 @@
+"""What `observe` computes: its tape, and the function itself where one tape isn't enough."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, final
+
+import numpy as np
+
+from revolve_ad.errors import (
+    DivergedReplayError,
+    NotDifferentiableError,
+    RevolveError,
+    TracedValueError,
+)
+from revolve_ad.simulation.arrays.form import Form
+from revolve_ad.simulation.arrays.layout import Leaves
+from revolve_ad.simulation.arrays.ledger import Ledger
+from revolve_ad.simulation.arrays.replay import ReplayCheck
+from revolve_ad.simulation.kernels.growth import GrownTapeError
+from revolve_ad.simulation.kernels.observations import PlainObserver
+from revolve_ad.simulation.kernels.protocol import Gradients, Observer
+from revolve_ad.simulation.kernels.stepcheck import StaleTapeError
+from revolve_ad.simulation.kernels.tape import Pullback, TapeObserver, as_inputs
+from revolve_ad.simulation.steps.recording import RoleTape, record_observe
+
+__all__ = ["DynamicObserver", "ObserveCheck", "Seeing", "refuse_hidden_in_observe"]
+
+
+@final
+@dataclass(frozen=True, eq=False, slots=True)
+class Seeing:
+    """The observation of one call.
+
+    Attributes
+    ----------
+    tape : RoleTape
+        Of an observation of state 0.
+    function : callable or None
+        ``(state, params, k) -> observation``; None for a derived one, which has no function.
+    """
+
+    tape: RoleTape
+    function: Callable[..., Any] | None
+
+    def observer(self, form: Form, params: list[Any], hidden: list[Any]) -> Observer:
+        """Return the observation, bound to these leaves."""
+        where = self.tape.tape.depends_on_values
+        if where is None:
+            return TapeObserver(self.tape, form, params, hidden)
+        if self.function is None:
+            raise NotDifferentiableError(
+                "a second derivative through an observe that depends on values or on k "
+                f"({where}) isn't available; write the branch with np.where, or take differences "
+                "of the gradient."
+            )
+        return DynamicObserver(self.function, self.tape, form, params)
+
+    def original(self, form: Form, params: list[Any]) -> PlainObserver | None:
+        """Return the user's `observe` to compare the tape with; None where it can't be."""
+        if not self.is_compared(form):
+            return None
+        assert self.function is not None
+        plain = PlainObserver(self.function, form, params)
+        plain.layout = self.tape.result
+        return plain
+
+    def is_compared(self, form: Form) -> bool:
+        """Whether the tape is compared with the function: it holds for all states."""
+        fixed = self.tape.tape.depends_on_values is None and not form.hidden.shapes
+        return self.function is not None and fixed
+
+    @property
+    def workspace_bytes(self) -> int:
+        """The bytes of arrays that one observation, or its reverse, holds at its peak."""
+        return max(self.tape.forward.bytes, self.tape.addends.bytes)
+
+    @property
+    def tangent(self) -> "Seeing":
+        """The observation of the pairs (value, tangent)."""
+        return Seeing(self.tape.tangent, None)
+
+
+@final
+class DynamicObserver:
+    """Observes by the user's function, and records each observation to reverse it; see `Observer`.
+
+    For an `observe` that depends on values or branches on k, so that no one tape holds for all.
+
+    Parameters
+    ----------
+    function : callable
+        The user's `observe`.
+    tape : RoleTape
+        Of state 0; all observations have its form.
+    form : Form
+        What the arguments look like.
+    params : list
+        Their leaves.
+
+    Attributes
+    ----------
+    ledger : Ledger or None
+        Is told when a tape needs more than any before.
+    """
+
+    __slots__ = ("_form", "_function", "_gradients", "_params", "_plain", "_result", "ledger")
+
+    def __init__(
+        self, function: Callable[..., Any], tape: RoleTape, form: Form, params: list[Any]
+    ) -> None:
+        self._function = function
+        self._form = form
+        self._params = params
+        self._result = tape.result
+        self._plain = PlainObserver(function, form, params)
+        self._plain.layout = tape.result
+        self._gradients: Gradients | None = None
+        self.ledger: Ledger | None = None
+
+    def bind_gradients(self, gradients: Gradients) -> None:
+        """See `Observer.bind_gradients`."""
+        self._gradients = gradients
+
+    def observe(self, state: Sequence[Any], k: int) -> Leaves:
+        """See `Observer.observe`."""
+        return self._plain.observe(state, k)
+
+    def reverse(self, state: Sequence[Any], k: int, cotangent: Leaves) -> Leaves:
+        """See `Observer.reverse`."""
+        assert self._gradients is not None
+        form = self._form
+        tape, _, hidden = record_observe(
+            self._function, form, list(state), self._params, k, self._result
+        )
+        if hidden:
+            raise refuse_hidden_in_observe()
+        if self.ledger is not None and tape.reverse.bytes > self.ledger.held("operations"):
+            needed = tape.reverse.bytes
+            if not self.ledger.grow("operations", needed):
+                raise GrownTapeError(f"observe at state {k}", needed, k, [])
+        values = [*form.state.numpy(state), *as_inputs(form.params, self._params), np.int64(k)]
+        return Pullback(tape)(values, k, cotangent, self._gradients, 0)
+
+
+@final
+class ObserveCheck:
+    """Compares the tape of `observe` with `observe` itself, called plainly on states of the run.
+
+    Parameters
+    ----------
+    original : PlainObserver
+        The user's function.
+    observer : Observer
+        Runs the tape.
+    paths : list of str
+        The names of the leaves of an observation.
+    fresh : bool
+        Whether the tape was recorded for this run.
+    """
+
+    __slots__ = ("_fresh", "_observer", "_original", "_paths")
+
+    def __init__(
+        self, original: PlainObserver, observer: Observer, paths: list[str], *, fresh: bool
+    ) -> None:
+        self._original = original
+        self._observer = observer
+        self._paths = paths
+        self._fresh = fresh
+
+    @staticmethod
+    def states(seen: Sequence[int], check: ReplayCheck) -> Iterable[int]:
+        """Return the increasing indices of the states where it is compared.
+
+        State 0, where it was recorded, and of the observed ones all or a few.
+        """
+        if check == "all":
+            return seen if seen and seen[0] == 0 else (0, *seen)
+        some, i = {0}, 1
+        if seen:
+            some |= {seen[0], seen[-1]}
+        while i < len(seen):
+            some.add(seen[i])
+            i *= 4
+        return sorted(some)
+
+    def look(self, k: int, state: Leaves) -> None:
+        """Compare the observation of state `k`, which stays as it is.
+
+        Raises
+        ------
+        StaleTapeError
+            If the function differs from the tape of an earlier call.
+        DivergedReplayError
+            If it differs from one of this call.
+        """
+        try:
+            plain = self._original.observe(state, k)
+        except RevolveError as error:
+            if self._fresh:
+                raise
+            raise StaleTapeError(k, "the observation") from error
+        taped = self._observer.observe(state, k)
+        wrong = [
+            path
+            for path, a, b in zip(self._paths, plain, taped, strict=True)
+            if a.tobytes() != b.tobytes()
+        ]
+        if not wrong:
+            return
+        if not self._fresh:
+            raise StaleTapeError(k, ", ".join(wrong))
+        raise DivergedReplayError(
+            f"observe, called on state {k}, gives other bits for {', '.join(wrong)} than its tape, "
+            "which was recorded at state 0. It must be a function of its arguments alone: it may "
+            "not draw random numbers, count its calls, or read a global that changes during the "
+            "run. Pass what changes from state to state in params, and index it by k."
+        )
+
+
+def refuse_hidden_in_observe() -> TracedValueError:
+    """Return the error for an `observe` that depends on values and reads a traced value."""
+    return TracedValueError(
+        "observe depends on values or branches on k, so that it is recorded again at each observed "
+        "state, and it reads a value of the function around the simulation, which is gone by "
+        "then. Pass that value to the simulation in params=."
+    )

@@ -1,0 +1,187 @@
+"""A schedule as rows of integers, which compiled code carries out faster than Python its actions.
+
+The checkpoints are numbered slots in one array.  So are the states of a stretch that is reversed:
+they lie behind the checkpoints that are held then, so that both share one budget.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+
+from revolve_ad.native.play import ADVANCE, LEAF, LOAD, SAVE
+from revolve_ad.schedule.actions import (
+    Action,
+    Advance,
+    Discard,
+    Record,
+    Restore,
+    Reverse,
+    Save,
+)
+from revolve_ad.simulation.sweeps.crew import Counters
+
+__all__ = ["MOST_ROWS", "Last", "Rows", "rows_of"]
+
+MOST_ROWS: Final = 1 << 16
+"""Longer schedules are played action by action: their rows would take more than a megabyte."""
+
+
+class Last(NamedTuple):
+    """The stretch that ends the forward run: its tape lies in the slots from `base` on."""
+
+    start: int
+    stop: int
+    base: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rows:
+    """A schedule of one run; made by `rows_of`.
+
+    Attributes
+    ----------
+    forward, reverse : ndarray, shape (n, 5), int32
+        What is done before and after the last stretch: see `revolve_ad.native.play`.
+    last : Last
+        The stretch that is recorded in the first sweep.
+    n_slots : int
+        How many states the array of checkpoints holds.
+    counters : Counters
+        What all of it amounts to.
+    """
+
+    forward: np.ndarray
+    last: Last
+    reverse: np.ndarray
+    n_slots: int
+    counters: Counters
+
+
+def rows_of(schedule: Iterable[Action], n_steps: int) -> Rows | None:
+    """Return a schedule as rows; None if it is too long, or does what rows can't say.
+
+    Parameters
+    ----------
+    schedule : schedule
+        In memory alone.
+    n_steps : int
+        How many steps it reverses.
+    """
+    if n_steps >= 1 << 31:
+        return None
+    try:
+        return _kept(schedule, n_steps)  # type: ignore[arg-type]
+    except TypeError:  # a schedule without a hash
+        return _read(schedule, n_steps)
+
+
+@lru_cache(maxsize=16)
+def _kept(schedule: Any, n_steps: int) -> Rows | None:
+    return _read(schedule, n_steps)
+
+
+class _Slots:
+    """Numbers of slots, the lowest free one first."""
+
+    __slots__ = ("_free", "_used", "held", "high", "needed")
+
+    def __init__(self) -> None:
+        self.held: dict[int, int] = {}  # state -> slot
+        self._free: list[int] = []
+        self._used: list[bool] = []
+        self.high = 0  # all slots from here on are free
+        self.needed = 0
+
+    def take(self, state: int) -> int:
+        """Return a slot for a state."""
+        if self._free:
+            slot = heapq.heappop(self._free)
+        else:
+            slot = len(self._used)
+            self._used.append(False)
+        self._used[slot] = True
+        self.high = max(self.high, slot + 1)
+        self.needed = max(self.needed, self.high)
+        self.held[state] = slot
+        return slot
+
+    def free(self, state: int) -> None:
+        """Free the slot of a state."""
+        slot = self.held.pop(state)
+        self._used[slot] = False
+        heapq.heappush(self._free, slot)
+        while self.high and not self._used[self.high - 1]:
+            self.high -= 1
+
+    def behind(self, n: int) -> int:
+        """Return where `n` further states lie, behind those that are held."""
+        self.needed = max(self.needed, self.high + n)
+        return self.high
+
+
+def _read(schedule: Iterable[Action], n_steps: int) -> Rows | None:
+    slots, counters = _Slots(), Counters()
+    rows: list[tuple[int, int, int, int, int]] = []
+    forward: list[tuple[int, int, int, int, int]] = []
+    last: Last | None = None
+    source = -1  # the slot of the checkpoint that is to be the live state
+    actions = iter(schedule)
+    for action in actions:
+        match action:
+            case Advance(start, stop):
+                rows.append((ADVANCE, start, stop, source, 0))
+                counters.advanced += stop - start
+                source = -1
+            case Save(state):
+                if state in slots.held:
+                    return None
+                if source >= 0:
+                    rows.append((LOAD, 0, 0, source, 0))
+                    source = -1
+                rows.append((SAVE, state, 0, slots.take(state), 0))
+                counters.saved += 1
+                counters.peak_checkpoints = max(counters.peak_checkpoints, len(slots.held))
+            case Restore(state):
+                source = slots.held[state]
+                counters.restored += 1
+            case Discard(state):
+                slots.free(state)
+            case Record(start, stop):
+                following = next(actions, None)
+                while isinstance(following, Discard):
+                    slots.free(following.state)
+                    following = next(actions, None)
+                if following != Reverse(start, stop):
+                    return None
+                n = stop - start
+                counters.recorded += n
+                ends = last is None
+                if ends != (stop == n_steps):
+                    return None
+                base = slots.behind(n if ends else n - 1)
+                if source >= 0 and (ends or (n > 1 and source >= base)):
+                    # The checkpoint is discarded: its slot may be written while it is read.
+                    rows.append((LOAD, 0, 0, source, 0))
+                    source = -1
+                if ends:
+                    last, forward, rows = Last(start, stop, base), rows, []
+                else:
+                    rows.append((LEAF, start, stop, source, base))
+                source = -1
+            case _:
+                return None
+        if len(rows) > MOST_ROWS:
+            return None
+    if last is None:
+        return None
+    return Rows(_array(forward), last, _array(rows), slots.needed, counters)
+
+
+def _array(rows: list[tuple[int, int, int, int, int]]) -> np.ndarray:
+    return np.array(rows, np.int32).reshape(-1, 5)
