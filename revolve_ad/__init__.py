@@ -65,7 +65,7 @@ _HOMES = {
     "errors": "RevolveError",
     "report": "compare",
     "simulation": "Plan Report Run Simulation step",
-    "simulation.forecast": "plan",
+    "simulation.planning.forecast": "plan",
     "verify": "check_gradient check_step",
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names.split()}

@@ -14,6 +14,7 @@ import revolve_ad.native
 from revolve_ad.errors import NonFiniteError
 from revolve_ad.native import choice
 from revolve_ad.schedule import Record, Reverse
+from revolve_ad.simulation.planning import playing
 from revolve_ad.simulation.sweeps import native
 from revolve_ad.simulation.sweeps.rows import rows_of
 
@@ -25,8 +26,8 @@ def plain_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
     """Run generated code as plain Python: quick to load, and the same operations."""
     compiled = partial(choice.compile_loop, native=False)
     monkeypatch.setattr(revolve_ad.native, "compile_loop", compiled)
-    monkeypatch.setattr(native, "_FEWEST", 1)
-    monkeypatch.setattr(native, "_SHARE", 0.0)
+    monkeypatch.setattr(playing, "_FEWEST", 1)
+    monkeypatch.setattr(playing, "_SHARE", 0.0)
 
 
 def decay(u: Any, p: Any, k: Any) -> Any:
@@ -148,7 +149,7 @@ def test_rows_carried_out_by_python_give_the_same_bits(
 ) -> None:
     case = "two leaves that take turns, inputs"
     expected = gradient(case, schedule=SCHEDULES[schedule])
-    monkeypatch.setattr(native, "_FEWEST", 1 << 60)
+    monkeypatch.setattr(playing, "_FEWEST", 1 << 60)
     same(gradient(case, schedule=SCHEDULES[schedule]), expected)
     assert [sweep._plays for sweep in played] == [True, False]
 
