@@ -19,7 +19,12 @@ from revolve_ad.ad.recording import Recording, trace
 from revolve_ad.ad.tape import Node, Tape, live_nodes
 from revolve_ad.ad.together import gains_together, run_together
 from revolve_ad.ad.traced import is_traced, plain
-from revolve_ad.errors import NotDifferentiableError, ParameterError, ShapeError
+from revolve_ad.errors import (
+    NotDifferentiableError,
+    ParameterError,
+    ShapeError,
+    UnsupportedOperationError,
+)
 
 __all__ = [
     "grad",
@@ -137,7 +142,8 @@ def jacobian(f: Callable[..., Any]) -> Callable[[Any], Any]:
     """Return the function that gives the Jacobian of `f` at an array `x`.
 
     The result has shape ``f(x).shape + x.shape``.  Rows come from reverse mode if `f` has fewer
-    results than `x` has elements, else columns from forward mode.
+    results than `x` has elements, or has a part without a forward mode, such as a simulation whose
+    step branches on values; else columns come from forward mode.
     """
 
     def jacobian_at(x: Any) -> Any:
@@ -354,6 +360,14 @@ class _Call:
         found = self._run(tape, self._tangents(tangents))
         return self.recording.structure.unflatten(found)
 
+    def goes_forward(self) -> bool:
+        """Whether every operation has a forward mode; nothing is run to find out."""
+        try:
+            _transformed("jvp", self.recording, tuple(self.wrt))
+        except (NotDifferentiableError, UnsupportedOperationError):
+            return False
+        return True
+
     def hessian_product(self, v: Any) -> Any:
         """Return the Hessian times `v`, for a scalar function of one argument."""
         tape = _transformed("hvp", self.recording, tuple(self.wrt))
@@ -366,7 +380,7 @@ class _Call:
         tape = self.recording.tape
         out, x = tape.type_of(tape.outputs[0]), tape.type_of(tape.inputs[self.wrt[0]])
         n_out, n_x = int(np.prod(out.shape)), int(np.prod(x.shape))
-        reverse = n_out <= n_x
+        reverse = n_out <= n_x or not self.goes_forward()
         if out.dtype.kind == "c" or x.dtype.kind == "c":
             raise NotDifferentiableError(
                 "jacobian of complex arrays isn't one matrix; differentiate real and "

@@ -19,7 +19,7 @@ from revolve_ad.simulation.kernels.protocol import Kernel, Observer
 from revolve_ad.simulation.kernels.seeing import Seeing, refuse_hidden_in_observe
 from revolve_ad.simulation.kernels.tape import TapeKernel
 from revolve_ad.simulation.kernels.user import UserKernel
-from revolve_ad.simulation.kernels.user_tangent import UserTangentModel
+from revolve_ad.simulation.kernels.user_tangent import UserTangentModel, refuse_forward
 from revolve_ad.simulation.steps.lines import Lines, lines_of
 from revolve_ad.simulation.steps.recording import (
     RoleTape,
@@ -144,12 +144,7 @@ class TapeModel:
     def kernel(self, params: list[Any], inputs: list[Any], hidden: list[Any]) -> Kernel:
         """See `Model.kernel`."""
         if self.step.tape.depends_on_values is not None:
-            if self.function is None:
-                raise NotDifferentiableError(
-                    "a second derivative through a step that depends on values "
-                    f"({self.step.tape.depends_on_values}) isn't available; write the branch with "
-                    "np.where, or take differences of the gradient."
-                )
+            assert self.function is not None  # `tangent` refuses such a step
             return DynamicKernel(self.function, self.form, params, inputs)
         if self.loop is not None:
             return NativeKernel(self.loop, self.form, params, inputs, hidden)
@@ -235,6 +230,14 @@ class TapeModel:
 
     def tangent(self) -> TapeModel:
         """See `Model.tangent`."""
+        where = self.step.tape.depends_on_values
+        if where is not None:
+            # Said before anything runs, so that who can do without forward mode still may.
+            raise NotDifferentiableError(
+                f"forward mode and second derivatives through a step that depends on values "
+                f"({where}) aren't available; write the branch with np.where, use reverse mode, "
+                "or take differences of the gradient."
+            )
         seen = None if self.seen is None else self.seen.tangent
         form, step = self.form.doubled, self.step.tangent
         if self.loop is None:
@@ -331,6 +334,8 @@ class UserModel:
 
     def tangent(self) -> Model:
         """See `Model.tangent`."""
+        if self.step._jvp is None:
+            raise refuse_forward(self.step)
         seen = None if self.seen is None else self.seen.tangent
         return UserTangentModel(self.form.doubled, self.form, self.step, seen)
 

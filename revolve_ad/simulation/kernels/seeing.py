@@ -47,12 +47,7 @@ class Seeing:
         where = self.tape.tape.depends_on_values
         if where is None:
             return TapeObserver(self.tape, form, params, hidden)
-        if self.function is None:
-            raise NotDifferentiableError(
-                "a second derivative through an observe that depends on values or on k "
-                f"({where}) isn't available; write the branch with np.where, or take differences "
-                "of the gradient."
-            )
+        assert self.function is not None  # `tangent` refuses such an observe
         return DynamicObserver(self.function, self.tape, form, params)
 
     def original(self, form: Form, params: list[Any]) -> PlainObserver | None:
@@ -77,6 +72,13 @@ class Seeing:
     @property
     def tangent(self) -> "Seeing":
         """The observation of the pairs (value, tangent)."""
+        where = self.tape.tape.depends_on_values
+        if where is not None:
+            raise NotDifferentiableError(
+                "forward mode and second derivatives through an observe that depends on values or "
+                f"on k ({where}) aren't available; write the branch with np.where, use reverse "
+                "mode, or take differences of the gradient."
+            )
         return Seeing(self.tape.tangent, None)
 
 

@@ -17,7 +17,7 @@ from revolve_ad.simulation.steps.blame import blame
 from revolve_ad.simulation.steps.stepping import Stepper, row_reader
 from revolve_ad.simulation.steps.user_step import Step
 
-__all__ = ["UserTangentModel"]
+__all__ = ["UserTangentModel", "refuse_forward"]
 
 
 @final
@@ -116,12 +116,7 @@ class UserTangentKernel(StepByStep):
     def __init__(
         self, step: Step, form: Form, primal: Form, params: list[Any], inputs: list[Any]
     ) -> None:
-        if step._jvp is None:
-            raise NotDifferentiableError(
-                f"{step.__qualname__} has no jvp, which forward mode needs; decorate a function "
-                "(state, params, k, dstate, dparams) -> dstate_next with @step.jvp, or use reverse "
-                "mode."
-            )
+        assert step._jvp is not None  # `UserModel.tangent` refuses such a step
         self._jvp: Callable[..., Any] = step._jvp
         self._step = step
         self._form = form
@@ -203,4 +198,12 @@ def _refuse(step: Step) -> NotDifferentiableError:
     return NotDifferentiableError(
         f"a second derivative goes through {step.__qualname__}, whose derivatives are given as "
         "functions; differentiate the gradient by differences, or write the step in NumPy."
+    )
+
+
+def refuse_forward(step: Step) -> NotDifferentiableError:
+    """Return the error for a step without a jvp in forward mode."""
+    return NotDifferentiableError(
+        f"{step.__qualname__} has no jvp, which forward mode needs; decorate a function "
+        "(state, params, k, dstate, dparams) -> dstate_next with @step.jvp, or use reverse mode."
     )
