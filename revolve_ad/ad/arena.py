@@ -38,7 +38,7 @@ class Buffer:
         return self._memory.nbytes
 
     def registers(self, sizes: Sequence[int]) -> list[np.ndarray]:
-        """Return views of these sizes in bytes, side by side."""
+        """Return views of these sizes in bytes, with a gap between each two."""
         views = []
         start = 0
         for nbytes in sizes:
@@ -83,4 +83,10 @@ class Arena:
 
 
 def _rounded(nbytes: int) -> int:
-    return -(-nbytes // _ALIGNMENT) * _ALIGNMENT
+    """Return where the next register may begin, counted from the start of one of `nbytes`.
+
+    At least a byte stays free: NumPy 2.0.0 takes an operand that ends where the result begins for
+    one that overlaps it, and then computes exp, log, power and others by another routine, whose
+    last bits may differ.
+    """
+    return (nbytes // _ALIGNMENT + 1) * _ALIGNMENT

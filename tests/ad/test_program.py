@@ -9,6 +9,7 @@ import pytest
 
 import revolve_ad as ra
 from revolve_ad.ad import blocks, lifetimes, regroup, writing
+from revolve_ad.ad.arena import Arena
 from revolve_ad.ad.blocks import is_blockwise
 from revolve_ad.ad.interpreter import Interpreter
 from revolve_ad.ad.program import Program
@@ -66,6 +67,18 @@ def test_random_programs_and_their_reverse_have_the_same_bits_in_blocks(part):
         scale = np.max(np.abs(ordered), initial=0.0)
         np.testing.assert_allclose(other, ordered, rtol=1e-9, atol=1e-9 * scale)
     assert in_blocks > 10
+
+
+def test_no_register_begins_where_another_ends():
+    # Else NumPy 2.0.0 gives other bits for exp, power and more, as it takes them to overlap.
+    sizes = [0, 1, 63, 64, 65, 128, 4096]
+    arena = Arena()
+    arena.reserve(sizes)
+    registers = arena.take().registers(sizes)
+    assert [r.nbytes for r in registers] == sizes
+    starts = [r.__array_interface__["data"][0] for r in registers]
+    ends = [start + n for start, n in zip(starts, sizes, strict=True)]
+    assert all(end < start for end, start in zip(ends[:-1], starts[1:], strict=True))
 
 
 @pytest.mark.usefixtures("tiny_blocks")
