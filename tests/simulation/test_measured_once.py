@@ -109,3 +109,18 @@ def test_a_run_that_is_resumed_keeps_its_plan(memory: str) -> None:
     kept = pickle.loads(pickle.dumps(plan))
     assert kept == plan
     assert np.isfinite(kept.seconds)
+
+
+def test_a_plan_does_not_take_compiling_for_a_step(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("numba")
+    monkeypatch.setenv("REVOLVE_AD_CACHE", str(tmp_path))
+
+    def step(u: Any, rate: Any, k: Any) -> Any:  # sort is called between the compiled loops
+        return u + rate * (np.sort(u) - u) + 0.0123 * np.sin(u)
+
+    sim = ra.Simulation(step, steps=20_000, memory="2 MB", native=True)
+    plan = sim.plan(np.linspace(0.0, 1.0, 97) ** 2, 0.1)
+    assert any(tmp_path.rglob("*.code"))  # it was compiled, which takes a second or more
+    assert plan.step_seconds < 0.1

@@ -150,6 +150,9 @@ def _of_steps(
 
         return prepared
 
+    if model.is_native:  # compiled at first use, which is no part of a step
+        advance(1)()()
+        reverse(1)()()
     step, stretch = _line(advance, longest)
     # The last step of a stretch need not be run before it is reversed.
     reversal, leaf = _line(reverse, taped, step)
