@@ -18,7 +18,7 @@ from revolve_ad.native.expression import Graph
 from revolve_ad.native.fuse import Fused
 from revolve_ad.native.nests import Loops
 
-__all__ = ["GRADIENTS", "LEAST_GAIN", "Estimate", "estimated", "estimated_rolled"]
+__all__ = ["GRADIENTS", "LEAST_GAIN", "LONGEST", "Estimate", "estimated", "estimated_rolled"]
 
 GRADIENTS = 30
 """Gradients after which compiling must have paid: a fit takes tens, a sampler thousands, and later
@@ -26,6 +26,10 @@ processes find the code in the cache."""
 
 LEAST_GAIN = 1.5
 """How many times faster steps must get at least, in the estimate."""
+
+LONGEST = 30.0
+"""Seconds of compiling that nobody who asked for nothing should wait, unless the first gradient
+already wins them back."""
 
 _CALL = 1.2e-6
 _SCALAR_CALL = 0.3e-6
@@ -45,9 +49,15 @@ _LOAD = 0.12e-9
 _PYTHON_CALL = 1.2e-6
 _NATIVE_CALL = 2e-8
 
-_LINE_SECONDS = 0.01
-_NEST_SECONDS = 0.1
-_DRIVER_SECONDS = 0.6
+_LINE_SECONDS = 0.007
+_LOOP_SECONDS = 0.18
+_ROLLED_LINE_SECONDS = 0.017
+_START_SECONDS = 1.0
+"""Fitted to the CPU seconds that ten programs took, 3 to 29, which they give within half."""
+
+_APART_LINE_SECONDS = 0.01
+_APART_NEST_SECONDS = 0.1
+"""Where NumPy is called in between each nest is compiled once, not into each loop over steps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,15 +87,21 @@ class Estimate:
         """Say why compiling isn't worth it for a run of so many steps; None if it is.
 
         It is if the steps get faster by `LEAST_GAIN`, and `GRADIENTS` gradients save more than
-        compiling takes.
+        compiling takes; the first one alone if that takes longer than `LONGEST`.
         """
         if self.gain < LEAST_GAIN:
             return f"compiled, steps would be about {self.gain:.2f} times as fast"
-        saved = n_steps * (self.numpy - self.native) * GRADIENTS
+        once = n_steps * (self.numpy - self.native)
+        saved = once * GRADIENTS
         if saved < self.compiling:
             return (
                 f"compiling would take about {self.compiling:.2g} s, and save about {saved:.2g} s "
                 f"in {GRADIENTS} gradients"
+            )
+        if self.compiling > LONGEST and once < self.compiling:
+            return (
+                f"compiling would take about {self.compiling:.2g} s, more than {LONGEST:.0f} s, "
+                f"and save about {once:.2g} s a gradient (native=True compiles all the same)"
             )
         return None
 
@@ -117,7 +133,7 @@ def estimated(
         (2 if again[i] else 1) * _numpy_seconds(nodes, i) for i, flag in enumerate(work) if flag
     )
     native = 0.0
-    nests = 0
+    nests = n_loops = 0
     compiled = True
     for fused in (forward, reverse):
         calls = [nest.call for nest in fused.nests if nest.call is not None]
@@ -127,12 +143,16 @@ def estimated(
             if nest.call is not None:
                 continue
             nests += 1
+            n_loops += len(nest.loops)
             native += _PYTHON_CALL if calls else _NATIVE_CALL
             native += sum(_loop_seconds(fused.graph, loops) for loops in nest.loops)
             if nest.kernel is not None:
                 native += 1e-7
-    compiling = n_lines * _LINE_SECONDS + nests * _NEST_SECONDS
-    return Estimate(numpy, native, compiling + (3 * _DRIVER_SECONDS if compiled else 0.0))
+    if compiled:
+        compiling = _START_SECONDS + n_lines * _LINE_SECONDS + n_loops * _LOOP_SECONDS
+    else:
+        compiling = n_lines * _APART_LINE_SECONDS + nests * _APART_NEST_SECONDS
+    return Estimate(numpy, native, compiling)
 
 
 def estimated_rolled(nodes: Sequence[Node], *, n_lines: int) -> Estimate:
@@ -143,7 +163,7 @@ def estimated_rolled(nodes: Sequence[Node], *, n_lines: int) -> Estimate:
     # A write touches what it writes, not the array around it.
     made = [nodes[i].args[1] if nodes[i].op in (SCATTER, SCATTER_ADD) else i for i in work]
     native = 3 * sum(prod(nodes[i].shape) for i in made) * (_FLOP + _LOAD)
-    return Estimate(numpy, native, n_lines * _LINE_SECONDS + 3 * _DRIVER_SECONDS)
+    return Estimate(numpy, native, _START_SECONDS + n_lines * _ROLLED_LINE_SECONDS)
 
 
 def _numpy_seconds(nodes: Sequence[Node], i: int) -> float:

@@ -9,7 +9,8 @@ import pytest
 
 from revolve_ad.ad.recording import trace
 from revolve_ad.native import Layout, Loop, compile_loop
-from revolve_ad.native.worth import GRADIENTS, LEAST_GAIN, Estimate
+from revolve_ad.native.worth import GRADIENTS, LEAST_GAIN, LONGEST, Estimate
+from tests.programs import load
 
 N = 64
 WAVES = np.fft.fftfreq(N, 1 / N)[:, None]
@@ -83,6 +84,43 @@ def test_a_sweep_over_elements_gains_most() -> None:
         return new
 
     assert estimate_of(sweep, np.ones(40)).gain > 100
+
+
+def test_compiling_for_long_must_pay_in_the_first_gradient() -> None:
+    long = Estimate(numpy=2e-3, native=1e-3, compiling=1.5 * LONGEST)
+    steps = int(long.compiling / 1e-3)
+    assert long.why_not(steps + 2) is None
+    reason = long.why_not(steps - 2)
+    assert reason is not None
+    assert "45 s, more than 30 s" in reason
+    assert "native=True" in reason
+    assert Estimate(numpy=2e-3, native=1e-3, compiling=0.9 * LONGEST).why_not(steps - 2) is None
+
+
+MEASURED = {
+    "jacobi": 8.3,
+    "gauss_seidel": 4.0,
+    "heat_3d": 16.5,
+    "fdtd": 4.9,
+    "adi": 14.4,
+    "cavity": 14.7,
+    "channel": 28.8,
+    "nbody": 22.7,
+    "hdiff": 7.4,
+    "vadv": 25.9,
+}
+"""CPU seconds that compiling took, of arrays with 64 cells a side; 24 in three dimensions."""
+
+
+@pytest.mark.parametrize("name", MEASURED)
+def test_the_seconds_of_compiling_are_those_measured_within_half(name: str) -> None:
+    module = load(name)
+    state, params = module.make(24 if name == "heat_3d" else 64, np.random.default_rng(0))
+    tape = trace(module.step, (state, params, 0)).tape
+    loop = compile_loop(tape, Layout(len(state), len(params)), native=False)
+    assert isinstance(loop, Loop)
+    assert loop.estimate is not None
+    assert 1 / 1.5 < loop.estimate.compiling / MEASURED[name] < 1.5
 
 
 def test_the_estimate_depends_on_the_tape_alone() -> None:
