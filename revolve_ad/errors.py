@@ -10,6 +10,7 @@ __all__ = [
     "DivergedReplayError",
     "DtypeError",
     "HiddenStateError",
+    "IndexRangeError",
     "LeafError",
     "NonFiniteError",
     "NotDifferentiableError",
@@ -66,6 +67,10 @@ class UnsupportedOperationError(RevolveError, NotImplementedError):
 
 class VerificationError(RevolveError, AssertionError):
     """A check of a derivative or of a step failed; the message is its table."""
+
+
+class IndexRangeError(RevolveError, IndexError):
+    """A recorded index or slice leaves its array in another step than the recorded one."""
 
 
 class WriteError(RevolveError, ValueError):

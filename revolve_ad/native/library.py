@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["FUNCTIONS", "needed"]
+__all__ = ["FUNCTIONS", "OUTSIDE", "needed"]
+
+OUTSIDE = "an index that the step computes is out of bounds"
+"""What `wrapped_index` says; compiled code can't name the index."""
 
 FUNCTIONS: dict[str, str] = {
     "float_remainder": """
@@ -111,12 +114,12 @@ def complex_exp(a):
         return complex(np.exp(a.real), a.imag)
     return np.exp(a)
 """,
-    "wrapped_index": """
+    "wrapped_index": f"""
 def wrapped_index(i, n):
     if i < 0:
         i += n
     if i < 0 or i >= n:
-        raise IndexError("an index that the step computes is out of bounds")
+        raise IndexError("{OUTSIDE}")
     return i
 """,
 }

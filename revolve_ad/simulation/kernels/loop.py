@@ -15,6 +15,7 @@ from revolve_ad.simulation.arrays.layout import Leaves, Tape
 from revolve_ad.simulation.kernels.protocol import Gradients
 from revolve_ad.simulation.kernels.step_by_step import StepByStep
 from revolve_ad.simulation.kernels.tape import as_inputs
+from revolve_ad.simulation.steps.blame import left_array
 from revolve_ad.simulation.steps.recording import LoopTape, RoleTape
 
 __all__ = ["LoopKernel"]
@@ -72,7 +73,10 @@ class LoopKernel(StepByStep):
         """See `Kernel.advance`."""
         run, layout = self._loop.forward.run, self._form.state
         for k in range(start, stop):
-            state = layout.arrays(run(self._values(state, k)))
+            try:
+                state = layout.arrays(run(self._values(state, k)))
+            except IndexError as error:
+                raise left_array(error, f"step {k}") from error
         return state
 
     def record(self, state: Leaves, start: int, stop: int) -> tuple[Tape, Leaves]:

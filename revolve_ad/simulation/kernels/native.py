@@ -11,6 +11,7 @@ from revolve_ad.errors import UnsupportedOperationError
 from revolve_ad.simulation.arrays.form import Form
 from revolve_ad.simulation.arrays.layout import Leaves, Tape
 from revolve_ad.simulation.kernels.protocol import Gradients
+from revolve_ad.simulation.steps.blame import left_array, one_of
 from revolve_ad.simulation.steps.lines import Lines
 from revolve_ad.simulation.steps.recording import RoleTape
 
@@ -99,17 +100,23 @@ class NativeKernel:
 
     def advance(self, state: Leaves, start: int, stop: int) -> Leaves:
         """See `Kernel.advance`."""
-        return self._sweep.advance_lent(state, start, stop)
+        try:
+            return self._sweep.advance_lent(state, start, stop)
+        except IndexError as error:
+            raise left_array(error, one_of(start, stop)) from error
 
     def record(self, state: Leaves, start: int, stop: int) -> tuple[Tape, Leaves]:
         """See `Kernel.record`."""
         sweep, n = self._sweep, stop - start - 1
         block = sweep.block(n)
-        if n:
-            sweep.record(state, block, start, stop - 1)
         layout = self._layout
         last = [np.empty(s, d) for s, d in zip(layout.shapes, layout.dtypes, strict=True)]
-        sweep.advance(sweep.state(state, block, n), last, stop - 1, stop)
+        try:
+            if n:
+                sweep.record(state, block, start, stop - 1)
+            sweep.advance(sweep.state(state, block, n), last, stop - 1, stop)
+        except IndexError as error:
+            raise left_array(error, one_of(start, stop)) from error
         return [state, block], last
 
     def reverse(self, tape: Tape, start: int, stop: int, cotangent: Leaves) -> Leaves:

@@ -14,6 +14,7 @@ from revolve_ad.simulation.arrays.form import Form
 from revolve_ad.simulation.arrays.layout import Layout, Leaves, Tape
 from revolve_ad.simulation.kernels.protocol import Gradients
 from revolve_ad.simulation.kernels.step_by_step import StepByStep
+from revolve_ad.simulation.steps.blame import left_array
 from revolve_ad.simulation.steps.recording import RoleTape
 
 __all__ = ["Pullback", "TapeKernel", "TapeObserver"]
@@ -111,7 +112,11 @@ class TapeKernel(StepByStep):
         params, inputs, hidden = self._params, self._inputs, self._hidden
         for k in range(start, stop):
             row = [leaf[k] for leaf in inputs]
-            state = layout.arrays(run([*layout.numpy(state), *params, np.int64(k), *row, *hidden]))
+            values = [*layout.numpy(state), *params, np.int64(k), *row, *hidden]
+            try:
+                state = layout.arrays(run(values))
+            except IndexError as error:
+                raise left_array(error, f"step {k}") from error
         return state
 
     def record(self, state: Leaves, start: int, stop: int) -> tuple[Tape, Leaves]:

@@ -4,9 +4,9 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-from revolve_ad.errors import RevolveError, WriteError
+from revolve_ad.errors import IndexRangeError, RevolveError, WriteError
 
-__all__ = ["blame"]
+__all__ = ["blame", "left_array", "one_of"]
 
 
 def blame(
@@ -46,6 +46,29 @@ def blame(
     error.add_note(f"revolve_ad: raised in {where}")
     if called is not None and isinstance(error, TypeError) and not _takes(*called):
         error.add_note(f"revolve_ad: it is called as {called[1]}; let it take these arguments")
+
+
+def left_array(error: IndexError, where: str) -> IndexRangeError:
+    """Return the error for a tape of which an index or a moving slice left its array.
+
+    Parameters
+    ----------
+    error : IndexError
+        What NumPy, or compiled code, said.
+    where : str
+        Such as ``"step 3"``.
+    """
+    return IndexRangeError(
+        f"{where} reads or writes outside of an array ({error}). A slice u[k : k + 3] is recorded "
+        "with its length, so it must lie within the array in each step, where NumPy would cut it "
+        "off at the end. Keep its start in range, such as min(k, len(u) - 3), by np.minimum or "
+        "np.clip, or make the array longer with np.pad."
+    )
+
+
+def one_of(start: int, stop: int) -> str:
+    """Return which step it was, as far as code that takes many at once can tell."""
+    return f"step {start}" if stop == start + 1 else f"one of the steps {start} to {stop - 1}"
 
 
 def _takes(function: Callable[..., Any], call: str) -> bool:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, final
 
 import numpy as np
 
+from revolve_ad.native.library import OUTSIDE
 from revolve_ad.native.play import ADVANCE, LOAD, LOST, SAVE
 from revolve_ad.simulation.arrays.addends import add
 from revolve_ad.simulation.arrays.finiteness import require_finite, require_finite_state
@@ -19,6 +20,7 @@ from revolve_ad.simulation.kernels.native import NativeKernel
 from revolve_ad.simulation.kernels.protocol import Kernel
 from revolve_ad.simulation.planning.plan import Plan
 from revolve_ad.simulation.planning.playing import is_played
+from revolve_ad.simulation.steps.blame import left_array, one_of
 from revolve_ad.simulation.sweeps.crew import Counters, Crew
 from revolve_ad.simulation.sweeps.rows import Rows, rows_of
 from revolve_ad.simulation.sweeps.several import SeveralKernels
@@ -66,6 +68,10 @@ class NativeSweep:
         try:
             live = self._forward(state)
         except Exception as error:
+            if str(error) == OUTSIDE:  # of compiled code, which doesn't say in which step
+                named = left_array(IndexError(OUTSIDE), one_of(0, self.n_steps))
+                named.add_note("revolve_ad: during the first sweep")
+                raise named from error
             error.add_note("revolve_ad: during the first sweep")
             raise
         done = self._rows.counters
