@@ -10,9 +10,11 @@ from numpy._core import multiarray
 from revolve_ad.ad.dispatch import implements
 from revolve_ad.ad.functions.formulas import define_by_equal, define_by_formulas
 from revolve_ad.ad.functions.source import INSTEAD, from_source
+from revolve_ad.ad.interception import FOREIGN
 from revolve_ad.ad.recorder import Recorder
 from revolve_ad.ad.tape import ArrayType, Primitive
 from revolve_ad.ad.traced import Traced, apply, node_and_value, plain, view_of
+from revolve_ad.errors import ParameterError
 
 # -- convolution -------------------------------------------------------------------------------
 
@@ -154,15 +156,59 @@ def sliding_window_view(rec: Recorder, x: Any, *args: Any, **kwargs: Any) -> Any
     if x.cell is None:
         x = Traced.wrap(rec, node_and_value(rec, x)[0], np.asarray(x.v))
     shown = np.lib.stride_tricks.sliding_window_view(x.v, *args, **kwargs)
-    cell = x.cell
-    while cell.whole is not None:
-        cell = cell.whole
-    # The same view, with the memory that it shows as its base, as all views have.
-    first, start = (a.__array_interface__["data"][0] for a in (shown, cell.root))
-    offset = first - start if shown.size else 0
-    view: Any = _ndarray(shown.shape, shown.dtype, cell.root, offset, shown.strides)
+    view = _based(x, shown)
     view.flags.writeable = False
     return view_of(x, view)
+
+
+def _as_strided(
+    rec: Recorder,
+    original: Any,
+    x: Any,
+    shape: Any = None,
+    strides: Any = None,
+    subok: bool = False,
+    writeable: bool = True,
+) -> Any:
+    """Record a view with given strides, in bytes; it must stay within the memory of `x`."""
+    if type(x) is not Traced:
+        return original(x, shape, strides, subok, writeable)
+    if x.cell is None:
+        x = Traced.wrap(rec, node_and_value(rec, x)[0], np.asarray(x.v))
+    shape = x.v.shape if shape is None else tuple(shape)
+    strides = x.v.strides if strides is None else tuple(strides)
+    if any(stride % x.v.itemsize for stride in strides):
+        raise ParameterError(
+            f"as_strided of a traced array with strides {strides}: each must be a multiple of the "
+            f"{x.v.itemsize} bytes of an element of {x.v.dtype}. sliding_window_view counts in "
+            "elements"
+        )
+    try:
+        # NumPy looks at the bounds, as as_strided doesn't.
+        view = _based(x, original(x.v, shape, strides, writeable=False))
+    except (ValueError, TypeError) as error:
+        raise ParameterError(
+            f"as_strided of a traced array: shape {shape} with strides {strides} in bytes leaves "
+            f"the memory of the array, of shape {x.v.shape} with strides {x.v.strides}. Use "
+            "sliding_window_view, which keeps within it"
+        ) from error
+    found = view_of(x, view)
+    # Where elements are shown twice, a write would go to both.
+    view.flags.writeable = writeable and x.v.flags.writeable and found.map.is_injective
+    return found
+
+
+FOREIGN["numpy.lib.stride_tricks"] = {"as_strided": _as_strided}  # it asks no protocol
+
+
+def _based(x: Traced, shown: Any) -> Any:
+    """Return the same view, with the memory that it shows as its base, as all views have."""
+    cell: Any = x.cell
+    while cell.whole is not None:
+        cell = cell.whole
+    first, start = (a.__array_interface__["data"][0] for a in (shown, cell.root))
+    offset = first - start if shown.size else 0
+    return _ndarray(shown.shape, shown.dtype, cell.root, offset, shown.strides)
 
 
 _ndarray = np.ndarray
