@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from math import log2, prod
 
 from revolve_ad.ad.core import BROADCAST, CAST, GATHER, ITEM, SCATTER, SCATTER_ADD, SUM
+from revolve_ad.ad.strided import StridedMap
 from revolve_ad.ad.tape import Node, live_nodes
 from revolve_ad.native.arithmetic import LIBRARY
 from revolve_ad.native.expression import Graph
@@ -46,6 +47,8 @@ _LIBRARY_ELSE = 7e-9
 _FLOP = 0.06e-9
 _SLOW_FLOP = 0.5e-9
 _LOAD = 0.12e-9
+_FAR_LOAD = 7e-9
+"""An element of a column, forward and in reverse: loops over columns aren't vector code."""
 _PYTHON_CALL = 1.2e-6
 _NATIVE_CALL = 2e-8
 
@@ -163,7 +166,18 @@ def estimated_rolled(nodes: Sequence[Node], *, n_lines: int) -> Estimate:
     # A write touches what it writes, not the array around it.
     made = [nodes[i].args[1] if nodes[i].op in (SCATTER, SCATTER_ADD) else i for i in work]
     native = 3 * sum(prod(nodes[i].shape) for i in made) * (_FLOP + _LOAD)
+    native += sum(_far(nodes[i]) for i in work) * _FAR_LOAD
     return Estimate(numpy, native, _START_SECONDS + n_lines * _ROLLED_LINE_SECONDS)
+
+
+def _far(node: Node) -> int:
+    """Return how many elements are read or written that don't lie next to each other."""
+    if node.op not in (GATHER, SCATTER, SCATTER_ADD):
+        return 0
+    box = node.params[0]
+    if not isinstance(box, StridedMap) or not box.shape or box.shape[-1] == 1:
+        return 0
+    return prod(box.shape) if abs(box.strides[-1]) != 1 else 0
 
 
 def _numpy_seconds(nodes: Sequence[Node], i: int) -> float:
