@@ -17,6 +17,7 @@ from revolve_ad.native.rolling.tree import (
     Store,
     Values,
     uses,
+    with_innermost,
 )
 
 __all__ = ["parted"]
@@ -30,15 +31,7 @@ MOST = 24
 
 def parted(body: Sequence[Statement], values: Values) -> list[Statement]:
     """Return an adjoint whose inner loops are parted."""
-    out: list[Statement] = []
-    for s in body:
-        if not isinstance(s, Loop):
-            out.append(s)
-        elif any(isinstance(t, Loop) for t in s.body):
-            out.append(Loop(s.name, s.count, parted(s.body, values), s.free, s.carried))
-        else:
-            out += _parts(s, values)
-    return out
+    return with_innermost(body, lambda loop: _parts(loop, values))
 
 
 def _parts(loop: Loop, values: Values) -> list[Statement]:

@@ -22,6 +22,7 @@ from revolve_ad.native.rolling.tree import (
     Statement,
     Store,
     Values,
+    with_innermost,
 )
 
 __all__ = ["in_registers"]
@@ -31,15 +32,7 @@ _ADD = elementwise(np.add)
 
 def in_registers(body: Sequence[Statement], values: Values) -> list[Statement]:
     """Return statements in which recurrences over memory are carried by numbers."""
-    out: list[Statement] = []
-    for s in body:
-        if not isinstance(s, Loop):
-            out.append(s)
-        elif any(isinstance(t, Loop) for t in s.body):
-            out.append(Loop(s.name, s.count, in_registers(s.body, values), s.free, s.carried))
-        else:
-            out += _carried(s, values)
-    return out
+    return with_innermost(body, lambda loop: _carried(loop, values))
 
 
 def _carried(loop: Loop, values: Values) -> list[Statement]:

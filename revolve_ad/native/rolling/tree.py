@@ -6,7 +6,7 @@ buffer at a flat position that is affine in the counters of the loops around it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -33,6 +33,7 @@ __all__ = [
     "outside",
     "statements",
     "uses",
+    "with_innermost",
 ]
 
 
@@ -221,6 +222,21 @@ def outside(body: Sequence[Statement]) -> set[int]:
 
 
 _FLAGS = ((STABLE, "not written later"), (FRESH, "as at first"))
+
+
+def with_innermost(
+    body: Sequence[Statement], change: Callable[[Loop], list[Statement]]
+) -> list[Statement]:
+    """Return statements in which `change` has replaced each loop that holds no other."""
+    out: list[Statement] = []
+    for s in body:
+        if not isinstance(s, Loop):
+            out.append(s)
+        elif any(isinstance(t, Loop) for t in s.body):
+            out.append(Loop(s.name, s.count, with_innermost(s.body, change), s.free, s.carried))
+        else:
+            out += change(s)
+    return out
 
 
 def listing(body: Sequence[Statement], indent: str = "") -> str:

@@ -11,9 +11,9 @@ from typing import Any, final
 import numpy as np
 
 from revolve_ad.simulation.arrays.form import Form
-from revolve_ad.simulation.arrays.layout import Leaves, Tape
+from revolve_ad.simulation.arrays.layout import Leaves
 from revolve_ad.simulation.kernels.protocol import Gradients
-from revolve_ad.simulation.kernels.step_by_step import StepByStep
+from revolve_ad.simulation.kernels.step_by_step import KeepsStates
 from revolve_ad.simulation.kernels.tape import as_inputs
 from revolve_ad.simulation.steps.blame import left_array
 from revolve_ad.simulation.steps.recording import LoopTape, RoleTape
@@ -22,7 +22,7 @@ __all__ = ["LoopKernel"]
 
 
 @final
-class LoopKernel(StepByStep):
+class LoopKernel(KeepsStates):
     """Steps by an interpreted tape in two parts; see `Kernel`.
 
     Parameters
@@ -78,14 +78,6 @@ class LoopKernel(StepByStep):
             except IndexError as error:
                 raise left_array(error, f"step {k}") from error
         return state
-
-    def record(self, state: Leaves, start: int, stop: int) -> tuple[Tape, Leaves]:
-        """See `Kernel.record`."""
-        tape = []
-        for k in range(start, stop):
-            tape.append(state)  # no copy: a program never writes into its inputs
-            state = self.advance(state, k, k + 1)
-        return tape, state
 
     def pull(self, state: Leaves, k: int, cotangent: Leaves) -> Leaves:
         """Reverse step `k` from state `k`."""

@@ -18,6 +18,7 @@ from revolve_ad.simulation.kernels.observations import PlainObserver
 from revolve_ad.simulation.kernels.protocol import Kernel, Observer
 from revolve_ad.simulation.kernels.seeing import Seeing, refuse_hidden_in_observe
 from revolve_ad.simulation.kernels.tape import TapeKernel
+from revolve_ad.simulation.kernels.unrecorded import Unrecorded
 from revolve_ad.simulation.kernels.user import UserKernel
 from revolve_ad.simulation.kernels.user_tangent import UserTangentModel, refuse_forward
 from revolve_ad.simulation.steps.lines import Lines, lines_of
@@ -253,32 +254,8 @@ class TapeModel:
 
 @final
 @dataclass(frozen=True, eq=False, slots=True)
-class UserModel:
-    """A step whose derivative the user gives; `observe` is recorded.
-
-    Attributes
-    ----------
-    form : Form
-        The layouts of the arguments.
-    step : Step
-        The step.
-    seen : Seeing or None
-        The observation.
-    """
-
-    form: Form
-    step: Step
-    seen: Seeing | None
-
-    @property
-    def observation(self) -> Layout | None:
-        """See `Model.observation`."""
-        return None if self.seen is None else self.seen.tape.result
-
-    @property
-    def remarks(self) -> tuple[str, ...]:
-        """See `Model.remarks`."""
-        return ()
+class UserModel(Unrecorded):
+    """A step whose derivative the user gives; `observe` is recorded."""
 
     def kernel(self, params: list[Any], inputs: list[Any], hidden: list[Any]) -> Kernel:
         """See `Model.kernel`."""
@@ -288,32 +265,9 @@ class UserModel:
         """See `Model.interpreter`."""
         return self.kernel(params, inputs, hidden)
 
-    def observer(self, params: list[Any], hidden: list[Any]) -> Observer | None:
-        """See `Model.observer`."""
-        return None if self.seen is None else self.seen.observer(self.form, params, hidden)
-
     def original_observer(self, params: list[Any]) -> PlainObserver | None:
         """See `Model.original_observer`."""
         return None if self.seen is None else self.seen.original(self.form, params)
-
-    def original(self, params: list[Any], inputs: list[Any]) -> Stepper | None:
-        """See `Model.original`."""
-        return None
-
-    @property
-    def is_native(self) -> bool:
-        """See `Model.is_native`."""
-        return False
-
-    @property
-    def account(self) -> None:
-        """See `Model.account`."""
-        return None
-
-    @property
-    def tape_bytes(self) -> int:
-        """A state: the user's vjp starts from it."""
-        return self.form.state.nbytes
 
     @property
     def workspace_bytes(self) -> int:
@@ -322,22 +276,12 @@ class UserModel:
         seen = 0 if self.seen is None else self.seen.workspace_bytes
         return max(self.form.params.nbytes + rows, seen)
 
-    @property
-    def inside(self) -> list[Any]:
-        """See `Model.inside`."""
-        return [] if self.seen is None else self.seen.tape.inside
-
-    @property
-    def is_compared(self) -> bool:
-        """See `Model.is_compared`."""
-        return False
-
     def tangent(self) -> Model:
         """See `Model.tangent`."""
         if self.step._jvp is None:
             raise refuse_forward(self.step)
         seen = None if self.seen is None else self.seen.tangent
-        return UserTangentModel(self.form.doubled, self.form, self.step, seen)
+        return UserTangentModel(self.form.doubled, self.step, seen, self.form)
 
 
 def record_model(

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from revolve_ad.simulation.arrays.layout import Leaves, Tape
 from revolve_ad.simulation.kernels.growth import GrownTapeError
 
-__all__ = ["StepByStep"]
+__all__ = ["KeepsStates", "StepByStep"]
 
 
 class StepByStep:
@@ -62,3 +62,19 @@ class StepByStep:
 
     def finish(self) -> None:
         """See `Kernel.finish`: every cotangent is added where it comes up."""
+
+
+class KeepsStates(StepByStep):
+    """Records a stretch by keeping its states, which `advance` doesn't write into; a mixin too."""
+
+    __slots__ = ()
+
+    advance: Callable[[Leaves, int, int], Leaves]
+
+    def record(self, state: Leaves, start: int, stop: int) -> tuple[Tape, Leaves]:
+        """See `Kernel.record`."""
+        tape = []
+        for k in range(start, stop):
+            tape.append(state)  # no copy: a program never writes into its inputs
+            state = self.advance(state, k, k + 1)
+        return tape, state

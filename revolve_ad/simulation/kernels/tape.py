@@ -11,9 +11,9 @@ import numpy as np
 
 from revolve_ad.simulation.arrays.addends import Addend
 from revolve_ad.simulation.arrays.form import Form
-from revolve_ad.simulation.arrays.layout import Layout, Leaves, Tape
+from revolve_ad.simulation.arrays.layout import Layout, Leaves
 from revolve_ad.simulation.kernels.protocol import Gradients
-from revolve_ad.simulation.kernels.step_by_step import StepByStep
+from revolve_ad.simulation.kernels.step_by_step import KeepsStates
 from revolve_ad.simulation.steps.blame import left_array
 from revolve_ad.simulation.steps.recording import RoleTape
 
@@ -71,7 +71,7 @@ class Pullback:
 
 
 @final
-class TapeKernel(StepByStep):
+class TapeKernel(KeepsStates):
     """Steps by an interpreted tape; see `Kernel`.
 
     Parameters
@@ -118,14 +118,6 @@ class TapeKernel(StepByStep):
             except IndexError as error:
                 raise left_array(error, f"step {k}") from error
         return state
-
-    def record(self, state: Leaves, start: int, stop: int) -> tuple[Tape, Leaves]:
-        """See `Kernel.record`."""
-        tape = []
-        for k in range(start, stop):
-            tape.append(state)  # no copy: a program never writes into its inputs
-            state = self.advance(state, k, k + 1)
-        return tape, state
 
     def pull(self, state: Leaves, k: int, cotangent: Leaves) -> Leaves:
         """Reverse step `k` from state `k`."""

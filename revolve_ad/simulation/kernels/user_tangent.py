@@ -10,9 +10,9 @@ from revolve_ad.errors import NotDifferentiableError, ShapeError
 from revolve_ad.simulation.arrays.form import Form
 from revolve_ad.simulation.arrays.layout import Layout, Leaves, Tape
 from revolve_ad.simulation.kernels.observations import PlainObserver
-from revolve_ad.simulation.kernels.protocol import Gradients, Kernel, Observer
-from revolve_ad.simulation.kernels.seeing import Seeing
+from revolve_ad.simulation.kernels.protocol import Gradients, Kernel
 from revolve_ad.simulation.kernels.step_by_step import StepByStep
+from revolve_ad.simulation.kernels.unrecorded import Unrecorded
 from revolve_ad.simulation.steps.blame import blame
 from revolve_ad.simulation.steps.stepping import Stepper, row_reader
 from revolve_ad.simulation.steps.user_step import Step
@@ -22,35 +22,16 @@ __all__ = ["UserTangentModel", "refuse_forward"]
 
 @final
 @dataclass(frozen=True, eq=False, slots=True)
-class UserTangentModel:
+class UserTangentModel(Unrecorded):
     """The model of the pairs (value, tangent) of a step with a jvp of its own; see `Model`.
 
     Attributes
     ----------
-    form : Form
-        The layouts of the pairs.
     primal : Form
         The layouts of the values.
-    step : Step
-        The step.
-    seen : Seeing or None
-        The observation of pairs.
     """
 
-    form: Form
     primal: Form
-    step: Step
-    seen: Seeing | None
-
-    @property
-    def observation(self) -> Layout | None:
-        """See `Model.observation`."""
-        return None if self.seen is None else self.seen.tape.result
-
-    @property
-    def remarks(self) -> tuple[str, ...]:
-        """See `Model.remarks`."""
-        return ()
 
     def kernel(self, params: list[Any], inputs: list[Any], hidden: list[Any]) -> Kernel:
         """See `Model.kernel`."""
@@ -60,47 +41,14 @@ class UserTangentModel:
         """See `Model.interpreter`."""
         return self.kernel(params, inputs, hidden)
 
-    def observer(self, params: list[Any], hidden: list[Any]) -> Observer | None:
-        """See `Model.observer`."""
-        return None if self.seen is None else self.seen.observer(self.form, params, hidden)
-
     def original_observer(self, params: list[Any]) -> PlainObserver | None:
         """See `Model.original_observer`."""
         return None
-
-    def original(self, params: list[Any], inputs: list[Any]) -> Stepper | None:
-        """See `Model.original`."""
-        return None
-
-    @property
-    def account(self) -> None:
-        """See `Model.account`."""
-        return None
-
-    @property
-    def is_native(self) -> bool:
-        """See `Model.is_native`."""
-        return False
-
-    @property
-    def tape_bytes(self) -> int:
-        """See `Model.tape_bytes`."""
-        return self.form.state.nbytes
 
     @property
     def workspace_bytes(self) -> int:
         """See `Model.workspace_bytes`."""
         return 0
-
-    @property
-    def inside(self) -> list[Any]:
-        """See `Model.inside`."""
-        return [] if self.seen is None else self.seen.tape.inside
-
-    @property
-    def is_compared(self) -> bool:
-        """See `Model.is_compared`."""
-        return False
 
     def tangent(self) -> NoReturn:
         """See `Model.tangent`."""
