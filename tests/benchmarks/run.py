@@ -20,7 +20,7 @@ import numpy as np
 from tests.benchmarks.contestants import Contestant, entries
 from tests.benchmarks.problems import NAMES, make
 
-__all__ = ["Row", "main", "markdown", "race"]
+__all__ = ["Row", "main", "markdown", "parser", "race"]
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -191,9 +191,10 @@ def _plot(rows: list[Row], path: str) -> None:
     figure.savefig(path)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.run", description=__doc__)
-    add = parser.add_argument
+def parser() -> argparse.ArgumentParser:
+    """Return what reads the options of a race."""
+    result = argparse.ArgumentParser(prog="python -m tests.benchmarks.run", description=__doc__)
+    add = result.add_argument
     add("--problems", default=",".join(NAMES), help="such as P1,P4")
     add("--only", default="", help="contestants whose name has one of these words, a ; between")
     add("--quick", action="store_true", help="leave out the slow ones, three turns")
@@ -208,12 +209,12 @@ def _parser() -> argparse.ArgumentParser:
     add("--json", help="write all that was measured here")
     add("--markdown", help="write the table here")
     add("--plot", help="write a picture here")
-    return parser
+    return result
 
 
 def main(arguments: list[str] | None = None) -> list[Row]:
     """Race everyone on the chosen problems; print the table."""
-    options = _parser().parse_args(arguments)
+    options = parser().parse_args(arguments)
     if options.quick:
         options.repeats = min(options.repeats, 3)
     words = [word.strip().lower() for word in options.only.split(";") if word.strip()]

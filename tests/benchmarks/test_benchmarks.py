@@ -5,7 +5,7 @@ from math import comb
 import numpy as np
 import pytest
 
-from tests.benchmarks import by_hand_numpy
+from tests.benchmarks import by_hand_numpy, scaling
 from tests.benchmarks.contestants import entries
 from tests.benchmarks.problems import NAMES, make
 from tests.benchmarks.revolve import ADVANCE, FINISH, LIVE, REVERSE, revolve
@@ -155,3 +155,19 @@ def test_a_race_measures_times_memory_and_agreement():
 def test_a_contestant_that_fails_becomes_a_row():
     table = markdown([Row("P1", "nobody", error="ImportError: no such package")])
     assert "no such package" in table
+
+
+def test_the_scaling_table_gives_nanoseconds_for_a_number_and_a_step():
+    rows = tuple(
+        Row("P4", label, seconds=[milliseconds / 1e3])
+        for label, milliseconds in (
+            ("NumPy forward, ordinary code", 8.0),
+            ("Numba adjoint by hand, s=30", 2.0),
+            ("revolve_ad, s=30", 3.0),
+            ("JAX nested checkpoint, 5 segments", 12.0),
+            ("JAX nested checkpoint, 10 segments", 9.0),
+        )
+    )
+    point = scaling.Point("P4", 100, 10_000, 50, (*rows, Row("P4", "JAX nested", error="no")))
+    assert point.nanoseconds("JAX nested checkpoint") == pytest.approx(18.0)
+    assert scaling.markdown([point]).endswith("| P4 | 100 | 50 | 16 | 4 | 6 | 18 | 3.00 | 1.50 |")
