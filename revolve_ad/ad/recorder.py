@@ -317,6 +317,7 @@ class Recorder:
         self.lifted: dict[tuple[int, int], int] = {}
         self.captured: dict[int, tuple[np.ndarray, int]] = {}
         self.depends_on_values: str | None = None
+        self.seen: list[tuple[int, bytes]] | None = []
         self.layouts = False
         # Arrays made from nothing, in order: their memory and first node; which stay plain.
         self.made: list[tuple[Cell, int] | None] = []
@@ -633,15 +634,30 @@ class Recorder:
     def _dtype(value: Any) -> np.dtype[Any]:
         return _SCALAR_DTYPE.get(type(value)) or value.dtype
 
-    def mark_dependent(self, what: str) -> None:
-        """Note that the function looked at a value, and where."""
+    def mark_dependent(self, what: str, seen: tuple[int, Any] | None = None) -> None:
+        """Note that the function looked at a value, and where.
+
+        Parameters
+        ----------
+        what : str
+            What it did, in words.
+        seen : tuple of int and array, optional
+            The node and its value, if the value of one node is all that it looked at.
+        """
         if self.depends_on_values is None:
             self.depends_on_values = f"{what} at {where_called()}"
+        if seen is None or np.asarray(seen[1]).nbytes > _MOST_SEEN_BYTES:
+            self.seen = None
+        elif self.seen is not None:
+            self.seen.append((seen[0], np.asarray(seen[1]).tobytes()))
 
     def tape(self, outputs: Sequence[int]) -> Tape:
         """Return what was recorded."""
         return Tape(tuple(self.nodes), tuple(self.inputs), tuple(outputs), self.depends_on_values)
 
+
+_MOST_SEEN_BYTES = 4096
+"""Larger arrays that a function looked at are hardly ever met a second time."""
 
 CLOSED = Recorder()
 

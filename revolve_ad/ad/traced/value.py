@@ -299,8 +299,11 @@ class Traced:
         """Return the real value for use as a Python integer or truth value."""
         if self.varies():
             top = active()
-            (top if top is not None else self.rec).mark_dependent(what)
-            self.rec.mark_dependent(what)
+            if top is None or top is self.rec:
+                self.rec.mark_dependent(what, (self.read(), self.v))
+            else:  # neither tape alone tells when it holds
+                top.mark_dependent(what)
+                self.rec.mark_dependent(what)
         return self.v
 
     def __bool__(self) -> bool:
