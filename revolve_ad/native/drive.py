@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from revolve_ad.native.turns import Turns
@@ -25,6 +25,25 @@ def rows_source(rows: Sequence[int], stem: str, step: str) -> list[str]:
 
 def _calls(calls: Sequence[Call]) -> list[str]:
     return [f"{name}({', '.join(args)})" for name, args in calls]
+
+
+def _staged(calls: Sequence[Call], when: Mapping[str, bool]) -> list[str]:
+    """Return lines that make calls, some only where zeros stand already, some where they don't."""
+    lines: list[str] = []
+    before: bool | None = None
+    for call in calls:
+        (line,) = _calls([call])
+        now = when.get(call[0])
+        if now is None:
+            lines.append(line)
+        else:
+            if now != before:
+                other = before is not None
+                lines.append("else:" if other else f"if {'' if now else 'not '}settled:")
+            lines.append(f"    {line}")
+            now = now if before is None or now == before else None
+        before = now
+    return lines
 
 
 def _function(name: str, parameters: Sequence[str], body: Sequence[str], compiled: bool) -> str:
@@ -57,11 +76,15 @@ class Seen(NamedTuple):
     calls: Sequence[Call]
 
 
-def _seen_source(seen: Seen | None, stem: str, *, back: bool = False) -> list[str]:
+def _seen_source(
+    seen: Seen | None, stem: str, *, back: bool = False, settled: bool = False
+) -> list[str]:
     """Return lines that observe a state, or take the cotangent of an observation, if it is time."""
     if seen is None:
         return []
     inner = rows_source(seen.rows, stem, "at") + _calls(seen.calls)
+    if settled:
+        inner.append("settled = False")
     inner.append("at -= 1" if back else "at += 1")
     condition = "at >= 0" if back else "at < len(marks)"
     return [f"if {condition} and marks[at] == k:", *_indented(inner)]
@@ -151,11 +174,15 @@ def pull_source(
     compiled: bool = True,
     seen: Seen | None = None,
     before: Sequence[str] = (),
+    when: Mapping[str, bool] | None = None,
 ) -> str:
     """Return ``pull(origin, start, stop, …)``: pull back through recorded steps.
 
     `x` and `kept` are as `record` left them, counted from `origin`; `g` are the cotangents and `h`
     what takes turns with them.  The lines `before` stand before the calls of each step.
+
+    With `when`, some calls are made only if the zeros that a step leaves stand there already, some
+    only if not: a further parameter `settled` says so for the first step, and it is returned.
     """
     body = ["for t in range(stop - origin - 1, start - origin - 1, -1):"]
     inner = [*_state_at(turns, "t"), "k = origin + t", *rows_source(rows, "row", "k")]
@@ -163,14 +190,19 @@ def pull_source(
         if ndim >= 0:
             row = f"all_rbar{j}[k]" if ndim else f"all_rbar{j}[k:k + 1]"
             inner.append(f"rbar{j} = {row}")
-    inner += [*before, *_calls(calls)]
+    inner += [*before, *_staged(calls, when or {})]
+    if when:
+        inner.append("settled = True")
     free = [f"free{c} = g{i}" for c, i in backward.freed.items()]
     moved = [f"g{j}" for j, i in enumerate(backward.source) if i != j]
     new = [f"h{j}" if i is None else f"g{i}" for j, i in enumerate(backward.source) if i != j]
     if moved:
         inner += [*free, f"{', '.join(moved)} = {', '.join(new)}"]
         inner += [f"h{c} = free{c}" for c in backward.freed]
-    inner += _seen_source(seen, "ob", back=True)
+    inner += _seen_source(seen, "ob", back=True, settled=bool(when))
     body += _indented(inner)
-    parameters = ["origin", "start", "stop", *_watched(seen), *parameters]
+    if when:
+        body.append("return settled")
+    state = ["settled"] if when else []
+    parameters = ["origin", "start", "stop", *state, *_watched(seen), *parameters]
     return _function("pull", parameters, body, compiled)

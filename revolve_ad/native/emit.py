@@ -195,6 +195,7 @@ class _Writer:
         roots = _roots(self.nest)
         names: dict[int, str] = {}
         self._scope(roots, names, self.body[-1], hoist=True)
+        self._read_before_written([*plain, *sums], names)
         for s in plain:
             self.body[-1].append(self._store(s, names[s.value], names.get(s.at, "")))
         for s in sums:
@@ -212,6 +213,17 @@ class _Writer:
             out.append("    " * k + f"for {COUNTERS[d]} in range({self.nest.extent[d]}):{mark}")
             out += ["    " * (k + 1) + line for line in self.body[k + 1]]
         return out + self.after
+
+    def _read_before_written(self, stores: Sequence[Store], names: dict[int, str]) -> None:
+        """Name values that are read from what an assignment before theirs writes."""
+        written: set[str] = set()
+        for s in stores:
+            read = {_buffer(self.graph.exprs[i]) for i in self.graph.reachable([s.value])}
+            if read & written and not names[s.value].isidentifier():
+                name = self._fresh("t")
+                self.body[-1].append(f"{name} = {names[s.value]}")
+                names[s.value] = name
+            written.add(s.buffer)
 
     def _rows_are_apart(self) -> bool:
         """Whether passes of the outermost loop don't touch what others write, and are worth it."""

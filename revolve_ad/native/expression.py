@@ -82,6 +82,10 @@ class Graph:
             self.exprs.append(expr)
         return i
 
+    def unchanged(self, expr: Expr) -> int:
+        """Return an expression as it stands: nothing is folded."""
+        return self._add(expr)
+
     def const(self, value: Any, dtype: np.dtype[Any]) -> int:
         """Return a number."""
         return self._add(Expr("const", value, dtype), ("const", repr(value), dtype))

@@ -15,7 +15,18 @@ from typing import Any
 
 import numpy as np
 
-from revolve_ad.ad.core import CONSTANT, FULL, GATHER, INPUT, ITEM, SCATTER, SCATTER_ADD, SUM
+from revolve_ad.ad.core import (
+    BROADCAST,
+    CAST,
+    CONSTANT,
+    FULL,
+    GATHER,
+    INPUT,
+    ITEM,
+    SCATTER,
+    SCATTER_ADD,
+    SUM,
+)
 from revolve_ad.ad.tape import Node
 from revolve_ad.native.calls import Call, call_of, origin, settled, why_called
 from revolve_ad.native.expression import Graph, Position
@@ -304,6 +315,20 @@ class _Fusion:
             or (node.op in (SCATTER, SCATTER_ADD) and box_of(node.params[0]) is None)
         )
 
+    def is_filled(self, target: Target) -> bool:
+        """Whether most of a cotangent is a number: then it shares nothing with other loops.
+
+        Apart from them, its edge is thin, and later steps can do without the loop.
+        """
+        node = self.nodes[target.node]
+        if self.exact or target.add or not self.defines(target) or node.op is not SCATTER:
+            return False
+        value = self.nodes[node.args[1]]
+        while value.op in (BROADCAST, CAST):
+            value = self.nodes[value.args[0]]
+        box = box_of(node.params[0])
+        return value.op is FULL and box is not None and prod(box.shape) >= prod(node.shape) // 2
+
     # -- grouping
 
     def dependencies(self, target: Target) -> set[str]:
@@ -363,6 +388,7 @@ class _Fusion:
                     and not (first.part or t.part)
                     and first.node not in self.tails
                     and t.node not in self.tails
+                    and not (self.is_filled(first) or self.is_filled(t))
                     and _alike(self.domain(first), self.domain(t))
                     and len(touched) <= MANY_BUFFERS
                 ):

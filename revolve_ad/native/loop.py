@@ -38,6 +38,7 @@ from revolve_ad.native.threads import ROWS, alone, n_threads, threaded_source
 from revolve_ad.native.turns import Turns, Type, labels, spares, turns_of
 from revolve_ad.native.watching import Watch, watch
 from revolve_ad.native.worth import Estimate, estimated
+from revolve_ad.native.zeros import known_zeros
 
 __all__ = ["Entry", "Layout", "Loop", "compile_loop"]
 
@@ -119,6 +120,8 @@ class Loop:
         The observation, if the loop makes it.
     bitwise : bool
         Whether the steps give NumPy's bits.
+    zeros : bool
+        Whether `pull` is told if the zeros that a step leaves in cotangents stand there already.
     """
 
     source: str
@@ -153,6 +156,7 @@ class Loop:
     module: Module
     watch: Watch | None = None
     bitwise: bool = False
+    zeros: bool = False
     negated: tuple[int, ...] = ()
     operations: int = 0
     nests: int = 0
@@ -343,11 +347,13 @@ def _planned(
     targets += [Target(cotangent[j], f"rbar{k}") for k, j in enumerate(row_at) if j in cotangent]
     reverse = fuse(nodes, targets, names, scalars=scalars, exact=False, prefix="back")
     negated: tuple[int, ...] = ()
+    staged, sometimes = reverse, dict[int, bool]()
     if not small:
         seeded = [type_of(seeds[j]) for j in floats]
         looked = [] if seen is None else [a for _, args in seen.back_calls for a in args]
         own = [k for k in range(len(floats)) if f"g{k}" in looked]
         backward, negated = pass_on(reverse, backward, seeded, fixed=own)
+        staged, sometimes = known_zeros(reverse, backward, seeded)
 
     if any(nest.call is not None for fused in (forward, reverse) for nest in fused.nests):
         seen = None  # a loop in Python gains nothing by it
@@ -375,6 +381,7 @@ def _planned(
     types |= {q: _argument(nodes[i]) for i, q in prepared.items()}
     number = Argument(np.dtype(np.int64), None)
     types |= dict.fromkeys(("origin", "start", "stop", "k"), number)
+    types["settled"] = Argument(np.dtype(np.bool_), None)
 
     ps = [f"p{k}" for k in range(len(param_at))]
     cs = [f"c{k}" for k in range(len(constants))]
@@ -429,8 +436,9 @@ def _planned(
         not plain,
     )
 
-    reverse_body, reverse_calls = nest_functions(reverse, "pull")
-    reverse_numpy_calls = named_calls(reverse, "pull")
+    reverse_body, reverse_calls = nest_functions(staged, "pull")
+    reverse_numpy_calls = named_calls(staged, "pull")
+    when = {f"pull{k}": flag for k, flag in sometimes.items()}
     plain = not reverse_numpy_calls
     given = [
         *xs,
@@ -451,12 +459,20 @@ def _planned(
         given = [*seen.parameters("ob"), *given]
         taken = Seen(seen.rows, _renamed(seen.back_calls, rename))
     source = pull_source(
-        turns, backward, calls, given, row_ndims, row_cotangents, compiled=plain, seen=taken
+        turns,
+        backward,
+        calls,
+        given,
+        row_ndims,
+        row_cotangents,
+        compiled=plain,
+        seen=taken,
+        when=when,
     )
     back = Entry(
         "pull",
         _module([*reverse_body, source]),
-        ("origin", "start", "stop", *marks, *given),
+        ("origin", "start", "stop", *(["settled"] if when else []), *marks, *given),
         types,
         _nests(reverse_body, reverse_calls, reverse_numpy_calls, types),
         not plain,
@@ -512,6 +528,7 @@ def _planned(
             },
             seen,
             parts,
+            zeros=bool(when),
         )
         text = play.source
     else:
@@ -532,6 +549,7 @@ def _planned(
         reverse_bytes=_size(reverse_work) + reverse.temporary_bytes + _size(turning),
         recorded_bytes=_size([state_types[c] for c in turns.computed]),
         negated=negated,
+        zeros=bool(when),
         operations=sum(live[i] and bool(n.args) for i, n in enumerate(nodes)),
         nests=sum(n.call is None for f in (forward, reverse) for n in f.nests),
         forms=(both, forward, reverse),
@@ -583,6 +601,8 @@ def _player(
     names: Mapping[str, Sequence[str]],
     seen: Watch | None,
     parts: Sequence[str],
+    *,
+    zeros: bool,
 ) -> Entry:
     """Return the function that carries out many actions of a schedule; see `play_source`."""
     given, forward, reverse = names["given"], names["forward"], names["reverse"]
@@ -603,6 +623,7 @@ def _player(
         tested=[j for j, (_, dtype) in enumerate(state_types) if dtype.kind in "fc"],
         seldom=_size(cotangents) > FEW,
         watched=seen is not None,
+        zeros=zeros,
     )
     own = dict(types)
     m, n_back = len(turns.source), len(backward.source)

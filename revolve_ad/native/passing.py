@@ -14,7 +14,7 @@ from math import prod
 
 from revolve_ad.native.expression import Graph
 from revolve_ad.native.fuse import Fused, Nest
-from revolve_ad.native.nests import Loops, Store
+from revolve_ad.native.nests import Loops, Ranges, Store, overlap, reach
 from revolve_ad.native.turns import Turns, Type
 
 __all__ = ["pass_on"]
@@ -62,9 +62,10 @@ def pass_on(
             if sign < 0:
                 negated.append(c)
             break
-    for c in turns.computed:
-        for i in range(len(types)):
-            if i != c and types[i] == types[c] and i not in turns.source:
+    filled = _postpone(fused, turns.computed)
+    for c in sorted(turns.computed, key=lambda c: c not in filled):
+        for i in (c, *(i for i in range(len(types)) if i != c)):
+            if types[i] == types[c] and i not in turns.source:
                 found = _turned(turns, c, i, types)
                 if found is not None and _can_be_in_place(fused, f"h{c}", f"g{i}"):
                     _rename(fused, f"h{c}", f"g{i}")
@@ -73,17 +74,62 @@ def pass_on(
     return turns, tuple(negated)
 
 
+def _postpone(fused: Fused, leaves: Collection[int]) -> set[int]:
+    """Write a cotangent of which most is a number only when the older one was read.
+
+    Returns these cotangents.  They are best kept in their arrays: see `known_zeros`.
+    """
+    found = set()
+    for c in leaves:
+        own = [k for k, n in enumerate(fused.nests) if any(t.buffer == f"h{c}" for t in n.targets)]
+        if len(own) != 1 or not _is_filled(fused, fused.nests[own[0]]):
+            continue
+        (k,) = own
+        readers = [r for r, n in enumerate(fused.nests) if f"g{c}" in _read(fused, n)]
+        last = max([k, *readers])
+        if any(f"h{c}" in _read(fused, n) for n in fused.nests[k : last + 1]):
+            continue
+        fused.nests.insert(last, fused.nests.pop(k))
+        found.add(c)
+    return found
+
+
+def _is_filled(fused: Fused, nest: Nest) -> bool:
+    """Tell whether a nest writes one buffer, and most of it with a number."""
+    if not nest.loops or len(nest.targets) != 1:
+        return False
+    largest = max(nest.loops, key=lambda loops: prod(loops.extent))
+    return all(fused.graph.exprs[s.value].kind == "const" for s in largest.stores)
+
+
+def _read(fused: Fused, nest: Nest) -> set[str]:
+    """Return the buffers that a nest reads."""
+    if nest.call is not None:
+        return set(nest.call.operands)
+    if nest.kernel is not None:
+        return set(nest.kernel.buffers)
+    roots = [e for x in nest.loops for s in x.stores for e in (s.value, s.at) if e >= 0]
+    exprs = [fused.graph.exprs[k] for k in fused.graph.reachable(roots)]
+    return {e.what[0] if e.kind == "load" else e.what for e in exprs if e.kind in ("load", "take")}
+
+
 def _can_be_in_place(fused: Fused, target: str, source: str) -> bool:
     """Tell whether `source` is read only where `target` is written, or before that."""
     graph, began = fused.graph, False
+    written: list[Ranges] = []
     for nest in fused.nests:
         if nest.call is not None or nest.kernel is not None:
             return False
         for loops in nest.loops:
             own = [s for s in loops.stores if s.buffer == target]
             began = began or bool(own)
-            if any(s.buffer == source or s.flat or s.at >= 0 for s in own):
+            if any(s.buffer == source or s.flat or s.add or s.at >= 0 for s in own):
                 return False
+            # What is written a second time was read for the first.
+            boxes = [reach(s.index, loops.extent) for s in own]
+            if any(overlap(a, b) for a in boxes for b in written):
+                return False
+            written += boxes
             if began and any(s.buffer == source for s in loops.stores):
                 return False
             roots = [e for s in loops.stores for e in (s.value, s.at) if e >= 0]

@@ -58,6 +58,7 @@ def play_source(
     tested: Sequence[int],
     seldom: bool,
     watched: bool,
+    zeros: bool = False,
 ) -> str:
     """Return ``play(rows, first, last, begin, stops, m, forward, …)``.
 
@@ -74,6 +75,8 @@ def play_source(
         Test cotangents only every few steps.
     watched : bool
         Whether observations are made on the way.
+    zeros : bool
+        Whether ``pull`` says if known zeros stand, and asks whether they do.
 
     Notes
     -----
@@ -153,8 +156,9 @@ def play_source(
     if watched:
         leaf.append("at = first_of(marks, b) - 1 if len(" + seen_back[0] + ") > 0 else -1")
         at = ["at", "marks"]
-    arguments = ["a", "a", "b", *at, *seen_back, *xs, *kept, *gs, *given["pull"]]
-    leaf.append(f"pull({', '.join(arguments)})")
+    known = ["settled"] if zeros else []
+    arguments = ["a", "a", "b", *known, *at, *seen_back, *xs, *kept, *gs, *given["pull"]]
+    leaf.append(f"{'settled = ' if zeros else ''}pull({', '.join(arguments)})")
     once = _turned_once(backward, gs[:n_back], gs[n_back:])
     leaf.append(f"for _ in range((b - a) % {period(backward)}):")
     leaf += [*_indented(_turning(gs, once)), "back += b - a"]
@@ -174,6 +178,7 @@ def play_source(
         "turn = 0",
         "back = 0",
         "since = 0",
+        *(["settled = False"] if zeros else []),
         "i = first",
         "while i < last:",
         "    what = rows[i, 0]",

@@ -276,6 +276,7 @@ class Sweep:
             start if origin is None else origin,
             start,
             stop,
+            *([False] if loop.zeros else []),
             *self._adding(stop),
             *_sources(source),
             *block,

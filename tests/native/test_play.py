@@ -12,7 +12,7 @@ import pytest
 import revolve_ad as ra
 import revolve_ad.native
 from revolve_ad.errors import NonFiniteError
-from revolve_ad.native import choice
+from revolve_ad.native import choice, zeros
 from revolve_ad.schedule import Record, Reverse
 from revolve_ad.simulation.planning import playing
 from revolve_ad.simulation.sweeps import native
@@ -28,6 +28,7 @@ def plain_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(revolve_ad.native, "compile_loop", compiled)
     monkeypatch.setattr(playing, "_FEWEST", 1)
     monkeypatch.setattr(playing, "_SHARE", 0.0)
+    monkeypatch.setattr(zeros, "LEAST", 1)
 
 
 def decay(u: Any, p: Any, k: Any) -> Any:
@@ -54,6 +55,14 @@ def counting(state: Any, p: Any, k: Any) -> Any:
     return x * (1 - p * 1e-2) + 1e-3 * n, n + 1
 
 
+def relaxing(state: Any, p: Any, k: Any) -> Any:
+    """Overwritten in place: from the second step on, cotangents are zero where it writes."""
+    a, b = state
+    b[1:-1] = p * (a[2:] + a[:-2]) * np.cos(a[1:-1])
+    a[1:-1] = p * (b[2:] + b[:-2])
+    return a, b
+
+
 rng = np.random.default_rng(5)
 CASES: dict[str, tuple[Any, ...]] = {
     "one leaf": (decay, rng.random(9), 0.1),
@@ -64,6 +73,7 @@ CASES: dict[str, tuple[Any, ...]] = {
         rng.random(STEPS),
     ),
     "three turns and a constant": (third_order, tuple(rng.random((4, 5))), 0.3),
+    "two leaves that are overwritten": (relaxing, tuple(rng.random((2, 9))), 0.4),
     "a number and a count": (counting, (1.5, 2), 0.7),
 }
 
@@ -155,13 +165,24 @@ def test_rows_carried_out_by_python_give_the_same_bits(
 
 
 def seen(state: Any, params: Any, k: Any) -> Any:
-    return (state[0] if isinstance(state, tuple) else state)[2:4] * 0.5
+    return (state[0] - state[1])[2:4] * 0.5
 
 
-@pytest.mark.parametrize("at", [range(STEPS + 1), (0, 5, 6, 30), (36,), (STEPS,)])
-def test_observations_are_made_on_the_way(at: Any, played: list[Any]) -> None:
+TURNS, OVERWRITTEN = "two leaves that take turns, inputs", "two leaves that are overwritten"
+
+
+@pytest.mark.parametrize(
+    ("case", "at"),
+    [
+        (TURNS, range(STEPS + 1)),
+        (TURNS, (0, 5, 6, 30)),
+        (TURNS, (36,)),
+        (TURNS, (STEPS,)),
+        (OVERWRITTEN, (0, 5, 6, 30)),
+    ],
+)
+def test_observations_are_made_on_the_way(case: str, at: Any, played: list[Any]) -> None:
     settings: dict[str, Any] = {"observe": seen, "observe_at": at}
-    case = "two leaves that take turns, inputs"
     expected = gradient(case, schedule=ra.schedule.store_all(STEPS), **settings)
     same(gradient(case, schedule=SCHEDULES["binomial"], **settings), expected)
     assert played
