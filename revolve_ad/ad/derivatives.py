@@ -5,13 +5,13 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from revolve_ad import trees
 from revolve_ad.ad import transform
-from revolve_ad.ad.core import CONSTANT, INPUT
+from revolve_ad.ad.core import CONSTANT, INPUT, Frozen
 from revolve_ad.ad.inlining import inline
 from revolve_ad.ad.interpreter import Interpreter
 from revolve_ad.ad.program import Program
@@ -278,7 +278,7 @@ class _Call:
         self.traced = bool(self.recording.hidden) or any(map(is_traced, self.leaves))
         self.output_dtypes = [tape.nodes[i].dtype for i in tape.outputs]
         self.input_dtypes = [tape.nodes[tape.inputs[p]].dtype for p in self.wrt]
-        self._outer: tuple[Any, Any] | None = None
+        self._tapes: dict[str, Tape] = {}
 
     @property
     def value(self) -> Any:
@@ -310,9 +310,16 @@ class _Call:
         run = _prepared(tape, recording.values)
         return run([*self.leaves, *[None] * n_hidden, *extra], recording.values)
 
+    def _transformed(self, kind: str) -> Tape:
+        """Return the tape of a derivative, made once."""
+        tape = self._tapes.get(kind)
+        if tape is None:
+            tape = self._tapes[kind] = _transformed(kind, self.recording, tuple(self.wrt))
+        return tape
+
     def pull_back(self, cotangents: list[Any]) -> tuple[Any, ...]:
         """Return the cotangents of the differentiated arguments."""
-        tape = _transformed("vjp", self.recording, tuple(self.wrt))
+        tape = self._transformed("vjp")
         flat = iter(self._run(tape, cotangents))
         return tuple(
             self.structures[k].unflatten([next(flat) for _ in self.positions[k]])
@@ -321,7 +328,7 @@ class _Call:
 
     def pull_back_each(self, each: Sequence[list[Any]]) -> list[tuple[Any, ...]]:
         """Return what `pull_back` gives for several cotangents."""
-        tape = _transformed("vjp", self.recording, tuple(self.wrt))
+        tape = self._transformed("vjp")
         if self.traced or len(each) < 2 or not gains_together(tape):
             return [self.pull_back(cotangents) for cotangents in each]
         recording = self.recording
@@ -356,21 +363,21 @@ class _Call:
 
     def push_forward(self, tangents: Sequence[Any]) -> Any:
         """Return the tangent of the result."""
-        tape = _transformed("jvp", self.recording, tuple(self.wrt))
+        tape = self._transformed("jvp")
         found = self._run(tape, self._tangents(tangents))
         return self.recording.structure.unflatten(found)
 
     def goes_forward(self) -> bool:
         """Whether every operation has a forward mode; nothing is run to find out."""
         try:
-            _transformed("jvp", self.recording, tuple(self.wrt))
+            self._transformed("jvp")
         except (NotDifferentiableError, UnsupportedOperationError):
             return False
         return True
 
     def hessian_product(self, v: Any) -> Any:
         """Return the Hessian times `v`, for a scalar function of one argument."""
-        tape = _transformed("hvp", self.recording, tuple(self.wrt))
+        tape = self._transformed("hvp")
         one = np.ones((), self.output_dtypes[0])
         found = self._run(tape, [*self._tangents([v]), one])
         return self.structures[self.argnums[0]].unflatten(found)
@@ -512,24 +519,82 @@ def _transformed(kind: str, recording: Recording, wrt: tuple[int, ...]) -> Tape:
         hash(key)
     except TypeError:  # a parameter that can't be hashed
         return make()
-    return _tapes.get(key, make)  # type: ignore[no-any-return]
+    return _tapes.get(key, lambda: _without_constants(make(), recording))  # type: ignore[no-any-return]
+
+
+class _Elsewhere(Frozen):
+    """Stands for a constant that comes with the known values of each recording."""
+
+    __slots__ = ()
+
+    def __init__(self) -> None:
+        pass  # without a value: whoever reads it is told at once
+
+
+_ELSEWHERE = _Elsewhere()
+
+
+def _without_constants(tape: Tape, recording: Recording) -> Tape:
+    """Return a tape that doesn't hold the arrays of the recording that it was made for.
+
+    It serves other recordings, with other constants, and may be kept for long.
+    """
+    nodes = list(tape.nodes)
+    for i, node in enumerate(recording.tape.nodes):
+        if node.op is CONSTANT and i in recording.values:
+            nodes[i] = node._replace(params=(_ELSEWHERE,))
+    return Tape(tuple(nodes), tape.inputs, tape.outputs, tape.depends_on_values)
+
+
+class _Prepared(NamedTuple):
+    """How a tape is run of which some values are known.
+
+    Attributes
+    ----------
+    pattern : set of int
+        Which values are known.
+    run : callable
+        ``(values of the inputs, known values) -> outputs``.
+    once : bool
+        Whether it was prepared for one run alone.
+    surplus : list of int
+        Known values, of large arrays, that it doesn't need.
+    """
+
+    pattern: set[int]
+    run: Callable[[list[Any], dict[int, Any]], list[Any]]
+    once: bool
+    surplus: list[int]
+
+
+_SURPLUS_BYTES = 1 << 14
 
 
 def _prepared(
     tape: Tape, known: dict[int, Any]
 ) -> Callable[[list[Any], dict[int, Any]], list[Any]]:
-    """Return what runs a tape of which some values are known, prepared better at its second use."""
-    entry = tape.__dict__.get("_prepared")
-    pattern = known.keys()
-    if entry is None or entry[0] != pattern:
-        once = Interpreter(tape, known)
-        tape.__dict__["_prepared"] = (set(pattern), once.run, True)
-        return once.run
-    if entry[2]:
-        run = _with_known_inputs(tape, pattern)
-        tape.__dict__["_prepared"] = (entry[0], run, False)
-        return run
-    return entry[1]  # type: ignore[no-any-return]
+    """Return what runs a tape of which some values are known, prepared better at its second use.
+
+    Large known values that the tape doesn't need are dropped: the rest of the run has their memory.
+    """
+    entry: _Prepared | None = tape.__dict__.get("_prepared")
+    if entry is None or not (entry.pattern <= known.keys()):
+        live = live_nodes(tape.nodes, tape.outputs, known)
+        surplus = [
+            i
+            for i, value in known.items()
+            if not live[i] and getattr(value, "nbytes", 0) >= _SURPLUS_BYTES
+        ]
+        pattern = known.keys() - set(surplus)
+        entry = _Prepared(pattern, Interpreter(tape, pattern).run, True, surplus)
+        tape.__dict__["_prepared"] = entry
+    elif entry.once:
+        run = _with_known_inputs(tape, entry.pattern)
+        entry = entry._replace(run=run, once=False)
+        tape.__dict__["_prepared"] = entry
+    for i in entry.surplus:
+        known.pop(i, None)
+    return entry.run
 
 
 def _with_known_inputs(
@@ -543,7 +608,7 @@ def _with_known_inputs(
     for i in given:
         nodes[i] = Node(INPUT, (), ("known",), nodes[i].shape, nodes[i].dtype)
     inputs = (*(tape.inputs[number] for number in used), *given)
-    program = Program(Tape(tuple(nodes), inputs, tape.outputs))
+    program = Program(Tape(tuple(nodes), inputs, tape.outputs).pruned())
 
     def run(values: list[Any], known: dict[int, Any]) -> list[Any]:
         # An input whose value is known comes from the recording: a hidden one has no other.
