@@ -44,6 +44,7 @@ __all__ = [
     "opened",
     "other_thread",
     "paused",
+    "standing_in",
     "where_called",
 ]
 
@@ -315,6 +316,10 @@ class Recorder:
         self.inputs: list[int] = []
         self.hidden: list[Any] = []
         self.lifted: dict[tuple[int, int], int] = {}
+        # For each hidden param the recorder and the node where the function met it.
+        self.places: list[tuple[Recorder, int]] = []
+        # Set where those of an earlier recording are given: their inputs, by their place.
+        self.given: dict[tuple[int, int], tuple[int, Any]] | None = None
         self.captured: dict[int, tuple[np.ndarray, int]] = {}
         self.depends_on_values: str | None = None
         self.seen: list[tuple[int, bytes]] | None = []
@@ -613,6 +618,8 @@ class Recorder:
         """Return the input that stands for a traced value of an outer recording."""
         if x.rec.child is CLOSED:
             raise leaked()
+        if self.given is not None:
+            return self._lift_given(x)
         outer = self.parent
         if outer is None:
             raise leaked()
@@ -628,7 +635,36 @@ class Recorder:
             if not outer.varies(i):
                 self._steady.add(found)
             self.hidden.append((outer, i, value))
+            self.places.append((x.rec, x.read()))
         return found
+
+    def give(self, places: Sequence[tuple[Recorder, int]], values: Sequence[Any]) -> None:
+        """Let the traced values at these places be inputs with these values, and no others."""
+        self.given = {}
+        for (rec, i), value in zip(places, values, strict=True):
+            node = self.append(INPUT, (), ("hidden",), np.shape(value), self._dtype(value), value)
+            self.inputs.append(node)
+            if not rec.varies(i):
+                self._steady.add(node)
+            self.given[id(rec), i] = node, value
+
+    def _lift_given(self, x: Any) -> int:
+        """Return the input that stands for a traced value of a recording that may have ended."""
+        assert self.given is not None
+        node, value = self.given.get((id(x.rec), x.read()), (-1, None))
+        if node < 0:
+            raise TracedValueError(
+                "a function that is recorded again at each step reads a traced value of the "
+                "function around it that it didn't read when it was first recorded, at step 0. "
+                "Pass that value to the simulation in params="
+            )
+        if not _same_bits(np.asarray(value), np.asarray(x.v)):
+            raise TracedValueError(
+                "a tape is run on other values than it was recorded for, and a function that is "
+                "recorded again at each step reads one of them from outside. Pass that value to "
+                "the simulation in params="
+            )
+        return node
 
     @staticmethod
     def _dtype(value: Any) -> np.dtype[Any]:
@@ -698,6 +734,29 @@ def opened(recorder: Recorder) -> Iterator[None]:
         if outer is not None:
             outer.child, outer.simple = None, not outer.masks
         recorder.child, recorder.simple = CLOSED, False
+
+
+_reopening = threading.RLock()
+
+
+@contextmanager
+def standing_in(recorder: Recorder, for_: Sequence[Recorder]) -> Iterator[None]:
+    """Let `recorder` take over from others, which may have ended, for the time of the body.
+
+    One thread at a time: the others belong to no thread any more.
+    """
+    if not for_:
+        yield
+        return
+    with _reopening:
+        before = [(one, one.child, one.simple) for one in for_]
+        try:
+            for one in for_:
+                one.child, one.simple = recorder, False
+            yield
+        finally:
+            for one, child, simple in reversed(before):
+                one.child, one.simple = child, simple
 
 
 def where_called() -> str:

@@ -14,12 +14,28 @@ from weakref import WeakSet
 from revolve_ad import trees
 from revolve_ad.ad.captured import Rebound, hidden_state
 from revolve_ad.ad.interception import Token, intercepted, leave_whole
-from revolve_ad.ad.recorder import Cell, Recorder, active, opened, where_called
+from revolve_ad.ad.recorder import Cell, Recorder, active, opened, standing_in, where_called
 from revolve_ad.ad.tape import Node, Tape
 from revolve_ad.ad.traced import Traced, node_and_value, plain
 from revolve_ad.errors import HiddenStateError, RevolveError, TracedValueError, WriteError
 
-__all__ = ["Recording", "collector_resting", "trace"]
+__all__ = ["Around", "Recording", "collector_resting", "trace"]
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Around:
+    """Traced values of the functions around that a recorded function reads: hidden params.
+
+    Attributes
+    ----------
+    places : tuple of (Recorder, int)
+        Where each stands: its recorder and its node.
+    values : tuple
+        The values: traced, or plain ones to record the function with once more.
+    """
+
+    places: tuple[tuple[Recorder, int], ...] = ()
+    values: tuple[Any, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,21 +51,22 @@ class Recording:
         The result, plain.
     structure : Structure
         Structure of the result.
-    hidden : tuple
+    around : Around
         Traced values of an outer recording that the function met.
     values : dict
         Kept values by position, if they were asked for.
-    seen : tuple or None
-        For each value that the function looked at (to branch on it, say) its position and bytes:
-        the tape holds for all arguments that give the same.  None if that can't be told.
     """
 
     tape: Tape
     value: Any
     structure: trees.Structure
-    hidden: tuple[Any, ...]
+    around: Around
     values: dict[int, Any]
-    seen: tuple[tuple[int, bytes], ...] | None = ()
+
+    @property
+    def hidden(self) -> tuple[Any, ...]:
+        """The values of `around`."""
+        return self.around.values
 
 
 def trace(
@@ -59,6 +76,7 @@ def trace(
     keep: bool = False,
     read_only: Sequence[bool] | None = None,
     lines: list[str] | None = None,
+    around: Around | None = None,
 ) -> Recording:
     """Call ``f(*args)`` once on traced arrays and return what it did.
 
@@ -75,12 +93,15 @@ def trace(
     lines : list of str, optional
         Is filled with the line of the user's code that made each node, which takes a recording
         about twice as long.
+    around : Around, optional
+        Of an earlier recording of `f`, with plain values: `f` may read these traced values and no
+        others, also after their recordings have ended.  All of them are inputs of the tape.
     """
     attempt = _Attempt(rebound=_code(f) in _rebound_before)
     first = None
     for _ in range(_MOST_ATTEMPTS):
         try:
-            found = _record(f, args, keep, read_only, attempt, lines)
+            found = _record(f, args, keep, read_only, attempt, lines, around)
         except HiddenStateError:
             raise
         except (WriteError, TracedValueError, ValueError, TypeError) as error:
@@ -161,6 +182,7 @@ def _record(
     read_only: Sequence[bool] | None,
     attempt: _Attempt,
     lines: list[str] | None,
+    around: Around | None,
 ) -> Recording:
     """Record one call."""
     rebound = Rebound() if attempt.rebound else None
@@ -177,7 +199,11 @@ def _record(
         for leaf, path in zip(leaves, structure.paths(f"args[{k}]"), strict=True):
             traced.append(Traced.of_input(recorder, plain(leaf), path, lock=lock))
         traced_args.append(structure.unflatten(traced))
-    with opened(recorder), collector_resting():
+    others: dict[int, Recorder] = {}
+    if around is not None:
+        recorder.give(around.places, around.values)
+        others = {id(rec): rec for rec, _ in around.places}
+    with opened(recorder), standing_in(recorder, [*others.values()]), collector_resting():
         if rebound is not None:
             f = rebound.copy(f, recorder)
         with intercepted(f):
@@ -190,14 +216,15 @@ def _record(
             outputs.append(i)
             values.append(value)
     recorder.take_back()
-    hidden = tuple(Traced.wrap(rec, i, value) for rec, i, value in recorder.hidden)
+    if around is None:
+        met = tuple(Traced.wrap(rec, i, value) for rec, i, value in recorder.hidden)
+        around = Around(tuple(recorder.places), met)
     recorder.inputs.extend(recorder.lifted.values())
     kept = {i: v for i, v in enumerate(recorder.values) if v is not None} if keep else {}
     tape = recorder.tape(outputs)
     if rebound is not None:
         _refuse_hidden_state(tape, rebound.firsts)
-    seen = None if recorder.seen is None else tuple(recorder.seen)
-    return Recording(tape, structure.unflatten(values), structure, hidden, kept, seen)
+    return Recording(tape, structure.unflatten(values), structure, around, kept)
 
 
 class _Located(list[Node]):

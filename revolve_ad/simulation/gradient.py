@@ -114,6 +114,9 @@ class Gradient:
         form = model.form
         kernel = model.kernel(arguments.params, arguments.inputs, arguments.hidden)
         observer = model.observer(arguments.params, arguments.hidden)
+        recorders = [
+            x for x in (kernel, observer) if isinstance(x, DynamicKernel | DynamicObserver)
+        ]
         n_steps = settings.steps
         self._settings = settings
         self._storage = settings.storage
@@ -128,6 +131,8 @@ class Gradient:
         self._ledger = Ledger(limit, self.plan.peak_bytes + reserved)
         for holder, size in self.plan.sizes.fixed.items():
             self._ledger.set(holder, size)
+        for one in recorders:
+            one.ledger = self._ledger
         self._replays = Replays(form.state)
         original = model.original(arguments.params, arguments.inputs)
         interpreter = kernel

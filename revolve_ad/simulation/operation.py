@@ -128,7 +128,8 @@ class Call:
                 at = tuple([k for k in settings.observe_at if k <= self.n_steps])
                 settings = replace(settings, observe_at=at)
         model = self.model.tangent()
-        return Call(settings, model, keep=False, last=self.last, releases=self.keep)
+        releases = self.keep or self.releases
+        return Call(settings, model, keep=False, last=self.last, releases=releases)
 
 
 def _simulate(*operands: Any) -> tuple[Any, ...]:
@@ -346,6 +347,9 @@ def _simulate_jvp(
     if call.keep:
         operands.append(y.item(call.n_final + call.n_seen + 1).id)
     start = 0
+    if call.releases:  # the token of the sweep that the first call began is handed on
+        operands.append(xs[0].id)
+        start = 1
     for group in (*call.groups[:-1], *call.model.form.hidden_parts):
         stop = start + len(group.shapes)
         operands += [x.id for x in xs[start:stop]]

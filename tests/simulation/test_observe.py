@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import revolve_ad as ra
-from revolve_ad.errors import DivergedReplayError, TracedValueError
+from revolve_ad.errors import DivergedReplayError
 from revolve_ad.schedule import binomial
 
 START = np.array([0.4, 0.5, 0.6])
@@ -49,17 +49,6 @@ def test_an_observation_may_branch(step: Any, branch: str) -> None:
         found = ra.value_and_grad(lambda p, s=simulation: np.sum(s(START, p).observed))(1.1)
         assert found == pytest.approx(expected, rel=1e-13)
         assert simulation(START, 1.1).observed.sum() == pytest.approx(expected[0], rel=1e-13)
-
-
-def test_a_branching_observation_of_a_hidden_value_is_refused() -> None:
-    def objective(q: Any) -> Any:
-        simulation = ra.Simulation(
-            plain_step, steps=6, observe=lambda u, p, k: u[0] * (q if k > 3 else q * q)
-        )
-        return np.sum(simulation(START, 1.1).observed)
-
-    with pytest.raises(TracedValueError, match="branches on k.*params="):
-        ra.grad(objective)(0.7)
 
 
 @STEPS

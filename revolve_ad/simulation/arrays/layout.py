@@ -14,8 +14,8 @@ from typing import Any, Self
 import numpy as np
 
 from revolve_ad import trees
-from revolve_ad.ad.traced import plain
-from revolve_ad.errors import DtypeError, ShapeError, StructureError
+from revolve_ad.ad.traced import is_traced, plain
+from revolve_ad.errors import DtypeError, ShapeError, StructureError, TracedValueError
 
 __all__ = ["NOTHING", "Array", "Layout", "Leaves", "Tape", "detach"]
 
@@ -242,6 +242,12 @@ class Layout:
 
     def _copied(self, leaf: Any, i: int, origin: str) -> Array:
         shape, dtype = self.shapes[i], self.dtypes[i]
+        if is_traced(leaf):
+            raise TracedValueError(
+                f"{origin} returned {self.paths[i]} as a traced value: it reads a value of the "
+                "function around the simulation that wasn't read when it was recorded, at step 0. "
+                "Pass that value to the simulation in params=."
+            )
         found = np.asarray(leaf)
         if found.shape != shape:
             raise ShapeError(

@@ -1,36 +1,47 @@
-"""The kernel of a step whose tape depends on values: it is recorded again to be reversed."""
+"""The kernel of a step whose tape depends on values: it is recorded again to be reversed.
+
+Pairs (value, tangent), of which forward mode and second derivatives are made, go forward by the
+tangent of such a tape too.
+"""
 
 from collections.abc import Callable
 from typing import Any, final
 
 import numpy as np
 
-from revolve_ad.errors import TracedValueError
+from revolve_ad.errors import BudgetError
 from revolve_ad.simulation.arrays.form import Form
-from revolve_ad.simulation.arrays.layout import Leaves
+from revolve_ad.simulation.arrays.layout import Leaves, Tape
 from revolve_ad.simulation.arrays.ledger import Ledger
-from revolve_ad.simulation.kernels.growth import GrownTapeError
+from revolve_ad.simulation.kernels.afresh import Afresh
+from revolve_ad.simulation.kernels.growth import GrownTapeError, has_room
 from revolve_ad.simulation.kernels.protocol import Gradients
-from revolve_ad.simulation.kernels.step_by_step import StepByStep
+from revolve_ad.simulation.kernels.step_by_step import KeepsStates
 from revolve_ad.simulation.kernels.tape import Pullback, as_inputs
-from revolve_ad.simulation.steps.recording import record_step
+from revolve_ad.simulation.steps.blame import left_array
+from revolve_ad.simulation.steps.recording import RoleTape
 from revolve_ad.simulation.steps.stepping import Stepper
 
 __all__ = ["DynamicKernel"]
 
 
 @final
-class DynamicKernel(StepByStep):
-    """Steps by the user's function, reversed by a tape of just that step; see `Kernel`.
+class DynamicKernel(KeepsStates):
+    """Steps reversed by a tape of just that step; see `Kernel`.
+
+    The user's function itself advances the states; where it can't, since they are pairs or it
+    reads traced values of the function around, the tape does that too.
 
     Parameters
     ----------
-    step : callable
-        The user's step.
+    afresh : Afresh
+        Records the step.
+    function : callable or None
+        The user's step; None for pairs.
     form : Form
         What the arguments look like.
-    params, inputs : list
-        Their leaves.
+    params, inputs, hidden : list
+        Their leaves; of `hidden` those that the step reads are the first.
 
     Attributes
     ----------
@@ -39,32 +50,42 @@ class DynamicKernel(StepByStep):
     """
 
     __slots__ = (
+        "_advance",
+        "_afresh",
         "_form",
+        "_given",
         "_gradients",
+        "_hidden",
         "_inputs",
         "_params",
-        "_step",
+        "_record",
+        "_rows",
         "_values",
-        "advance",
         "ledger",
-        "record",
     )
 
     def __init__(
         self,
-        step: Callable[..., Any],
+        afresh: Afresh,
+        function: Callable[..., Any] | None,
         form: Form,
         params: list[Any],
         inputs: list[Any],
+        hidden: list[Any],
     ) -> None:
-        self._step = step
+        self._afresh = afresh
         self._form = form
         self._params = params
         self._inputs = inputs
+        own = form.hidden_parts[0]
+        self._given = hidden[: len(own.shapes)]
         self._values = as_inputs(form.params, params)
-        stepper = Stepper(step, form, params, inputs)
-        self.advance = stepper.advance
-        self.record = stepper.record
+        self._hidden = as_inputs(own, self._given)
+        self._rows = [] if form.inputs is None else form.inputs.read_only(inputs)
+        self._advance: Callable[[Leaves, int, int], Leaves] | None = None
+        if function is not None and not self._given:
+            stepper = Stepper(function, form, params, inputs)
+            self._advance, self._record = stepper.advance, stepper.record
         self._gradients: Gradients | None = None
         self.ledger: Ledger | None = None
 
@@ -72,27 +93,46 @@ class DynamicKernel(StepByStep):
         """See `Kernel.bind_gradients`."""
         self._gradients = gradients
 
+    def advance(self, state: Leaves, start: int, stop: int) -> Leaves:
+        """See `Kernel.advance`."""
+        if self._advance is not None:
+            return self._advance(state, start, stop)
+        layout = self._form.state
+        for k in range(start, stop):
+            tape = self._tape(state, k)
+            needed = tape.forward.bytes
+            if not has_room(self.ledger, needed):
+                raise BudgetError(
+                    f"the tape of step {k} needs {needed:,} bytes to run, which the budget doesn't "
+                    "leave: the step does more there than at step 0. Give more memory."
+                )
+            try:
+                state = layout.arrays(tape.forward.run(self._operands(state, k)))
+            except IndexError as error:
+                raise left_array(error, f"step {k}") from error
+        return state
+
+    def record(self, state: Leaves, start: int, stop: int) -> tuple[Tape, Leaves]:
+        """See `Kernel.record`."""
+        if self._advance is not None:
+            return self._record(state, start, stop)
+        return KeepsStates.record(self, state, start, stop)
+
     def pull(self, state: Leaves, k: int, cotangent: Leaves) -> Leaves:
         """Reverse step `k` from state `k`."""
         assert self._gradients is not None
-        form = self._form
-        tape, _, hidden = record_step(self._step, form, state, self._params, self._inputs, k)
-        if hidden:
-            raise refuse_hidden()
-        if self.ledger is not None and tape.reverse.bytes > self.ledger.held("operations"):
-            needed = tape.reverse.bytes
-            if not self.ledger.grow("operations", needed):
-                raise GrownTapeError(f"step {k}", needed, k + 1, cotangent, state)
-        row = [] if form.inputs is None else [leaf[k] for leaf in self._inputs]
-        rows = [] if form.inputs is None else as_inputs(form.inputs.rows, row)
-        values = [*form.state.numpy(state), *self._values, np.int64(k), *rows]
-        return Pullback(tape)(values, k, cotangent, self._gradients, 0)
+        tape = self._tape(state, k)
+        needed = tape.reverse.bytes
+        if not has_room(self.ledger, needed):
+            raise GrownTapeError(f"step {k}", needed, k + 1, cotangent, state)
+        return Pullback(tape)(self._operands(state, k), k, cotangent, self._gradients, 0)
 
+    def _tape(self, state: Leaves, k: int) -> RoleTape:
+        return self._afresh.tape(state, self._params, self._inputs, k, self._given)
 
-def refuse_hidden() -> TracedValueError:
-    """Return the error for a step that depends on values and reads a traced value."""
-    return TracedValueError(
-        "the step branches on values, so that it is recorded again at each step, and it reads a "
-        "value of the function around the simulation, which is gone by then. Pass that value to "
-        "the simulation in params=."
-    )
+    def _operands(self, state: Leaves, k: int) -> list[Any]:
+        row: list[Any] = []
+        if self._form.inputs is not None:
+            row = as_inputs(self._form.inputs.rows, [leaf[k] for leaf in self._rows])
+        leaves = self._form.state.numpy(state)
+        return [*leaves, *self._values, np.int64(k), *row, *self._hidden]

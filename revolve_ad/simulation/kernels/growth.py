@@ -5,8 +5,9 @@ anything of its step has been added to the gradient; the rest of the sweep is th
 """
 
 from revolve_ad.simulation.arrays.layout import Leaves, Tape
+from revolve_ad.simulation.arrays.ledger import Ledger
 
-__all__ = ["GrownTapeError"]
+__all__ = ["GrownTapeError", "has_room"]
 
 
 class GrownTapeError(Exception):
@@ -39,3 +40,10 @@ class GrownTapeError(Exception):
         self.state: Leaves = [] if state is None else state
         self.start = at
         self.tape: Tape = []
+
+
+def has_room(ledger: Ledger | None, needed: int) -> bool:
+    """Tell whether a tape may take so many bytes to run; those are set aside from then on."""
+    if ledger is None or needed <= ledger.held("operations"):
+        return True
+    return ledger.grow("operations", needed)

@@ -13,7 +13,7 @@ from revolve_ad.ad.core import CONSTANT
 from revolve_ad.ad.tape import Tape
 from revolve_ad.simulation.steps.recording import RoleTape
 
-__all__ = ["equal_tape"]
+__all__ = ["equal_tape", "key_of"]
 
 _MOST_TAPES: Final = 64
 _MOST_CONSTANT_BYTES: Final = 2**24
@@ -25,7 +25,9 @@ _lock = threading.Lock()
 
 def equal_tape(tape: RoleTape) -> RoleTape:
     """Return an earlier tape that computes the same, with all that was prepared; else this one."""
-    key = _key(tape)
+    if tape.tape.depends_on_values is not None:
+        return tape
+    key = key_of(tape, _MOST_CONSTANT_BYTES)
     if key is None:
         return tape
     with _lock:
@@ -36,8 +38,17 @@ def equal_tape(tape: RoleTape) -> RoleTape:
     return found
 
 
-def _key(tape: RoleTape) -> Any:
-    nodes = _nodes(tape.tape)
+def key_of(tape: RoleTape, most_constant_bytes: int) -> Any:
+    """Return what is equal for tapes that compute the same; None if it isn't worth keeping.
+
+    Parameters
+    ----------
+    tape : RoleTape
+        The tape.
+    most_constant_bytes : int
+        From so many bytes of constants on, it isn't.
+    """
+    nodes = _nodes(tape.tape, most_constant_bytes)
     if nodes is None:
         return None
     key = nodes, tape.tape.inputs, tape.tape.outputs, tape.groups, tape.result
@@ -48,9 +59,9 @@ def _key(tape: RoleTape) -> Any:
     return key
 
 
-def _nodes(tape: Tape) -> tuple[Any, ...] | None:
+def _nodes(tape: Tape, most_constant_bytes: int) -> tuple[Any, ...] | None:
     """Return the nodes with the contents of constants; None for a tape that isn't worth keeping."""
-    if tape.depends_on_values is not None or len(tape.nodes) > _MOST_NODES:
+    if len(tape.nodes) > _MOST_NODES:
         return None
     nodes: list[Any] = []
     nbytes = 0
@@ -60,7 +71,7 @@ def _nodes(tape: Tape) -> tuple[Any, ...] | None:
             continue
         value = node.params[0].value
         nbytes += value.nbytes
-        if nbytes > _MOST_CONSTANT_BYTES:
+        if nbytes > most_constant_bytes:
             return None
         content = value.tobytes()
         if len(content) > 64:

@@ -6,17 +6,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, final
 
-from revolve_ad.errors import NotDifferentiableError
 from revolve_ad.simulation.arrays.form import Form
 from revolve_ad.simulation.arrays.layout import Layout, Leaves
 from revolve_ad.simulation.kernels.account import Account
-from revolve_ad.simulation.kernels.dynamic import DynamicKernel, refuse_hidden
+from revolve_ad.simulation.kernels.afresh import Afresh, observe_afresh, step_afresh
+from revolve_ad.simulation.kernels.dynamic import DynamicKernel
 from revolve_ad.simulation.kernels.kept import equal_tape
 from revolve_ad.simulation.kernels.loop import LoopKernel
 from revolve_ad.simulation.kernels.native import NativeKernel, native_loop
 from revolve_ad.simulation.kernels.observations import PlainObserver
 from revolve_ad.simulation.kernels.protocol import Kernel, Observer
-from revolve_ad.simulation.kernels.seeing import Seeing, refuse_hidden_in_observe
+from revolve_ad.simulation.kernels.seeing import Seeing
 from revolve_ad.simulation.kernels.tape import TapeKernel
 from revolve_ad.simulation.kernels.unrecorded import Unrecorded
 from revolve_ad.simulation.kernels.user import UserKernel
@@ -116,6 +116,8 @@ class TapeModel:
         Why there is none.
     lines : Lines or None
         Which lines of the step do what, where that was looked up.
+    afresh : Afresh or None
+        Records the step again, where it depends on values.
     """
 
     form: Form
@@ -125,6 +127,7 @@ class TapeModel:
     loop: Loop | None = None
     why_not: str = ""
     lines: Lines | None = None
+    afresh: Afresh | None = None
 
     @property
     def observation(self) -> Layout | None:
@@ -144,9 +147,8 @@ class TapeModel:
 
     def kernel(self, params: list[Any], inputs: list[Any], hidden: list[Any]) -> Kernel:
         """See `Model.kernel`."""
-        if self.step.tape.depends_on_values is not None:
-            assert self.function is not None  # `tangent` refuses such a step
-            return DynamicKernel(self.function, self.form, params, inputs)
+        if self.afresh is not None:
+            return DynamicKernel(self.afresh, self.function, self.form, params, inputs, hidden)
         if self.loop is not None:
             return NativeKernel(self.loop, self.form, params, inputs, hidden)
         if self.step.loop is not None:
@@ -231,18 +233,11 @@ class TapeModel:
 
     def tangent(self) -> TapeModel:
         """See `Model.tangent`."""
-        where = self.step.tape.depends_on_values
-        if where is not None:
-            # Said before anything runs, so that who can do without forward mode still may.
-            raise NotDifferentiableError(
-                f"forward mode and second derivatives through a step that depends on values "
-                f"({where}) aren't available; write the branch with np.where, use reverse mode, "
-                "or take differences of the gradient."
-            )
         seen = None if self.seen is None else self.seen.tangent
         form, step = self.form.doubled, self.step.tangent
         if self.loop is None:
-            return TapeModel(form, step, seen, None, None, self.why_not)
+            afresh = None if self.afresh is None else self.afresh.tangent
+            return TapeModel(form, step, seen, None, None, self.why_not, afresh=afresh)
         # Compiled as the step is; what can't be compiled is interpreted.
         from revolve_ad.native import Loop
 
@@ -307,19 +302,22 @@ def record_model(
     hidden: tuple[Any, ...] = ()
     in_step = 0
     recorded: RoleTape | None = None
+    afresh: Afresh | None = None
     if not (isinstance(step, Step) and step.has_vjp):
         function = step.function if isinstance(step, Step) else step
-        recorded, _, hidden = record_step(function, form, state, params, inputs, 0)
-        recorded, in_step = equal_tape(recorded), len(hidden)
-        if hidden and recorded.tape.depends_on_values is not None:
-            raise refuse_hidden()
+        recorded, _, around = record_step(function, form, state, params, inputs, 0)
+        recorded, hidden = equal_tape(recorded), around.values
+        in_step = len(hidden)
+        if recorded.tape.depends_on_values is not None:
+            afresh = step_afresh(function, form, around)
     seen: Seeing | None = None
     if observe is not None:
-        tape, _, more = record_observe(observe, form, state, params, 0)
-        seen = Seeing(equal_tape(tape), observe)
-        if more and tape.tape.depends_on_values is not None:
-            raise refuse_hidden_in_observe()
-        hidden += more
+        tape, _, around = record_observe(observe, form, state, params, 0)
+        again: Afresh | None = None
+        if tape.tape.depends_on_values is not None:
+            again = observe_afresh(observe, form, tape.result, around)
+        seen = Seeing(equal_tape(tape), observe, again)
+        hidden += around.values
     form = Form(form.state, form.params, form.inputs, Layout.of(hidden, "hidden")[1], in_step)
     if recorded is None:
         assert isinstance(step, Step)
@@ -335,4 +333,4 @@ def record_model(
         None if seen is None else seen.tape,
         None if hidden else lines,
     )
-    return TapeModel(form, recorded, seen, step, *compiled), hidden
+    return TapeModel(form, recorded, seen, step, *compiled, afresh=afresh), hidden

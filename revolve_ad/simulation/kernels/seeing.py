@@ -7,23 +7,23 @@ from typing import Any, final
 import numpy as np
 
 from revolve_ad.errors import (
+    BudgetError,
     DivergedReplayError,
-    NotDifferentiableError,
     RevolveError,
-    TracedValueError,
 )
 from revolve_ad.simulation.arrays.form import Form
 from revolve_ad.simulation.arrays.layout import Leaves
 from revolve_ad.simulation.arrays.ledger import Ledger
 from revolve_ad.simulation.arrays.replay import ReplayCheck
-from revolve_ad.simulation.kernels.growth import GrownTapeError
+from revolve_ad.simulation.kernels.afresh import Afresh
+from revolve_ad.simulation.kernels.growth import GrownTapeError, has_room
 from revolve_ad.simulation.kernels.observations import PlainObserver
 from revolve_ad.simulation.kernels.protocol import Gradients, Observer
 from revolve_ad.simulation.kernels.stepcheck import StaleTapeError
 from revolve_ad.simulation.kernels.tape import Pullback, TapeObserver, as_inputs
-from revolve_ad.simulation.steps.recording import RoleTape, record_observe
+from revolve_ad.simulation.steps.recording import RoleTape
 
-__all__ = ["DynamicObserver", "ObserveCheck", "Seeing", "refuse_hidden_in_observe"]
+__all__ = ["DynamicObserver", "ObserveCheck", "Seeing"]
 
 
 @final
@@ -37,18 +37,19 @@ class Seeing:
         Of an observation of state 0.
     function : callable or None
         ``(state, params, k) -> observation``; None for a derived one, which has no function.
+    afresh : Afresh or None
+        Records it again, where it depends on values.
     """
 
     tape: RoleTape
     function: Callable[..., Any] | None
+    afresh: Afresh | None = None
 
     def observer(self, form: Form, params: list[Any], hidden: list[Any]) -> Observer:
         """Return the observation, bound to these leaves."""
-        where = self.tape.tape.depends_on_values
-        if where is None:
+        if self.afresh is None:
             return TapeObserver(self.tape, form, params, hidden)
-        assert self.function is not None  # `tangent` refuses such an observe
-        return DynamicObserver(self.function, self.tape, form, params)
+        return DynamicObserver(self.afresh, self.function, self.tape, form, params, hidden)
 
     def original(self, form: Form, params: list[Any]) -> PlainObserver | None:
         """Return the user's `observe` to compare the tape with; None where it can't be."""
@@ -72,14 +73,8 @@ class Seeing:
     @property
     def tangent(self) -> "Seeing":
         """The observation of the pairs (value, tangent)."""
-        where = self.tape.tape.depends_on_values
-        if where is not None:
-            raise NotDifferentiableError(
-                "forward mode and second derivatives through an observe that depends on values or "
-                f"on k ({where}) aren't available; write the branch with np.where, use reverse "
-                "mode, or take differences of the gradient."
-            )
-        return Seeing(self.tape.tangent, None)
+        again = None if self.afresh is None else self.afresh.tangent
+        return Seeing(self.tape.tangent, None, again)
 
 
 @final
@@ -87,17 +82,21 @@ class DynamicObserver:
     """Observes by the user's function, and records each observation to reverse it; see `Observer`.
 
     For an `observe` that depends on values or branches on k, so that no one tape holds for all.
+    Where the function can't be called plainly, since it observes pairs (value, tangent) or reads
+    traced values of the function around, the tape observes too.
 
     Parameters
     ----------
-    function : callable
-        The user's `observe`.
+    afresh : Afresh
+        Records the observation.
+    function : callable or None
+        The user's `observe`; None for pairs.
     tape : RoleTape
         Of state 0; all observations have its form.
     form : Form
         What the arguments look like.
-    params : list
-        Their leaves.
+    params, hidden : list
+        Their leaves; of `hidden` those that `observe` reads are the last.
 
     Attributes
     ----------
@@ -105,17 +104,41 @@ class DynamicObserver:
         Is told when a tape needs more than any before.
     """
 
-    __slots__ = ("_form", "_function", "_gradients", "_params", "_plain", "_result", "ledger")
+    __slots__ = (
+        "_afresh",
+        "_form",
+        "_given",
+        "_gradients",
+        "_hidden",
+        "_offset",
+        "_params",
+        "_plain",
+        "_result",
+        "_values",
+        "ledger",
+    )
 
     def __init__(
-        self, function: Callable[..., Any], tape: RoleTape, form: Form, params: list[Any]
+        self,
+        afresh: Afresh,
+        function: Callable[..., Any] | None,
+        tape: RoleTape,
+        form: Form,
+        params: list[Any],
+        hidden: list[Any],
     ) -> None:
-        self._function = function
+        self._afresh = afresh
         self._form = form
         self._params = params
         self._result = tape.result
-        self._plain = PlainObserver(function, form, params)
-        self._plain.layout = tape.result
+        self._offset = len(hidden) - len(tape.groups[3].shapes)
+        self._given = hidden[self._offset :]
+        self._values = as_inputs(form.params, params)
+        self._hidden = as_inputs(tape.groups[3], self._given)
+        self._plain: PlainObserver | None = None
+        if function is not None and not self._given:
+            self._plain = PlainObserver(function, form, params)
+            self._plain.layout = tape.result
         self._gradients: Gradients | None = None
         self.ledger: Ledger | None = None
 
@@ -125,23 +148,32 @@ class DynamicObserver:
 
     def observe(self, state: Sequence[Any], k: int) -> Leaves:
         """See `Observer.observe`."""
-        return self._plain.observe(state, k)
+        if self._plain is not None:
+            return self._plain.observe(state, k)
+        tape = self._tape(state, k)
+        needed = tape.forward.bytes
+        if not has_room(self.ledger, needed):
+            raise BudgetError(
+                f"observe at state {k} needs {needed:,} bytes to run, which the budget doesn't "
+                "leave: it does more there than at state 0. Give more memory."
+            )
+        return self._result.arrays(tape.forward.run(self._operands(state, k)))
 
     def reverse(self, state: Sequence[Any], k: int, cotangent: Leaves) -> Leaves:
         """See `Observer.reverse`."""
         assert self._gradients is not None
-        form = self._form
-        tape, _, hidden = record_observe(
-            self._function, form, list(state), self._params, k, self._result
-        )
-        if hidden:
-            raise refuse_hidden_in_observe()
-        if self.ledger is not None and tape.reverse.bytes > self.ledger.held("operations"):
-            needed = tape.reverse.bytes
-            if not self.ledger.grow("operations", needed):
-                raise GrownTapeError(f"observe at state {k}", needed, k, [])
-        values = [*form.state.numpy(state), *as_inputs(form.params, self._params), np.int64(k)]
-        return Pullback(tape)(values, k, cotangent, self._gradients, 0)
+        tape = self._tape(state, k)
+        needed = tape.reverse.bytes
+        if not has_room(self.ledger, needed):
+            raise GrownTapeError(f"observe at state {k}", needed, k, [])
+        operands = self._operands(state, k)
+        return Pullback(tape)(operands, k, cotangent, self._gradients, self._offset)
+
+    def _tape(self, state: Sequence[Any], k: int) -> RoleTape:
+        return self._afresh.tape(state, self._params, [], k, self._given)
+
+    def _operands(self, state: Sequence[Any], k: int) -> list[Any]:
+        return [*self._form.state.numpy(state), *self._values, np.int64(k), *self._hidden]
 
 
 @final
@@ -218,12 +250,3 @@ class ObserveCheck:
             "not draw random numbers, count its calls, or read a global that changes during the "
             "run. Pass what changes from state to state in params, and index it by k."
         )
-
-
-def refuse_hidden_in_observe() -> TracedValueError:
-    """Return the error for an `observe` that depends on values and reads a traced value."""
-    return TracedValueError(
-        "observe depends on values or branches on k, so that it is recorded again at each observed "
-        "state, and it reads a value of the function around the simulation, which is gone by "
-        "then. Pass that value to the simulation in params=."
-    )

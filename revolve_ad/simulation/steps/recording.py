@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from math import prod
 from typing import TYPE_CHECKING, Any
@@ -15,8 +15,9 @@ from revolve_ad.ad.arena import Arena
 from revolve_ad.ad.builder import Builder
 from revolve_ad.ad.core import CAST
 from revolve_ad.ad.hoist import Hoisted, hoist
+from revolve_ad.ad.interleave import interleaved
 from revolve_ad.ad.program import Program
-from revolve_ad.ad.recording import trace
+from revolve_ad.ad.recording import Around, trace
 from revolve_ad.ad.regroup import regroup
 from revolve_ad.ad.simplify import simplify
 from revolve_ad.ad.tape import Tape
@@ -55,21 +56,23 @@ class RoleTape:
         The layouts of the state, the params, the row and the hidden params, in this order.
     result : Layout
         The layout of the outputs.
+    arena : Arena
+        The memory of the programs of the tape, which run one after the other.
+    n_values : int or None
+        Of a tape of pairs (value, tangent), how many nodes at its beginning are about values.
     """
 
     tape: Tape
     groups: tuple[Layout, Layout, Layout, Layout]
     result: Layout
-
-    @cached_property
-    def arena(self) -> Arena:
-        """The memory of the programs of the tape, which run one after the other."""
-        return Arena()
+    arena: Arena = field(default_factory=Arena)
+    n_values: int | None = None
 
     @cached_property
     def forward(self) -> Program:
         """The tape itself, ready to run; a leaf that it passes on is returned as it came."""
-        return Program(simplify(self.tape), shared=True, arena=self.arena)
+        tape = self.tape if self.n_values is None else interleaved(self.tape, self.n_values)
+        return Program(simplify(tape), shared=True, arena=self.arena)
 
     def native(self, observation: RoleTape | None = None) -> Loop | Refusal:
         """The tape of a step as native code, with an observation if there is one; or why not."""
@@ -188,6 +191,7 @@ class RoleTape:
             Tape(pushed.nodes, tuple(inputs), tuple(primal), pushed.depends_on_values),
             (state.doubled, params.doubled, row.doubled, hidden.doubled),
             self.result.doubled,
+            n_values=len(self.tape.nodes),
         )
 
 
@@ -284,7 +288,8 @@ def record_step(
     params: Sequence[Any],
     inputs: Sequence[Any],
     k: int,
-) -> tuple[RoleTape, Leaves, tuple[Any, ...]]:
+    around: Around | None = None,
+) -> tuple[RoleTape, Leaves, Around]:
     """Run step `k` on traced arrays.
 
     Parameters
@@ -297,6 +302,8 @@ def record_step(
         The leaves of state `k`; they stay as they are.
     params, inputs : sequence
         The leaves of the params, and of the inputs of all steps.
+    around : Around, optional
+        The traced values that the step read when it was first recorded, with their plain values.
 
     Returns
     -------
@@ -304,14 +311,14 @@ def record_step(
         What the step did.
     next_state : list of ndarray
         The leaves of state `k` + 1.
-    hidden : tuple
+    around : Around
         Traced values of an outer recording that the step read.
     """
     rows = NOTHING if form.inputs is None else form.inputs.rows
     args, read_only = step_arguments(form, state, params, inputs, k)
     where = f"step {k}, while it was recorded"
     try:
-        made = trace(step, args, read_only=read_only)
+        made = trace(step, args, read_only=read_only, around=around)
         leaves = form.state.adopt(made.value, f"step {k}")
     except Exception as error:
         blame(
@@ -326,7 +333,7 @@ def record_step(
     order = trees.flatten_like(form.state.structure, numbers)
     tape = _with_outputs(made.tape, order, form.state)
     groups = (form.state, form.params, rows, _hidden_layout(made.hidden))
-    return RoleTape(tape, groups, form.state), leaves, made.hidden
+    return RoleTape(tape, groups, form.state), leaves, made.around
 
 
 def step_arguments(
@@ -351,14 +358,15 @@ def record_observe(
     params: Sequence[Any],
     k: int,
     result: Layout | None = None,
-) -> tuple[RoleTape, Leaves, tuple[Any, ...]]:
+    around: Around | None = None,
+) -> tuple[RoleTape, Leaves, Around]:
     """Run `observe` of state `k` on traced arrays, into the form `result` if there is one already.
 
     See `record_step`.
     """
     args = (form.state.build_read_only(state), form.params.build_read_only(params), k)
     try:
-        made = trace(observe, args, read_only=(True, True, False))
+        made = trace(observe, args, read_only=(True, True, False), around=around)
         if result is None:
             leaves, layout = Layout.of(made.value, "observation")
         else:
@@ -375,7 +383,7 @@ def record_observe(
     order = trees.flatten_like(layout.structure, numbers)
     tape = _with_outputs(made.tape, order, layout)
     groups = (form.state, form.params, NOTHING, _hidden_layout(made.hidden))
-    return RoleTape(tape, groups, layout), layout.copy_in(leaves), made.hidden
+    return RoleTape(tape, groups, layout), layout.copy_in(leaves), made.around
 
 
 def _row(leaf: Any, k: int) -> Any:

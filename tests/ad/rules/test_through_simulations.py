@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 import revolve_ad as ra
-from revolve_ad.errors import NotDifferentiableError
 from tests.ad.rules.harness import drawn
 from tests.ad.rules.keywords import LINES, case_of
 
@@ -96,13 +95,8 @@ def compared(sim, step, state, floats, rng):
     for a, b in zip(*gradients, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-12)
     t = rng.normal(size=x.shape)
-    try:
-        tangents = [ra.jvp(g, (x, p), (t, 0.3))[1] for g in (one, other)]
-        second = [ra.hvp(lambda x, g=g: g(x, p), x, t) for g in (one, other)]
-    except NotDifferentiableError as error:  # of a step that looks at values, reverse mode alone
-        if "depends on values" not in str(error):
-            raise
-        return
+    tangents = [ra.jvp(g, (x, p), (t, 0.3))[1] for g in (one, other)]
+    second = [ra.hvp(lambda x, g=g: g(x, p), x, t) for g in (one, other)]
     np.testing.assert_allclose(*tangents, rtol=1e-10, atol=1e-12)
     inner = np.sum(gradients[0][0] * t) + 0.3 * gradients[0][1]
     np.testing.assert_allclose(tangents[0], inner, rtol=1e-10, atol=1e-12)
