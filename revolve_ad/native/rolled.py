@@ -133,13 +133,8 @@ class _Building:
         if rolled.reads_next:
             reverse_work |= forward_work
         next_names = {f"y{c}": f"next{c}" for c in turns.computed} if rolled.reads_next else {}
-        again_names = {}
-        for c in turns.computed:
-            if rolled.reads_next:
-                reverse_work[f"next{c}"] = state_types[c]
-            if any(f"y{c}" in args for _, args in again_calls):
-                again_names[f"y{c}"] = f"scratch{c}"
-                reverse_work[f"scratch{c}"] = state_types[c]
+        if rolled.reads_next:
+            reverse_work |= {f"next{c}": state_types[c] for c in turns.computed}
 
         for b in inputs:
             self.types[b.name] = _argument(b)
@@ -198,7 +193,7 @@ class _Building:
             before += [f"    w{c} = next{c}" for c in turns.computed]
             before.append("else:")
             before += [f"    w{c} = kept{c}[t]" for c in turns.computed]
-        before += _lines(_renamed(again_calls, old | again_names))
+        before += _lines(_renamed(again_calls, old))
         text = pull_source(
             turns,
             backward,

@@ -14,6 +14,7 @@ from revolve_ad.native.rolling.buffers import Buffer
 from revolve_ad.native.rolling.dependence import set_free
 from revolve_ad.native.rolling.detect import LoopForm
 from revolve_ad.native.rolling.factoring import exact_values, factored_loops, gives_numpys_bits
+from revolve_ad.native.rolling.making import trimmed
 from revolve_ad.native.rolling.merge import merged, read_once
 from revolve_ad.native.rolling.part import parted
 from revolve_ad.native.rolling.passes import hoisted, pruned, settled, shared
@@ -21,6 +22,8 @@ from revolve_ad.native.rolling.programs import forward_program, rolled_items
 from revolve_ad.native.rolling.registers import in_registers
 from revolve_ad.native.rolling.source import buffers_of, groups, kernel_source
 from revolve_ad.native.rolling.spill import spilled
+from revolve_ad.native.rolling.standing import standing
+from revolve_ad.native.rolling.timeline import NEVER, first_times, last_times, touches
 from revolve_ad.native.rolling.tree import (
     Access,
     Add,
@@ -36,6 +39,7 @@ from revolve_ad.native.rolling.tree import (
     made,
     statements,
 )
+from tests.benchmarks.recurrences import PROBLEMS
 
 FLOAT = np.dtype(np.float64)
 N = 40
@@ -367,3 +371,78 @@ def test_a_rolled_program_prints_as_loops() -> None:
     assert "reverse:" in text
     assert f"for i1 in {N - 1}" in text
     assert listing(rolled.forward, "    ") in text
+
+
+def test_a_clock_says_when_elements_are_touched_first_and_last() -> None:
+    w = Writing()
+    a = w.buffer("a")
+    i, j = w.values.loop(), w.values.loop()
+    x = w.load(a, 0, j)
+    access = Access(a, Affine(1).moved(i, 3).moved(j, 1))
+    body: list[Statement] = [Loop(i, Affine(4), [Loop(j, Affine(2), [x, Store(access, x.out)])])]
+    # By hand: the order in which the passes run.
+    events: list[tuple[int, bool]] = []
+    for p in range(4):
+        for q in range(2):
+            events += [(q, False), (1 + 3 * p + q, True)]
+    (those,) = touches(body, [a]).values()
+    for writes, (touch,) in ((False, those[:1]), (True, those[1:])):
+        times = [n for n, (_, written) in enumerate(events) if written is writes]
+        assert touch.times.tolist() == times
+        assert touch.positions.tolist() == [events[n][0] for n in times]
+    first, last = first_times(those, N), last_times(those, N)
+    for element in range(N):
+        seen = [n for n, (e, _) in enumerate(events) if e == element]
+        assert (first[element], last[element]) == ((seen[0], seen[-1]) if seen else (NEVER, -1))
+
+
+@pytest.mark.parametrize(("first", "count", "left"), [(0, N, 0), (1, N - 1, 1), (1, N // 2, None)])
+def test_a_copy_is_made_only_where_it_is_read(first: int, count: int, left: int | None) -> None:
+    w = Writing()
+    x, y = w.buffer("x0", "x"), w.buffer("y0")
+    y.copied = x
+    i, j = w.values.loop(), w.values.loop()
+    before, old = w.load(x, 0, i), w.load(y, first, j)
+    square = w.let(np.multiply, old.out, old.out)
+    body: list[Statement] = [
+        Loop(i, Affine(N), [before, Store(at(y, 0, i), before.out, True)], True),
+        Loop(j, Affine(count), [old, square, Store(at(y, first, j), square.out)], True),
+    ]
+    after = trimmed(body, {y}, w.values)
+    same(body, after, w, (x, y))
+    copies = [s for s in statements(after) if isinstance(s, Load) and s.access.buffer is y]
+    if left is None:
+        assert after == body
+    else:
+        assert not copies
+        assert sum(isinstance(s, Store) for s in after) == left
+
+
+def test_a_value_stands_in_an_array_unless_a_later_pass_overwrites_it() -> None:
+    w = Writing()
+    a, b, c = w.buffer("a"), w.buffer("b"), w.buffer("c", "x")
+    i = w.values.loop()
+    x = w.load(c, 0, i)
+    y = w.let(np.multiply, x.out, x.out)
+    z = w.load(a, 0, i)
+    body: list[Statement] = [
+        Loop(i, Affine(9), [x, z, y, Store(at(a, 1, i), y.out), Store(Access(b, Affine(0)), y.out)])
+    ]
+    assert standing(body) == {y.out: at(a, 1, i), z.out: at(a, 0, i)}
+    body.append(Store(Access(a, Affine(4)), x.out))
+    assert standing(body) == {}
+
+
+def test_a_solve_in_columns_keeps_nothing_beside_its_arrays() -> None:
+    step = PROBLEMS["tridiagonal columns"]
+    state, params = np.ones((6, 5)), (np.ones(6), np.ones(6))
+    tape = trace(step, (state, params, 0)).tape
+    program, items = rolled_items(tape, [("x", 0), ("p", 0), ("p", 1), ("k", 0)])
+    ps = [b for b in program.inputs if b.kind == "p"]
+    sums = {p: Buffer("sum", k, p.shape, FLOAT, f"sum{k}") for k, p in enumerate(ps)}
+    rolled = forward_program(program, items, computed=[0], floats=[0], sums=sums)
+    everything = [*rolled.forward, *rolled.again, *rolled.reverse]
+    assert not any(b.kind == "tape" for b in buffers_of(everything))
+    # The state before the step is read an element at a time, not copied first.
+    copies = [s for s in statements(rolled.forward) if isinstance(s, Store) and s.makes]
+    assert not copies

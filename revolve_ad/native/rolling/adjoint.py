@@ -55,11 +55,14 @@ class Adjoint:
         The values that the forward part must write to tapes.
     tapes : list of Buffer
         Those.
+    found : set of int
+        The values that it reads where the forward part leaves them standing.
     """
 
     body: list[Statement]
     kept: dict[int, Access]
     tapes: list[Buffer]
+    found: set[int]
 
 
 def _is_float(dtype: np.dtype[Any]) -> bool:
@@ -102,6 +105,7 @@ def reversed_loops(
     active: set[int],
     skipped: set[int],
     once: set[Buffer] | None = None,
+    standing: dict[int, Access] | None = None,
 ) -> Adjoint:
     """Return the adjoint of statements.
 
@@ -119,13 +123,15 @@ def reversed_loops(
         Identities of statements that aren't reversed.
     once : set of Buffer, optional
         Buffers each of whose elements is read once after it is written: its cotangent isn't a sum.
+    standing : dict of int to Access, optional
+        Values that the forward part leaves in its arrays, and where.
     """
-    reverse = _Reverse(values, bars, active, skipped, once or set())
+    reverse = _Reverse(values, bars, active, skipped, once or set(), standing or {})
     level = _Level(reverse, body, ())
     level.play()
     out = level.emitted({})
     assert not level.needs, "the whole program reads nothing from outside"
-    return Adjoint(out, reverse.kept, reverse.tapes)
+    return Adjoint(out, reverse.kept, reverse.tapes, reverse.found)
 
 
 def with_tapes(body: Sequence[Statement], kept: dict[int, Access]) -> list[Statement]:
@@ -153,8 +159,10 @@ class _Reverse:
     active: set[int]
     skipped: set[int]
     once: set[Buffer]
+    standing: dict[int, Access]
     kept: dict[int, Access] = field(default_factory=dict)
     tapes: list[Buffer] = field(default_factory=list)
+    found: set[int] = field(default_factory=set)
 
     def keep(self, value: int, loops: Sequence[tuple[int, int]]) -> Access:
         """Return where a value is kept, one for each pass of the loops around."""
@@ -445,6 +453,10 @@ class _Level:
                 first.append(Load(v, shared.keep(v, self.loops), STABLE))
             elif s is None:
                 self.needs.add(v)
+            elif v in shared.standing and not self.again(v, alone=True):
+                # Where one value must be read, further ones beside it cost less than computing.
+                shared.found.add(v)
+                needed[v] = Load(v, shared.standing[v], STABLE)
             elif self.again(v):
                 if isinstance(s, Load):
                     needed[v] = Load(v, _unchanged(s), STABLE)
@@ -456,15 +468,16 @@ class _Level:
                 needed[v] = Load(v, shared.keep(v, self.loops), STABLE)
         return first + [needed[v] for v in sorted(needed, key=order.__getitem__)]
 
-    def again(self, v: int) -> bool:
-        """Whether a value can be computed again, and cheaply."""
+    def again(self, v: int, *, alone: bool = False) -> bool:
+        """Whether a value can be computed again, and cheaply; `alone`: from what never changes."""
+        shared = self.shared
         cost, stack, seen = 0.0, [v], set[int]()
         while stack:
             top = stack.pop()
             if top in seen:
                 continue
             seen.add(top)
-            if top != v and top in self.shared.kept:
+            if top != v and not alone and (top in shared.kept or top in shared.standing):
                 continue
             s = self.defined.get(top)
             if top in self.phis or isinstance(s, Loop):
