@@ -29,16 +29,18 @@ from revolve_ad.schedule.actions import (
 )
 from revolve_ad.schedule.binomial import binomial
 from revolve_ad.schedule.closed_form import beta, min_saves, repetitions, t
+from revolve_ad.schedule.disk_period import disk_period
 from revolve_ad.schedule.drawing import draw
 from revolve_ad.schedule.exchange import to_checkpoint_schedules
 from revolve_ad.schedule.heterogeneous import heterogeneous
 from revolve_ad.schedule.heterogeneous_bytes import heterogeneous_bytes
 from revolve_ad.schedule.mixed import mixed, smallest_budget
-from revolve_ad.schedule.multilevel import disk_period, multilevel
+from revolve_ad.schedule.multilevel import multilevel
 from revolve_ad.schedule.online import online
 from revolve_ad.schedule.protocol import (
     ActionIterator,
     Counts,
+    LevelCounts,
     Limits,
     Machine,
     OnlineDriver,
@@ -56,6 +58,7 @@ __all__ = [
     "Counts",
     "Discard",
     "Level",
+    "LevelCounts",
     "Limits",
     "Machine",
     "OnlineDriver",

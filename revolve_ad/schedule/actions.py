@@ -14,10 +14,16 @@ __all__ = ["Action", "Advance", "Discard", "Level", "Record", "Restore", "Revers
 
 
 class Level(enum.IntEnum):
-    """Where a checkpoint is kept, the fastest first."""
+    """Where a checkpoint is kept, the fastest first: in memory, or on one of three storages.
+
+    The names are those of a usual machine: a disk of its own, a file system on the network, an
+    archive.  What keeps the checkpoints of a level is up to who plays the schedule.
+    """
 
     RAM = 0
     DISK = 1
+    REMOTE = 2
+    ARCHIVE = 3
 
     def __repr__(self) -> str:
         return f"Level.{self.name}"

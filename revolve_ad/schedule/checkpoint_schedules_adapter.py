@@ -67,6 +67,8 @@ class Adapter(CheckpointSchedule):  # type: ignore[misc]
         moved = False
         in_work = 0, 0  # the tapes in working memory
         for action, following in pairwise(chain(self._schedule, (None,))):
+            if getattr(action, "level", Level.RAM) not in _STORAGE:
+                raise _unknown_level(action)
             match action:
                 case Save(state, level):
                     if isinstance(following, Advance):
@@ -137,3 +139,11 @@ class Adapter(CheckpointSchedule):  # type: ignore[misc]
                     moved = False
         self._exhausted = True
         yield EndReverse()
+
+
+def _unknown_level(action: Action | None) -> ScheduleError:
+    return ScheduleError(
+        f"{action!r}: checkpoint_schedules knows memory and one disk only, Level.RAM and "
+        "Level.DISK; give a schedule of these two, such as multilevel(n, ram, disk) with one "
+        "number for disk"
+    )

@@ -3,11 +3,11 @@
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from revolve_ad.schedule.actions import Action, Level
 from revolve_ad.schedule.arguments import count
-from revolve_ad.schedule.trace import Sweep, Trace, trace
+from revolve_ad.schedule.trace import WHERE, Sweep, Trace, trace
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -128,10 +128,14 @@ class _Canvas:
         line[first:last] = mark * (last - first)
 
 
+_MARKS: Final = {Level.RAM: "●", Level.DISK: "■", Level.REMOTE: "▲", Level.ARCHIVE: "◆"}
+
+
 def _lines(title: str, trace: Trace, canvas: _Canvas, rows: int) -> Iterator[str]:
     yield title
     yield "─ advance   ═ reverse   ┄ taped, to be reversed later   · reversed before"
-    yield "● checkpoint in RAM   ■ checkpoint on disk"
+    used = {span.level for span in trace.spans} | {Level.RAM, Level.DISK}
+    yield "   ".join(f"{_MARKS[level]} checkpoint {WHERE[level]}" for level in sorted(used))
     yield ""
     head = max(5, len(str(len(trace.sweeps))))
     yield f"{'state':>{head}}  {_ruler(canvas)}"
@@ -177,7 +181,7 @@ def _sweep(canvas: _Canvas, sweep: Sweep, position: int, taped: list[tuple[int, 
         canvas.fill(line, stretch.start, stretch.stop, "═")
     for state, level in sweep.kept:
         if state < canvas.n_steps:
-            line[canvas.of_state(state)] = "●" if level == Level.RAM else "■"
+            line[canvas.of_state(state)] = _MARKS[level]
     return "".join(line)
 
 

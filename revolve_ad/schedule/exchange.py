@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from revolve_ad.errors import ParameterError
-from revolve_ad.schedule.actions import Action
+from revolve_ad.errors import ParameterError, ScheduleError
+from revolve_ad.schedule.actions import Action, Level
 from revolve_ad.schedule.protocol import OnlineSchedule, Schedule
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ def to_checkpoint_schedules(
         earlier ones, while that package keeps with a checkpoint only what the steps up to the next
         one need; so they can't be expressed.
     ScheduleError
+        If it keeps checkpoints on a level beyond `Level.DISK`.
         While it is played, if an action can't be expressed: that package saves a state only on
         the way to an advance, keeps either a state or a tape under one index, and runs from a
         checkpoint only the steps up to the next one, as some schedules of `heterogeneous_bytes`
@@ -64,4 +65,18 @@ def to_checkpoint_schedules(
         n_steps = known
     if n_steps is None or isinstance(schedule, Iterator):
         raise ParameterError("n_steps is missing; give it, and a schedule that can be iterated")
+    _require_two_levels(schedule)
     return Adapter(schedule, n_steps)
+
+
+def _require_two_levels(schedule: Schedule | Iterable[Action]) -> None:
+    """Refuse at once what is known to use more levels than that package has."""
+    slots = getattr(getattr(schedule, "limits", None), "slots", ())
+    if len(slots) <= Level.DISK + 1 or not isinstance(schedule, Schedule):
+        return
+    if schedule.counts().by_level:
+        raise ScheduleError(
+            f"the schedule keeps checkpoints on {len(slots) - 1} storages, but "
+            "checkpoint_schedules knows memory and one disk only; give a schedule for these, such "
+            "as multilevel(n, ram, disk) with one number for disk"
+        )

@@ -9,13 +9,20 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from revolve_ad.schedule.actions import Level
-from revolve_ad.schedule.trace import Stretch, Trace
+from revolve_ad.schedule.trace import WHERE, Stretch, Trace
 
 __all__ = ["figure"]
 
 # Colours that people with any kind of colour vision tell apart: Okabe and Ito (2008).
 _ADVANCE, _RECORD, _REVERSE = "0.45", "#D55E00", "#0072B2"
-_RAM, _DISK, _TAPES = "#009E73", "#CC79A7", "#E69F00"
+_TAPES = "#E69F00"
+_LEVELS = {
+    Level.RAM: "#009E73",
+    Level.DISK: "#CC79A7",
+    Level.REMOTE: "#56B4E9",
+    Level.ARCHIVE: "#000000",
+}
+_MARKERS = {Level.RAM: "o", Level.DISK: "s", Level.REMOTE: "^", Level.ARCHIVE: "D"}
 
 Line = list[tuple[float, float]]
 
@@ -46,19 +53,25 @@ def _draw_steps(axes: Axes, trace: Trace) -> None:
     back = [stretch for sweep in trace.sweeps for stretch in sweep.reversed]
     # Thinner lines where there are many, so that they don't merge into one surface.
     width = max(0.3, min(1.4, 300 / (len(runs) + len(tapes) + len(back))))
-    for level, colour in ((Level.RAM, _RAM), (Level.DISK, _DISK)):
+    for level, colour in _LEVELS.items():
         spans = [span for span in trace.spans if span.level == level]
         lines: list[Line] = [[(s.begin, s.state), (s.end, s.state)] for s in spans]
         axes.add_collection(LineCollection(lines, colors=colour, linewidths=0.8 * width))
         seen = [span for span in spans if span.end - span.begin > trace.duration / 80]
         size = max(5.0, 9 * width)
         axes.scatter(
-            [s.begin for s in seen], [s.state for s in seen], s=size, color=colour, zorder=3
+            [s.begin for s in seen],
+            [s.state for s in seen],
+            s=size,
+            marker=_MARKERS[level],
+            color=colour,
+            zorder=3,
         )
         axes.scatter(
             [time for span in seen for time in span.restores],
             [span.state for span in seen for _ in span.restores],
             s=size,
+            marker=_MARKERS[level],
             facecolor="white",
             edgecolor=colour,
             linewidth=max(0.4, 0.6 * width),
@@ -103,21 +116,26 @@ def _draw_held(axes: Axes, trace: Trace) -> list[Line2D]:
     """Draw what is held against time, and return a line for the legend of each kind."""
     times = [time for time, *_ in trace.holdings]
     shown = []
-    columns = (
-        (3, _TAPES, "tapes"),
-        (1, _RAM, "in RAM"),
-        (2, _DISK, "on disk"),
-    )
-    for column, colour, name in columns:
-        numbers = [holding[column] for holding in trace.holdings]
+    tapes = [tapes for *_, tapes in trace.holdings]
+    if any(tapes):  # a surface, since where they come and go often lines would merge
+        axes.fill_between(times, tapes, step="post", color=_TAPES, linewidth=0, alpha=0.6)
+        shown.append(Line2D([], [], color=_TAPES, linewidth=4, alpha=0.6, label="tapes"))
+    for level, colour in _LEVELS.items():
+        numbers = [held[level] for _, held, _ in trace.holdings]
         if not any(numbers):
             continue
-        if name == "tapes":  # a surface, since where they come and go often lines would merge
-            axes.fill_between(times, numbers, step="post", color=colour, linewidth=0, alpha=0.6)
-            shown.append(Line2D([], [], color=colour, linewidth=4, alpha=0.6, label=name))
-        else:
-            axes.step(times, numbers, where="post", color=colour, linewidth=0.9)
-            shown.append(Line2D([], [], color=colour, linewidth=1.2, label=name))
+        axes.step(times, numbers, where="post", color=colour, linewidth=0.9)
+        shown.append(
+            Line2D(
+                [],
+                [],
+                color=colour,
+                linewidth=1.2,
+                marker=_MARKERS[level],
+                markersize=3,
+                label=WHERE[level],
+            )
+        )
     axes.set_ylim(bottom=0)
     axes.yaxis.set_major_locator(_round_numbers(3))
     axes.set_xlabel("time [steps run or reversed]", fontsize=8)

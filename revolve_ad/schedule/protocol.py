@@ -11,17 +11,36 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Protocol, Self, cast, runtime_checkable
 
-from revolve_ad.schedule.actions import Action
+from revolve_ad.errors import ParameterError
+from revolve_ad.schedule.actions import Action, Level
 
 __all__ = [
     "ActionIterator",
     "Counts",
+    "LevelCounts",
     "Limits",
     "Machine",
     "OnlineDriver",
     "OnlineSchedule",
     "Schedule",
 ]
+
+
+@dataclass(frozen=True, slots=True)
+class LevelCounts:
+    """What one pass does on one level.
+
+    Attributes
+    ----------
+    saved, restored : int
+        Checkpoints saved and restored there.
+    peak : int
+        The most checkpoints held there at any time.
+    """
+
+    saved: int = 0
+    restored: int = 0
+    peak: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +66,9 @@ class Counts:
         not; 0 where the schedule carries no sizes.
     io_cost : float
         Cost of saves and restores, in the unit of the costs that the schedule carries.
+    by_level : tuple of LevelCounts
+        The same for each level other than RAM, `Level.DISK` first; empty where no level beyond
+        `Level.DISK` is used.
     """
 
     advanced: int
@@ -60,6 +82,26 @@ class Counts:
     peak_disk: int = 0
     peak_bytes: int = 0
     io_cost: float = 0.0
+    by_level: tuple[LevelCounts, ...] = ()
+
+    def on(self, level: Level) -> LevelCounts:
+        """Return what is done on one level.
+
+        Parameters
+        ----------
+        level : Level
+            Any but `Level.RAM`, whose own peak isn't counted.
+        """
+        if level < Level.DISK:
+            raise ParameterError(
+                f"level is {level!r}; the peak there isn't counted apart: give Level.DISK or a "
+                "slower one"
+            )
+        if self.by_level:
+            return self.by_level[level - Level.DISK]
+        if level > Level.DISK:
+            return LevelCounts()
+        return LevelCounts(self.disk_saved, self.disk_restored, self.peak_disk)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

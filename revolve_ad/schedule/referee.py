@@ -21,7 +21,7 @@ from revolve_ad.schedule.actions import (
     Save,
 )
 from revolve_ad.schedule.arguments import count
-from revolve_ad.schedule.protocol import Counts, Limits, OnlineDriver
+from revolve_ad.schedule.protocol import Counts, LevelCounts, Limits, OnlineDriver
 
 __all__ = ["check", "play_until"]
 
@@ -136,6 +136,7 @@ class _Game:
         self.advanced = self.recorded = 0
         self.saved = [0 for _ in Level]
         self.restored = [0 for _ in Level]
+        self.peaks = [0 for _ in Level]
         self.peak_checkpoints = self.peak_disk = self.peak_tapes = self.peak_bytes = 0
 
     def play(self, action: Action) -> None:
@@ -203,7 +204,14 @@ class _Game:
             peak_disk=self.peak_disk,
             peak_bytes=self.peak_bytes,
             io_cost=self.limits.io_cost(self.saved, self.restored),
+            by_level=self._by_level(),
         )
+
+    def _by_level(self) -> tuple[LevelCounts, ...]:
+        if not any(self.saved[Level.DISK + 1 :]):
+            return ()
+        counted = zip(self.saved, self.restored, self.peaks, strict=True)
+        return tuple([LevelCounts(*numbers) for numbers in counted][Level.DISK :])
 
     def _run(self, start: int, stop: int) -> None:
         if self.live != start:
@@ -266,6 +274,7 @@ class _Game:
             raise self._broken(f"all {slots} slots on {level!r} are taken")
         held.add(state)
         self.saved[level] += 1
+        self.peaks[level] = max(self.peaks[level], len(held))
         if level == Level.RAM:
             self._grow(self._size_of(state))
         else:

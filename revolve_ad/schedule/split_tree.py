@@ -113,6 +113,9 @@ class SplitTree:
         Live chains longer than `period_above` are split after `period` steps.
     counted : bool
         Whether checkpoints held are counted.  With no bound on them all nodes have 0 held.
+    roots : mapping of Node to int, optional
+        Chains that are reversed, and how often, in place of the whole one once: where this tree
+        only says how the leaves of another are split further.
     """
 
     n_steps: int
@@ -123,6 +126,7 @@ class SplitTree:
     period: int = 0
     period_above: int = 0
     counted: bool = True
+    roots: Mapping[Node, int] | None = None
     _totals: list[Totals] = field(default_factory=list, init=False, repr=False, compare=False)
 
     def root(self) -> Node:
@@ -177,6 +181,17 @@ class SplitTree:
 
         A first state is freed before its leaf is reversed.
         """
+        of = self.peaks(in_leaf)
+        if self.roots is not None:
+            return max(map(of, self.roots), default=0)
+        root, periods = self.after_periods()
+        most = periods + of(root)
+        if periods:
+            most = max(most, periods - 1 + of(Node(self.period, 0, True)))
+        return most
+
+    def peaks(self, in_leaf: Callable[[Node], int]) -> Callable[[Node], int]:
+        """The same as a function of the chain, for all that occur and aren't periodic."""
         totals = self.totals()
         peak: dict[Node, int] = {}
 
@@ -190,11 +205,7 @@ class SplitTree:
         for node in reversed(totals.split_nodes):
             left, right = self.parts(node, self.left_length(node))
             peak[node] = max(1 + of(right), of(left))
-        root, periods = self.after_periods()
-        most = periods + of(root)
-        if periods:
-            most = max(most, periods - 1 + of(Node(self.period, 0, True)))
-        return most
+        return of
 
     def after_periods(self) -> tuple[Node, int]:
         """What is left of the chain after the periods, and how many periods there are."""
@@ -204,12 +215,15 @@ class SplitTree:
         return Node(self.n_steps - periods * self.period, 0, False), periods
 
     def _sum(self) -> Totals:
-        root, periods = self.after_periods()
-        # The periods of a long chain at once, instead of one by one.
-        advanced, kept, returns = periods * self.period, periods, periods
-        times = {root: 1}
-        if periods:
-            times[Node(self.period, 0, True)] = periods
+        advanced = kept = returns = 0
+        times = dict(self.roots or {})
+        if self.roots is None:
+            root, periods = self.after_periods()
+            # The periods of a long chain at once, instead of one by one.
+            advanced, kept, returns = periods * self.period, periods, periods
+            times[root] = 1
+            if periods:
+                times[Node(self.period, 0, True)] = periods
         leaves: dict[Node, int] = {}
         split_nodes: list[Node] = []
         splits, counted, tail_held = self.splits, self.counted, self.tail_held

@@ -7,7 +7,7 @@ and discarding take none.
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import accumulate
-from typing import assert_never
+from typing import Final, assert_never
 
 from revolve_ad.errors import ParameterError
 from revolve_ad.schedule.actions import (
@@ -23,9 +23,17 @@ from revolve_ad.schedule.actions import (
 from revolve_ad.schedule.protocol import Counts, OnlineDriver
 from revolve_ad.schedule.referee import check, play_until
 
-__all__ = ["Span", "Stretch", "Sweep", "Trace", "trace"]
+__all__ = ["WHERE", "Span", "Stretch", "Sweep", "Trace", "trace"]
 
 _MOST_STEPS = 100_000
+
+WHERE: Final = {
+    Level.RAM: "in RAM",
+    Level.DISK: "on disk",
+    Level.REMOTE: "remote",
+    Level.ARCHIVE: "in the archive",
+}
+"""How a legend says on which level a checkpoint is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +79,7 @@ class Trace:
         What is run, restore by restore.
     spans : list of Span
         How long each checkpoint is held.
-    holdings : list of (time, checkpoints in RAM, on other levels, tapes)
+    holdings : list of (time, tuple of checkpoints on each level, tapes)
         What is held from that time on; several entries at one time are possible.
     runs : list of int, shape (n_steps,)
         How often each step is run plainly.
@@ -82,7 +90,9 @@ class Trace:
     counts: Counts
     sweeps: list[Sweep] = field(default_factory=lambda: [Sweep()])
     spans: list[Span] = field(default_factory=list)
-    holdings: list[tuple[int, int, int, int]] = field(default_factory=lambda: [(0, 0, 0, 0)])
+    holdings: list[tuple[int, tuple[int, ...], int]] = field(
+        default_factory=lambda: [(0, (0,) * len(Level), 0)]
+    )
     runs: list[int] = field(default_factory=list)
     duration: int = 0
 
@@ -121,7 +131,8 @@ def _follow(counts: Counts, actions: Iterator[Action]) -> Trace:
     n = counts.recorded
     changes = [0] * (n + 1)  # of the number of plain runs, from one step to the next
     since: dict[tuple[int, Level], list[int]] = {}  # when saved, and when restored
-    now = ram = other = tapes = 0
+    held = [0 for _ in Level]
+    now = tapes = 0
     for action in actions:
         sweep = result.sweeps[-1]
         match action:
@@ -142,7 +153,7 @@ def _follow(counts: Counts, actions: Iterator[Action]) -> Trace:
                 tapes -= stop - start
             case Save(state, level):
                 since[state, level] = [now]
-                ram, other = ram + (level == Level.RAM), other + (level != Level.RAM)
+                held[level] += 1
             case Restore(state, level):
                 if not sweep.reversed:
                     sweep.kept = list(since)
@@ -151,10 +162,10 @@ def _follow(counts: Counts, actions: Iterator[Action]) -> Trace:
             case Discard(state, level):
                 begin, *restores = since.pop((state, level))
                 result.spans.append(Span(state, level, begin, now, tuple(restores)))
-                ram, other = ram - (level == Level.RAM), other - (level != Level.RAM)
+                held[level] -= 1
             case _:
                 assert_never(action)
-        result.holdings.append((now, ram, other, tapes))
+        result.holdings.append((now, tuple(held), tapes))
     result.runs = list(accumulate(changes[:-1]))
     result.duration = now
     return result

@@ -42,7 +42,15 @@ BAD: dict[str, list[tuple[Any, str]]] = {
     "from 1 or None": [*NO_INTEGER, (0, "0; it must be at least 1"), (-7, "-7; it must")],
     "from 0": [*NO_INTEGER, (None, "None"), (-1, "-1; it must be at least 0")],
     "from 0 or None": [*NO_INTEGER, (-1, "-1; it must be at least 0")],
+    "slots of storages": [
+        *((value, what) for value, what in NO_INTEGER if not isinstance(value, list | np.ndarray)),
+        (-1, "-1; it must be at least 0"),
+    ],
     "cost": NO_COST,
+    "cost of storages": [
+        (value, "one entry for each storage" if isinstance(value, list) else what)
+        for value, what in NO_COST
+    ],
     "cost or None": [bad for bad in NO_COST if bad[0] is not None],
     "positive cost": [*NO_COST, (0.0, "0.0; a cost must be above 0")],
 }
@@ -89,9 +97,11 @@ CALLS: list[Call] = [
         {
             "n_steps": "from 1",
             "ram": "from 0",
-            "disk": "from 0 or None",
+            "disk": "slots of storages",
             "effort": "cost or None",
             **COSTS,
+            "write": "cost of storages",
+            "read": "cost of storages",
         },
     ),
     (
@@ -226,6 +236,26 @@ def test_no_slot_at_all_is_refused_and_a_disk_without_slots_is_not() -> None:
         s.multilevel(2, 0, 0)
     assert s.check(s.multilevel(9, 2, 0)).disk_saved == 0
     assert s.check(s.multilevel(9, 2, 2, adjoint=0, write=0, read=0)).recorded == 9
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"disk": ()}, "disk has 0 entries; give 1 to 3"),
+        ({"disk": (1, 2, 3, None)}, "disk has 4 entries; give 1 to 3"),
+        ({"disk": (1, 2.5)}, r"disk\[1\] is 2.5; it counts something"),
+        ({"disk": (1, -1)}, r"disk\[1\] is -1; it must be at least 0"),
+        ({"disk": (1, 2), "write": (1.0,)}, "write has 1 entries, but disk has 2"),
+        ({"disk": (1, 2), "read": (1.0, 2.0, 3.0)}, "read has 3 entries, but disk has 2"),
+        ({"disk": (1, 2), "read": (1.0, math.nan)}, r"read\[1\] is nan"),
+        ({"disk": 3, "read": (1.0, 2.0)}, "disk is 3, one storage; give disk= as a sequence too"),
+    ],
+)
+def test_storages_that_contradict_each_other_are_refused(
+    given: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ParameterError, match=message):
+        s.multilevel(9, 2, **given)
 
 
 def test_a_disk_that_is_too_slow_is_refused_with_the_period_that_works() -> None:

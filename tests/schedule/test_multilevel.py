@@ -10,7 +10,8 @@ import pytest
 from revolve_ad.errors import BudgetError
 from revolve_ad.schedule.actions import Discard, Level, Save
 from revolve_ad.schedule.closed_form import t
-from revolve_ad.schedule.multilevel import disk_period, multilevel
+from revolve_ad.schedule.disk_period import disk_period
+from revolve_ad.schedule.multilevel import multilevel
 from revolve_ad.schedule.referee import check
 from tests.schedule.exhaustive import cheapest_with_slots
 

@@ -242,8 +242,7 @@ def peak_in_ram(schedule: Any, counts: Counts, state: int, tape: int) -> int:
     if counts.disk_saved == counts.saved:
         held = 0
     elif isinstance(schedule, Multilevel):
-        lengths = (leaf.length for leaf in schedule.tree.totals().leaves)
-        held = max((min(schedule.ram, length - 1) for length in lengths), default=0)
+        held = schedule.most_in_ram
     elif isinstance(schedule, Streaming):
         parts = [schedule.last, *([schedule.stretch] if schedule.on_disk else [])]
         held = max(part.counts().peak_checkpoints for part in parts)
