@@ -12,15 +12,21 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any
 
+import numpy as np
+
 from revolve_ad.ad.arena import Arena, Buffer
 from revolve_ad.ad.blocks import find_groups
+from revolve_ad.ad.core import elementwise
 from revolve_ad.ad.interpreter import Interpreter
 from revolve_ad.ad.lifetimes import Lifetimes
+from revolve_ad.ad.ordering import results_first
 from revolve_ad.ad.registers import Registers
 from revolve_ad.ad.tape import Tape
 from revolve_ad.ad.writing import Code
 
 __all__ = ["Program"]
+
+_ADD = elementwise(np.add)
 
 
 class Program:
@@ -69,6 +75,8 @@ class Program:
         arena: Arena | None = None,
     ) -> None:
         self._arena = Arena() if arena is None else arena
+        sums = _sums(tape, donated)
+        tape = results_first(tape, sums) if sums else tape
         self._tape = tape
         self._donated = tuple(donated)
         self._shared = shared
@@ -135,6 +143,16 @@ class Program:
 
     def __reduce__(self) -> Any:
         return _program, (self._tape, self._donated, self._shared)
+
+
+def _sums(tape: Tape, donated: Collection[int]) -> list[int]:
+    """Return which outputs are an input that was given away, with something added to it."""
+    given = {tape.inputs[k] for k in donated}
+    return [
+        k
+        for k, i in enumerate(tape.outputs)
+        if tape.nodes[i].op is _ADD and not given.isdisjoint(tape.nodes[i].args)
+    ]
 
 
 def _program(tape: Tape, donated: tuple[int, ...], shared: bool) -> Program:
