@@ -12,7 +12,7 @@ from revolve_ad.native.turns import (
     landing,
     lent,
     period,
-    settled,
+    settling,
     spares,
     turned,
 )
@@ -44,6 +44,7 @@ class Courses:
         "_passages",
         "_period",
         "_returning",
+        "_start",
         "_turns",
         "_types",
     )
@@ -51,6 +52,7 @@ class Courses:
     def __init__(self, turns: Turns, backward: Turns, types: Sequence[Type]) -> None:
         self._turns, self._backward, self._types = turns, backward, types
         self._period, self._backward_period = period(turns), period(backward)
+        self._start = settling(turns)
         self._passages: dict[int, Passage] = {}
         self._lending: dict[int, Lending] = {}
         self._returning: dict[int, Returning] = {}
@@ -65,7 +67,8 @@ class Courses:
         list of (int, int)
             The leaves that `n` steps only pass on, and the leaves that they were.
         """
-        n = settled(self._turns, n)
+        if n > self._start + self._period:
+            n = self._start + (n - self._start) % self._period
         if n not in self._passages:
             self._passages[n] = self._passage(n)
         return self._passages[n]

@@ -22,6 +22,7 @@ __all__ = [
     "lent",
     "period",
     "settled",
+    "settling",
     "spares",
     "turned",
     "turns_of",
@@ -166,10 +167,14 @@ def lent(turns: Turns) -> list[int]:
     return first + [turns.root(i, t) for i in turns.freed.values() for t in range(turns.age(i) + 1)]
 
 
+def settling(turns: Turns) -> int:
+    """Return after how many steps `landing` begins to repeat itself, each `period`."""
+    return max((turns.age(i) for i in turns.freed.values()), default=0) + 1
+
+
 def settled(turns: Turns, n: int) -> int:
     """Return the smallest number of steps after which `landing` is as after `n`."""
-    start = max((turns.age(i) for i in turns.freed.values()), default=0) + 1
-    cycle = period(turns)
+    start, cycle = settling(turns), period(turns)
     return start + (n - start) % cycle if n > start + cycle else n
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, NamedTuple, final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, final
 
 from revolve_ad.schedule import Action, Advance, Level
 from revolve_ad.simulation.arrays.finiteness import require_finite_state
@@ -28,12 +28,12 @@ from revolve_ad.simulation.planning.planner import (
     INSIDE,
     fitted,
     is_planned_on_the_way,
-    plan_gradient,
 )
 from revolve_ad.simulation.progress import Progress
 from revolve_ad.simulation.report import Report
 from revolve_ad.simulation.run import Record
 from revolve_ad.simulation.settings import Settings
+from revolve_ad.simulation.steps.stepping import Stepper
 from revolve_ad.simulation.sweeps.crew import Crew
 from revolve_ad.simulation.sweeps.ending import Ending
 from revolve_ad.simulation.sweeps.lookout import Look, Lookout
@@ -47,6 +47,9 @@ if TYPE_CHECKING:
     from revolve_ad.simulation.sweeps.native import NativeSweep
 
 __all__ = ["Arguments", "Gradient", "Pulled"]
+
+_EMPTY_SHELF: Final = Shelf(Ram())
+"""Of a run without a disk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,41 +121,44 @@ class Gradient:
             x for x in (kernel, observer) if isinstance(x, DynamicKernel | DynamicObserver)
         ]
         n_steps = settings.steps
+        self._kernel = kernel
         self._settings = settings
         self._storage = settings.storage
         self._past = Record() if past is None else past
-        self.plan: Plan = plan_gradient(
-            settings, model, self._past.costs.get(form), grown=self._past.grown.get(form, 0)
-        )
+        self.plan: Plan = self._past.plan(settings, model)
         self._inside = self.plan.sizes.fixed.get(INSIDE)
         # Without a budget, a schedule that was given is played whatever it needs.
         bounded = settings.schedule is None or settings.memory is not None
         limit = self.plan.budget + reserved if bounded else None
-        self._ledger = Ledger(limit, self.plan.peak_bytes + reserved)
-        for holder, size in self.plan.sizes.fixed.items():
-            self._ledger.set(holder, size)
+        self._ledger = Ledger(limit, self.plan.peak_bytes + reserved, self.plan.sizes.fixed)
         for one in recorders:
             one.ledger = self._ledger
         self._replays = Replays(form.state)
-        original = model.original(arguments.params, arguments.inputs)
-        interpreter = kernel
-        if original is not None:
-            interpreter = model.interpreter(arguments.params, arguments.inputs, arguments.hidden)
-        self._check = StepCheck(original, interpreter, form.state, fresh=fresh)
+        check = settings.replay_check
+        turn = next(self._past.turns)
+        original: Stepper | None = None
+        if check != "off":
+            original = model.original(arguments.params, arguments.inputs)
+        self._check = StepCheck(
+            original,
+            kernel,
+            lambda: model.interpreter(arguments.params, arguments.inputs, arguments.hidden),
+            form.state,
+            fresh=fresh,
+        )
         self._observations: Observations | None = None
         lookers: list[tuple[Any, Look]] = []
         if careful:
             lookers.append((range(settings.max_steps + 1), self._require_finite))
-        check = settings.replay_check
-        if check != "off" and self._check.wanted:
-            lookers.append((self._check.states(n_steps, check), self._check.look))
+        if self._check.wanted:
+            lookers.append((self._check.states(n_steps, check, turn), self._check.look))
         if observer is not None:
             seen = settings.observed(n_steps)
             plain = model.original_observer(arguments.params)
             if check != "off" and plain is not None:
                 assert model.observation is not None
-                look = ObserveCheck(plain, observer, model.observation.paths, fresh=fresh).look
-                lookers.append((ObserveCheck.states(seen, check), look))
+                seeing = ObserveCheck(plain, observer, model.observation.paths, fresh=fresh)
+                lookers.append((seeing.states(seen, check, turn), seeing.look))
             self._observations = Observations(observer, seen, known=n_steps is not None)
             if isinstance(kernel, NativeKernel) and kernel.observes and not careful:
                 if n_steps is not None:
@@ -162,11 +168,7 @@ class Gradient:
             lookers.append((self._observations.left, self._observations.see))
         if self.plan.counts is None or self.plan.counts.restored:
             lookers.append((sampled_states(n_steps, check), self._replays.remember))
-        actions, storages = self._actions()
-        disk = storages[Level.DISK]
-        if not isinstance(disk, Shelf) or self.plan.disk is None:
-            disk = Shelf(Ram())  # stays empty
-        self._shelf = disk
+        self._shelf = _EMPTY_SHELF
         crew = Crew(
             kernel=kernel,
             layout=form.state,
@@ -175,7 +177,7 @@ class Gradient:
                 settings.max_steps,
                 form.state,
                 settings.until,
-                form.params.build_read_only(arguments.params[: len(form.params.shapes)]),
+                None if settings.until is None else form.params.build_read_only(arguments.params),
             ),
             lookout=Lookout(lookers, [self._check.look]),
             observations=self._observations,
@@ -186,7 +188,7 @@ class Gradient:
             tape_bytes=model.tape_bytes,
             careful=careful,
         )
-        self._sweep = self._native_sweep(crew) or Sweep(crew, actions, storages)
+        self._sweep: Sweep | NativeSweep = self._native_sweep(crew) or self._any_sweep(crew)
         self._reversed = False
         self.record: Record | None = None
 
@@ -201,6 +203,13 @@ class Gradient:
         from revolve_ad.simulation.sweeps.native import native_sweep
 
         return native_sweep(crew, plan)
+
+    def _any_sweep(self, crew: Crew) -> Sweep:
+        actions, storages = self._actions()
+        disk = storages[Level.DISK]
+        if isinstance(disk, Shelf) and self.plan.disk is not None:
+            self._shelf = disk
+        return Sweep(crew, actions, storages)
 
     def _actions(self) -> tuple[Iterator[Action], tuple[Ram | Shelf, ...]]:
         """Return what is played, and where the checkpoints of each level are kept."""
@@ -284,7 +293,7 @@ class Gradient:
     def most_cotangents(self, wanted: int) -> int:
         """Return how many cotangents, of so many, the budget lets one sweep reverse."""
         limit = self._ledger.limit
-        if limit is None:
+        if limit is None or wanted == 1:
             return wanted
         room = limit - self.plan.peak_bytes
         while wanted > 1 and self.bytes_of_more(wanted - 1) > room:
@@ -318,7 +327,7 @@ class Gradient:
             Each as for `reverse`; the lists are emptied.
         """
         self._reversed = True
-        bound = [self._bound(arguments) for _ in cotangents]
+        bound = [self._bound(arguments, again=i > 0) for i in range(len(cotangents))]
         kernels = [kernel for kernel, _, _ in bound]
         kernel = kernels[0]
         if self._observations is not None and self._observations.within:
@@ -349,13 +358,15 @@ class Gradient:
         return [finish(part) for part, (_, _, finish) in zip(parts, bound, strict=True)]
 
     def _bound(
-        self, arguments: Arguments
+        self, arguments: Arguments, *, again: bool
     ) -> tuple[Kernel, Observer | None, Callable[[Leaves], Pulled]]:
         """Return kernel and observer bound to fresh sums, and what returns these at the end."""
         form = self._model.form
         gradients = Gradients(form)
-        # Bound afresh: the recorder may have lent the arrays of the first sweep to others since.
-        kernel = self._model.kernel(arguments.params, arguments.inputs, arguments.hidden)
+        kernel = self._kernel
+        if again or self._observations is not None or not _outlives(kernel):
+            # The recorder may have lent the arrays of the first sweep to others since.
+            kernel = self._model.kernel(arguments.params, arguments.inputs, arguments.hidden)
         kernel.bind_gradients(gradients)
         if isinstance(kernel, DynamicKernel):
             kernel.ledger = self._ledger
@@ -412,6 +423,11 @@ class Gradient:
 
     def _require_finite(self, k: int, state: Leaves) -> None:
         require_finite_state(state, self._model.form.state, k)
+
+
+def _outlives(kernel: Kernel) -> bool:
+    """Tell whether a kernel serves the reverse sweep too, whatever became of the arguments."""
+    return isinstance(kernel, NativeKernel) and kernel.keeps_arguments
 
 
 def _executed(plan: Plan) -> int | None:

@@ -9,7 +9,14 @@ from typing import Final
 
 from revolve_ad.errors import ParameterError
 
-__all__ = ["DEFAULT_SHARE", "budget_bytes", "format_bytes", "free_bytes", "parse_bytes"]
+__all__ = [
+    "ALWAYS_GRANTED",
+    "DEFAULT_SHARE",
+    "budget_bytes",
+    "format_bytes",
+    "free_bytes",
+    "parse_bytes",
+]
 
 DEFAULT_SHARE: Final = 0.25
 """The share of the free memory that ``memory=None`` stands for."""

@@ -1,17 +1,22 @@
 """What a call of a simulation returns."""
 
+import itertools
 from dataclasses import dataclass, field
 from typing import Any, final
 
 from revolve_ad.simulation.arrays.form import Form
+from revolve_ad.simulation.kernels.model import Model
 from revolve_ad.simulation.planning.costs import Costs
+from revolve_ad.simulation.planning.plan import Plan
+from revolve_ad.simulation.planning.standing import Standing, standing_plan
 from revolve_ad.simulation.report import Report
+from revolve_ad.simulation.settings import Settings
 
 __all__ = ["Record", "Run"]
 
 
 class Record:
-    """Where the report of a run is put when it is finished.
+    """What a simulation keeps from gradient to gradient: the last report, measurements, plans.
 
     Attributes
     ----------
@@ -21,14 +26,28 @@ class Record:
         What was measured, by the form of the arguments, so that equal calls are planned equally.
     grown : dict of Form to int
         The bytes that the operations of one step needed at most, where tapes depend on values.
+    turns : iterator of int
+        Numbers the gradients, so that what is checked moves about.
     """
 
-    __slots__ = ("costs", "grown", "report")
+    __slots__ = ("_plans", "costs", "grown", "report", "turns")
 
     def __init__(self, report: Report | None = None) -> None:
         self.report = report
         self.costs: dict[Form, Costs] = {}
         self.grown: dict[Form, int] = {}
+        self.turns = itertools.count()
+        self._plans: dict[Form, Standing] = {}
+
+    def plan(self, settings: Settings, model: Model) -> Plan:
+        """Return the plan of a gradient; see `plan_gradient`."""
+        form = model.form
+        known = self._plans.get(form)
+        costs, grown = self.costs.get(form), self.grown.get(form, 0)
+        standing = standing_plan(known, settings, model, costs, grown)
+        if standing is not known:
+            self._plans[form] = standing
+        return standing.plan
 
     def note(self, form: Form, operations: int) -> None:
         """Note what the operations of the steps have needed at most."""

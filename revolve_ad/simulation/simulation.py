@@ -1,6 +1,7 @@
 """The checkpointed time loop that users build: `Simulation`."""
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any, final
 
 from revolve_ad.ad.recorder import Recorder, active, paused
@@ -336,7 +337,8 @@ class Simulation:
         if known is not None and known.is_compared:
             check = StepCheck(
                 known.original(params, inputs),
-                known.interpreter(params, inputs, []),
+                known.kernel(params, inputs, []),
+                partial(known.interpreter, params, inputs, []),
                 form.state,
                 fresh=False,
             )

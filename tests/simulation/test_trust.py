@@ -276,6 +276,46 @@ def test_what_a_step_captures_may_change_between_calls(check: Any) -> None:
     assert gradient(0.5).tobytes() == first.tobytes()
 
 
+@pytest.mark.parametrize(
+    ("affected", "native"),
+    [((0, 1), False), ((11, 12), False), ((0, 6), False), ((6, 12), True)],
+)
+def test_in_every_gradient_the_first_step_and_the_last_are_compared(
+    affected: Any, native: bool
+) -> None:
+    added = [0.0]
+
+    def step(u: Any, p: Any, k: Any) -> Any:
+        return u * p + np.where((k >= affected[0]) & (k < affected[1]), added[0], 0.0)
+
+    simulation = ra.Simulation(step, steps=12, native=native)
+    gradient = ra.grad(lambda p: np.sum(simulation(START, p).state ** 2))
+    for added[0] in (0.0, 1.0, 1.0, 2.0, 1.0, 0.0, 2.0, 1.0, 0.0):
+        built_afresh = ra.Simulation(step, steps=12, native=native)
+        expected = ra.grad(lambda p, s=built_afresh: np.sum(s(START, p).state ** 2))(0.5)
+        assert gradient(0.5).tobytes() == expected.tobytes()
+
+
+def test_in_some_gradients_a_step_between_is_compared_too_and_it_moves_about() -> None:
+    called: set[int] = set()
+
+    def step(u: Any, p: Any, k: Any) -> Any:
+        if type(k) is int:  # in a recording it is traced
+            called.add(k)
+        return u * p
+
+    simulation = ra.Simulation(step, steps=12)
+    gradient = ra.grad(lambda p: np.sum(simulation(START, p).state))
+    checked = []
+    for _ in range(40):
+        gradient(0.5)
+        assert simulation.report is not None
+        checked.append(simulation.report.checked)
+    assert checked[0] == 3
+    assert set(checked[1:]) == {2, 3}
+    assert len(called) >= 8
+
+
 def test_an_exception_keeps_its_type_and_gains_the_step_and_the_phase() -> None:
     @ra.step
     def step(u: Any, p: Any, k: int) -> Any:

@@ -33,6 +33,8 @@ class Form:
     @property
     def hidden_parts(self) -> tuple[Layout, Layout]:
         """The layouts of the hidden params of the step, and of the others."""
+        if not self.hidden.shapes:
+            return NOTHING, NOTHING
         return _part(self.hidden, 0, self.in_step), _part(self.hidden, self.in_step, None)
 
     @property

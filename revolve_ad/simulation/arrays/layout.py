@@ -74,9 +74,21 @@ class Layout:
         """Return the layout of plain leaves of a known structure."""
         kinds = tuple([_kind(leaf) for leaf in leaves])
         dtypes = tuple([_dtype(leaf) for leaf in leaves])
-        if any(dtype in _TOO_WIDE for dtype in dtypes):
+        shapes = tuple([x.shape if type(x) is np.ndarray else np.shape(x) for x in leaves])
+        if not _TOO_WIDE.isdisjoint(dtypes):
             raise _too_wide(structure.paths(name), dtypes)
-        return cls(name, structure, tuple([np.shape(x) for x in leaves]), dtypes, kinds)
+        return cls(name, structure, shapes, dtypes, kinds)
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
+        return hash((self.name, self.structure, self.shapes, self.dtypes, self.kinds))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # What is worked out on the way stays behind: a hash holds in one process.
+        return Layout, (self.name, self.structure, self.shapes, self.dtypes, self.kinds)
 
     @cached_property
     def paths(self) -> list[str]:
@@ -292,6 +304,8 @@ def _too_wide(paths: Sequence[str], dtypes: Sequence[np.dtype[Any]]) -> DtypeErr
 
 
 def _kind(leaf: Any) -> Kind:
+    if type(leaf) is np.ndarray:
+        return Kind.ARRAY
     if isinstance(leaf, (bool, int, float, complex)) and not isinstance(leaf, np.generic):
         return Kind.WEAK
     return Kind.SCALAR if isinstance(leaf, np.generic) else Kind.ARRAY

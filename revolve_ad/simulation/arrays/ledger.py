@@ -1,5 +1,6 @@
 """Counts the bytes of arrays that a gradient holds, and their peak."""
 
+from collections.abc import Mapping
 from typing import final
 
 from revolve_ad.errors import BudgetError
@@ -19,6 +20,8 @@ class Ledger:
         The budget; a holder that takes more than it leaves gets a `BudgetError`.
     planned : int or None
         The most that the plan foresees: before more is held, what is idle is given back.
+    held : dict of str to int
+        What the holders of fixed sizes hold from the start.
 
     Attributes
     ----------
@@ -28,13 +31,17 @@ class Ledger:
 
     __slots__ = ("_most", "_now", "limit", "nbytes", "peak_bytes", "planned")
 
-    def __init__(self, limit: int | None = None, planned: int | None = None) -> None:
+    def __init__(
+        self,
+        limit: int | None = None,
+        planned: int | None = None,
+        held: Mapping[str, int] | None = None,
+    ) -> None:
         self.limit = limit
         self.planned = limit if planned is None else planned
-        self.nbytes = 0
-        self.peak_bytes = 0
-        self._now: dict[str, int] = {}
-        self._most: dict[str, int] = {}
+        self._now: dict[str, int] = dict(held or {})
+        self._most = dict(self._now)
+        self.nbytes = self.peak_bytes = sum(self._now.values())
 
     def add(self, holder: str, nbytes: int) -> None:
         """Note that a holder takes so many bytes, or gives them back if negative."""

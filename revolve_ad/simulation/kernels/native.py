@@ -23,6 +23,9 @@ __all__ = ["NativeKernel", "native_loop"]
 _WORTH_SECONDS: Final = 0.3
 _SECONDS_AN_OPERATION: Final = 1.5e-6
 _SECONDS_A_BYTE: Final = 2e-10
+_FEW_BYTES: Final = 1024
+"""So few bytes of params and inputs are copied, which takes less time than to bind them twice."""
+
 _LONG: Final = 20_000
 """Operations that aren't counted exactly: preparing so many to be interpreted takes long."""
 
@@ -41,9 +44,22 @@ class NativeKernel:
         What the arguments look like.
     params, inputs, hidden : sequence
         Their leaves.
+
+    Attributes
+    ----------
+    keeps_arguments : bool
+        Whether it has copies of these, so that it outlives them.
     """
 
-    __slots__ = ("_float_leaves", "_form", "_gradients", "_layout", "_n_params", "_sweep")
+    __slots__ = (
+        "_float_leaves",
+        "_form",
+        "_gradients",
+        "_layout",
+        "_n_params",
+        "_sweep",
+        "keeps_arguments",
+    )
 
     def __init__(
         self,
@@ -59,8 +75,15 @@ class NativeKernel:
         self._n_params = sum(form.params.differentiable)
         # Others read the rest of the hidden params.
         own = form.hidden_parts[0]
-        values = [*form.params.read_only(params), *own.read_only(hidden[: form.in_step])]
-        rows = [] if form.inputs is None else form.inputs.read_only(inputs)
+        groups = [(form.params, params), (own, hidden[: form.in_step])]
+        if form.inputs is not None:
+            groups.append((form.inputs, inputs))
+        self.keeps_arguments = sum(layout.nbytes for layout, _ in groups) <= _FEW_BYTES
+        given = [
+            layout.copy_in(leaves) if self.keeps_arguments else layout.read_only(leaves)
+            for layout, leaves in groups
+        ]
+        values, rows = [*given[0], *given[1]], given[2] if len(given) > 2 else []
         from revolve_ad.native import Sweep
 
         self._sweep = Sweep(loop, values, rows)

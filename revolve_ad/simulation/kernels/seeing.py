@@ -19,7 +19,7 @@ from revolve_ad.simulation.kernels.afresh import Afresh
 from revolve_ad.simulation.kernels.growth import GrownTapeError, has_room
 from revolve_ad.simulation.kernels.observations import PlainObserver
 from revolve_ad.simulation.kernels.protocol import Gradients, Observer
-from revolve_ad.simulation.kernels.stepcheck import StaleTapeError
+from revolve_ad.simulation.kernels.stepcheck import StaleTapeError, between, differing
 from revolve_ad.simulation.kernels.tape import Pullback, TapeObserver, as_inputs
 from revolve_ad.simulation.steps.recording import RoleTape
 
@@ -202,14 +202,17 @@ class ObserveCheck:
         self._paths = paths
         self._fresh = fresh
 
-    @staticmethod
-    def states(seen: Sequence[int], check: ReplayCheck) -> Iterable[int]:
+    def states(self, seen: Sequence[int], check: ReplayCheck, turn: int = 0) -> Iterable[int]:
         """Return the increasing indices of the states where it is compared.
 
-        State 0, where it was recorded, and of the observed ones all or a few.
+        State 0, where it was recorded, and of the observed ones all or a few; by a tape of an
+        earlier call the last, and in some turns one between.
         """
         if check == "all":
             return seen if seen and seen[0] == 0 else (0, *seen)
+        if not self._fresh:
+            some = {len(seen) - 1, *between(len(seen), turn)} if seen else ()
+            return sorted({0, *(seen[i] for i in some)})
         some, i = {0}, 1
         if seen:
             some |= {seen[0], seen[-1]}
@@ -235,11 +238,7 @@ class ObserveCheck:
                 raise
             raise StaleTapeError(k, "the observation") from error
         taped = self._observer.observe(state, k)
-        wrong = [
-            path
-            for path, a, b in zip(self._paths, plain, taped, strict=True)
-            if a.tobytes() != b.tobytes()
-        ]
+        wrong = differing(self._paths, plain, taped)
         if not wrong:
             return
         if not self._fresh:

@@ -1,16 +1,26 @@
-"""Compares the tape of a step with the step itself, called plainly on states of the run."""
+"""Compares the tape of a step with the step itself, called plainly on states of the run.
+
+What a step captures may have changed since it was recorded, or change during the run.  The first
+gradient by a tape looks at three steps.  Those after it look at the first step and the last, where
+a change shows that holds up to some time or from some time on, and now and then at one between.
+"""
 
 import itertools
-from collections.abc import Iterable
-from typing import final
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final, final
 
 from revolve_ad.errors import DivergedReplayError, TracedValueError
-from revolve_ad.simulation.arrays.layout import Layout, Leaves
+from revolve_ad.simulation.arrays.layout import Array, Layout, Leaves
 from revolve_ad.simulation.arrays.replay import ReplayCheck
 from revolve_ad.simulation.kernels.protocol import Kernel
 from revolve_ad.simulation.steps.stepping import Stepper
 
-__all__ = ["StaleTapeError", "StepCheck"]
+__all__ = ["StaleTapeError", "StepCheck", "between", "differing"]
+
+_SELDOM: Final = 4
+"""One gradient of so many looks at a place between the first and the last."""
+
+_GOLDEN: Final = 0.6180339887498949
 
 
 class StaleTapeError(Exception):
@@ -31,7 +41,10 @@ class StepCheck:
     original : Stepper or None
         The user's step; None where there is nothing to compare.
     kernel : Kernel
-        Runs the tape.
+        What runs the steps.
+    interpreter : callable
+        Returns the kernel that interprets the tape; it is asked where the other, compiled, gives
+        bits that NumPy wouldn't.
     layout : Layout
         The form of the state.
     fresh : bool
@@ -43,14 +56,21 @@ class StepCheck:
         How often the step has been called.
     """
 
-    __slots__ = ("_fresh", "_kernel", "_layout", "_original", "count")
+    __slots__ = ("_fresh", "_interpreter", "_kernel", "_layout", "_original", "count")
 
     def __init__(
-        self, original: Stepper | None, kernel: Kernel, layout: Layout, *, fresh: bool
+        self,
+        original: Stepper | None,
+        kernel: Kernel,
+        interpreter: Callable[[], Kernel],
+        layout: Layout,
+        *,
+        fresh: bool,
     ) -> None:
         self._fresh = fresh
         self._original = original
         self._kernel = kernel
+        self._interpreter = interpreter
         self._layout = layout
         self.count = 0
 
@@ -59,13 +79,25 @@ class StepCheck:
         """Whether there is anything to compare."""
         return self._original is not None
 
-    def states(self, n_steps: int | None, check: ReplayCheck) -> Iterable[int]:
-        """Return the indices of the states from which a step is compared."""
+    def states(self, n_steps: int | None, check: ReplayCheck, turn: int = 0) -> Iterable[int]:
+        """Return the indices of the states from which a step is compared.
+
+        Parameters
+        ----------
+        n_steps : int or None
+            Number of steps, if it is known.
+        check : "sampled", "all" or "off"
+            How many.
+        turn : int
+            The number of the gradient: it decides whether a step between is looked at, and which.
+        """
         if n_steps is None:
             return itertools.count() if check == "all" else _powers()
         if check == "all":
             return range(n_steps)
-        return sorted({0, n_steps // 2, n_steps - 1} if n_steps else ())
+        if self._fresh:
+            return sorted({0, n_steps // 2, n_steps - 1} if n_steps else ())
+        return sorted({0, n_steps - 1, *between(n_steps, turn)} if n_steps else ())
 
     def look(self, k: int, state: Leaves) -> None:
         """Compare step `k`; `state` stays as it is.
@@ -86,17 +118,31 @@ class StepCheck:
                 raise
             # What the step captured is traced now: it must be recorded as a hidden param.
             raise StaleTapeError(k, "the result") from None
-        taped = self._kernel.advance([leaf.copy() for leaf in state], k, k + 1)
-        wrong = [
-            path
-            for path, a, b in zip(self._layout.paths, plain, taped, strict=True)
-            if a.tobytes() != b.tobytes()
-        ]
+        wrong = self._wrong(self._kernel, plain, k, state)
+        if wrong:
+            # Compiled, a power or an exponential may differ in the last bit.
+            wrong = self._wrong(self._interpreter(), plain, k, state)
         if not wrong:
             return
         if not self._fresh:
             raise StaleTapeError(k, ", ".join(wrong))
         raise DivergedReplayError(changed(k, ", ".join(wrong)))
+
+    def _wrong(self, kernel: Kernel, plain: Leaves, k: int, state: Leaves) -> list[str]:
+        taped = kernel.advance([leaf.copy() for leaf in state], k, k + 1)
+        return differing(self._layout.paths, plain, taped)
+
+
+def differing(paths: Sequence[str], first: Sequence[Array], second: Sequence[Array]) -> list[str]:
+    """Return the names of the leaves that have other bits."""
+    return [
+        path for path, a, b in zip(paths, first, second, strict=True) if a.tobytes() != b.tobytes()
+    ]
+
+
+def between(n: int, turn: int) -> Sequence[int]:
+    """Return in some turns one of the numbers below `n`; together they visit all regions."""
+    return () if turn % _SELDOM or not n else (int(n * (turn // _SELDOM * _GOLDEN % 1.0)),)
 
 
 def changed(k: int, leaves: str) -> str:

@@ -7,7 +7,7 @@ from typing import Final
 from revolve_ad.errors import BudgetError
 from revolve_ad.simulation.arrays.layout import Layout
 from revolve_ad.simulation.kernels.model import Model
-from revolve_ad.simulation.memory import budget_bytes, format_bytes
+from revolve_ad.simulation.memory import ALWAYS_GRANTED, budget_bytes, format_bytes
 from revolve_ad.simulation.planning.allowance import allowance
 from revolve_ad.simulation.planning.costs import Costs
 from revolve_ad.simulation.planning.disk_space import within_free_space
@@ -19,6 +19,7 @@ from revolve_ad.storage import Ram
 
 __all__ = [
     "INSIDE",
+    "asks_the_machine",
     "disk_room",
     "fitted",
     "is_planned_on_the_way",
@@ -84,8 +85,7 @@ def _planned(settings: Settings, model: Model, costs: Costs | None, operations: 
         n_checked=_n_checked(settings, model),
         compiled=model.is_native and settings.storage is None and model.observation is None,
     )
-    wanted = sizes.all_fixed + settings.max_steps * max(sizes.tape, sizes.state)
-    budget = budget_bytes(settings.memory, wanted)
+    budget = budget_bytes(settings.memory, _of_use(settings, sizes))
     if settings.memory is None:
         budget = max(budget, problem.smallest_budget)
     allowed = allowance()
@@ -100,6 +100,18 @@ def _planned(settings: Settings, model: Model, costs: Costs | None, operations: 
         bounded = settings.memory is not None
         plan = given_plan(problem, budget, settings.schedule, bounded=bounded)
     return fitted(plan, settings, model)
+
+
+def _of_use(settings: Settings, sizes: Sizes) -> int:
+    """Return how many bytes would be of use to a gradient."""
+    return sizes.all_fixed + settings.max_steps * max(sizes.tape, sizes.state)
+
+
+def asks_the_machine(settings: Settings, plan: Plan) -> bool:
+    """Tell whether a plan depends on what the machine has free now, in memory or on disk."""
+    if settings.storage is not None and not isinstance(settings.storage, Ram):
+        return True
+    return settings.memory is None and _of_use(settings, plan.sizes) > ALWAYS_GRANTED
 
 
 def fitted(plan: Plan, settings: Settings, model: Model, *, running: bool = False) -> Plan:

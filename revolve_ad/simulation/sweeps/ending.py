@@ -27,7 +27,7 @@ class Ending:
     layout : Layout
         The form of the state.
     params
-        The params, as `until` sees them.
+        The params, as `until` sees them; not used without it.
     """
 
     n_steps: int | None
