@@ -32,7 +32,7 @@ from revolve_ad.native.rotation import ROTATE
 
 __all__ = ["Assembly", "assemble"]
 
-SHARE = 2.2
+SHARE = 1.2
 """The accumulators may hold so many times the elements of what they are assembled to."""
 
 SMALL = 64
