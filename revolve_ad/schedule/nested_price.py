@@ -318,46 +318,46 @@ def _candidates(chain: Chain, low: _Best, high: _Best) -> Candidates:
     """The splits to try for each node, from the bounds that the best ones for two prices give."""
     candidates: Candidates = {}
     pending = deque([(chain.root, 0)])
-    seen = set(pending)
-    both = _BOTH_ENDS // (len(chain.tier_of) + len(high.rows))
-
-    def add(length: int, place: int, is_kept: bool, q: int) -> None:
-        part = Node(length, place, is_kept), q
-        if length > 1 and part not in seen:
-            seen.add(part)
-            pending.append(part)
-
+    seen: set[tuple[Node, int] | Node] = set(pending)
+    # Each choice leads to a path of nodes that no other shares; so after some only one is followed.
+    most_nodes = _BOTH_ENDS // (len(chain.tier_of) + len(high.rows))
     while pending:
         node, q = pending.popleft()
         m, i, is_kept = node
         tried, goes_in = candidates.get(node, (set(), False))
-        candidates[node] = tried, goes_in
+        one = len(candidates) > most_nodes
         shorter, longer = low.row(q), high.row(q)
         k, within = chain.tier_of[i], chain.within(i)
         splits_short = (shorter.kept_split if is_kept else shorter.live_split)[i]
         splits_long = (longer.kept_split if is_kept else longer.live_split)[i]
-        if within >= 0 and (not (splits_short and splits_long) or m <= longer.inner[k]):
-            candidates[node] = tried, True
-            add(m, within, False, q)
-            inside = not splits_long
-        else:
-            inside = within < 0 and chain.in_ram(m) < _INFINITE and not splits_long
-        if chain.full[i] or inside:
-            continue
-        lefts = [high.row(q + 1).kept[i]]
-        rights = [longer.live[i + 1]]
-        if splits_short:
-            lefts.append(low.row(q + 1).kept[i])
-            rights.append(shorter.live[i + 1])
-        else:
-            lefts.append(1)
-            rights.append(shorter.inner[k])
-        least = min(m - 1, max(1, min(lefts), m - max(rights)))
-        most = min(m - 1, max(least, min(max(lefts), m - min(rights))))
-        for j in {least, most} if len(candidates) < both else {least}:
-            tried.add(j)
-            add(j, i, True, q + 1)
-            add(m - j, i + 1, False, q)
+        parts: list[tuple[Node, int]] = []
+        ends = chain.full[i]
+        if within < 0:
+            ends |= not splits_long and chain.in_ram(m) < _INFINITE
+        elif ends or not splits_long or m <= longer.inner[k] or not (one or splits_short):
+            goes_in = True
+            ends |= one or not splits_long
+            parts.append((Node(m, within, False), q))
+        candidates[node] = tried, goes_in
+        if not ends:
+            lefts = [high.row(q + 1).kept[i]]
+            rights = [longer.live[i + 1]]
+            if splits_short:
+                lefts.append(low.row(q + 1).kept[i])
+                rights.append(shorter.live[i + 1])
+            else:
+                lefts.append(1)
+                rights.append(shorter.inner[k])
+            least = min(m - 1, max(1, min(lefts), m - max(rights)))
+            most = min(m - 1, max(least, min(max(lefts), m - min(rights))))
+            for j in {least} if one else {least, most}:
+                tried.add(j)
+                parts += [(Node(j, i, True), q + 1), (Node(m - j, i + 1, False), q)]
+        for part in parts:
+            key = part[0] if one else part
+            if part[0].length > 1 and key not in seen:
+                seen.add(key)
+                pending.append(part)
     return candidates
 
 

@@ -22,6 +22,7 @@ from revolve_ad.schedule.nested_price import (
     price_seconds,
 )
 from revolve_ad.schedule.one_storage import leaves_in_ram, plan_one_storage
+from revolve_ad.schedule.split_price import unbounded_bound
 from revolve_ad.schedule.split_table import Table, table_seconds, tabulate
 from revolve_ad.schedule.split_tree import Node, SplitTree
 from revolve_ad.schedule.tiers import Tier, nestings
@@ -58,10 +59,7 @@ def plan_storages(
         exact = [_exact(n, c, order, u) for order in orders]
         return min(exact, key=lambda found: found[1])
     search = _Search(n, c, u, used, seconds)
-    for tier in used:
-        search.add(_alone(n, c, tier, u, search.part)[0])
-    for order in orders:
-        search.nest(order)
+    search.run(orders)
     return search.best, search.bound()
 
 
@@ -70,12 +68,8 @@ def _alone(n: int, c: int, tier: Tier, u: float, seconds: float) -> tuple[Nest, 
     return nested((tier,), tree, (), c), bound
 
 
-def _is_unbounded(tier: Tier, n: int) -> bool:
-    return tier.holds(n - 1)
-
-
 def _depth(tier: Tier, n: int) -> int:
-    return 1 if tier.slots is None or _is_unbounded(tier, n) else tier.slots
+    return 1 if tier.slots is None or tier.holds(n - 1) else tier.slots
 
 
 def _table_seconds(n: int, order: Sequence[Tier]) -> float:
@@ -110,28 +104,44 @@ class _TableLeaves:
         raise NotImplementedError
 
 
-def _exact(n: int, c: int, order: Sequence[Tier], u: float) -> tuple[Nest, float]:
-    """Return the cheapest nest of this order, and its cost."""
+@dataclass(frozen=True, slots=True)
+class _Tables:
+    """The least costs of all chains up to a length, for each tier of an order."""
+
+    order: Sequence[Tier]
+    ram: int
+    tables: list[Table]  # the outermost first
+
+    def nest(self, tree: SplitTree, *roots: Node) -> Nest:
+        """Return the cheapest nest in which these chains stand at the outermost tier."""
+        outer, *inner = self.tables
+        tree = replace(tree, splits=outer.splits(*roots), counted=outer.counted)
+        splits = []
+        chains = tree
+        for table in inner:
+            wanted = {Node(leaf.length, 0, False): 1 for leaf in chains.totals().leaves}
+            found = table.splits(*wanted)
+            splits.append((found, table.counted))
+            chains = SplitTree(tree.n_steps, found, counted=table.counted, roots=wanted)
+        return nested(self.order, tree, splits, self.ram)
+
+
+def _tabulated(n: int, c: int, order: Sequence[Tier], u: float, bounded: int) -> _Tables:
+    """Solve the recursion for chains of up to `n` steps, in a run of `bounded` steps."""
     tables: list[Table] = []
     costs = np.array(leaves_in_ram(n, c, 0, u, 0.0, 0.0).costs(0, n))
     for tier in reversed(order):
-        leaves = _TableLeaves(costs, _depth(tier, n), u, tier.write, tier.read)
-        tables.append(tabulate(n, leaves, counted=not _is_unbounded(tier, n)))
+        leaves = _TableLeaves(costs, _depth(tier, bounded), u, tier.write, tier.read)
+        tables.append(tabulate(n, leaves, counted=not tier.holds(bounded - 1)))
         costs = tables[-1].live[0]
     tables.reverse()
-    roots = [Node(n, 0, False)]
-    outer: SplitTree | None = None
-    inner = []
-    for table in tables:
-        splits = table.splits(*roots)
-        tree = SplitTree(n, splits, counted=table.counted, roots=dict.fromkeys(roots, 1))
-        if outer is None:
-            outer = replace(tree, roots=None)
-        else:
-            inner.append((splits, table.counted))
-        roots = sorted({Node(leaf.length, 0, False) for leaf in tree.totals().leaves})
-    assert outer is not None
-    return nested(order, outer, inner, c), tables[0].cost(n)
+    return _Tables(order, c, tables)
+
+
+def _exact(n: int, c: int, order: Sequence[Tier], u: float) -> tuple[Nest, float]:
+    """Return the cheapest nest of this order, and its cost."""
+    tables = _tabulated(n, c, order, u, n)
+    return tables.nest(SplitTree(n, {}), Node(n, 0, False)), tables.tables[0].cost(n)
 
 
 _MOST_SLOTS = 2000
@@ -140,7 +150,15 @@ _FEWEST_SLOTS = 8
 
 _SLOTS_AT_END = 12
 _PERIODS_AT_END = 6
-"""Of a chain on an unbounded storage so many periods at the end are planned with so many slots."""
+_LONGEST_TABLE = 4000
+"""Of a chain on an unbounded storage so many periods at the end are planned with so many slots, or
+exactly, by a table of so many steps at most."""
+
+_BOUND_SECONDS = 8e-3
+"""About how long the bound for one unbounded storage, as cheap as the cheapest, takes."""
+
+_NEAR = 1.001
+"""A nest within this ratio of the bound is good enough to stop."""
 
 
 class _Search:
@@ -148,11 +166,15 @@ class _Search:
 
     def __init__(self, n: int, c: int, u: float, tiers: Sequence[Tier], seconds: float) -> None:
         self.n, self.c, self.u, self.tiers = n, c, u, tiers
-        self.part = seconds / (2 + 2 * len(tiers))
-        """Seconds for one of the ways; about so many are tried."""
+        self._left = seconds
         self._found: list[tuple[float, Nest]] = []
         self._bounds: list[float] = []
-        self._loose = [u * (n - 1)]  # in the first sweep every step but the last is a plain one
+        # In the first sweep every step but the last is a plain one.
+        self._loose = u * (n - 1)
+        if seconds > _BOUND_SECONDS:
+            write, read = min(tier.write for tier in tiers), min(tier.read for tier in tiers)
+            free = leaves_in_ram(n, c, 0, u, write, read)
+            self._loose = max(self._loose, unbounded_bound(n, free))
 
     @property
     def best(self) -> Nest:
@@ -160,84 +182,151 @@ class _Search:
         return min(self._found, key=lambda found: found[0])[1]
 
     def bound(self) -> float:
-        """A cost below which no nest is."""
-        loose = max(self._loose)
-        return loose if not self._bounds else max(loose, min(self._bounds))
+        """A cost below which no nest is: the least of those of all orders."""
+        return max(self._loose, min(self._bounds, default=0.0))
+
+    def run(self, orders: Sequence[Sequence[Tier]]) -> None:
+        """Look for nests of each order, for as long as there is time."""
+        for order in orders:
+            self._take(order, by_rule(self._chain(self.n, order, self._slots(order, 0.0))).splits)
+        for tier in self.tiers:
+            self.add(_alone(self.n, self.c, tier, self.u, self._left / 16)[0])
+        seconds = self._left / len(orders)
+        for order in orders:
+            self._left = seconds
+            self._bounds.append(self._search(order))
 
     def add(self, nest: Nest) -> None:
         """Compare one more nest, if it keeps to the slots."""
         if nest.fits(self.tiers):
             self._found.append((nest.cost(self.u, self.tiers), nest))
 
-    def nest(self, order: Sequence[Tier]) -> None:
-        """Look for the cheapest nest of this order, and for a bound."""
-        slots = self._slots(order)
+    def _is_near(self, bound: float) -> bool:
+        return min(cost for cost, _ in self._found) <= _NEAR * bound
+
+    def _affords(self, seconds: float) -> bool:
+        """Whether there is time, which is then spent."""
+        if seconds > self._left:
+            return False
+        self._left -= seconds
+        return True
+
+    def _search(self, order: Sequence[Tier]) -> float:
+        """Look for the cheapest nest of this order; return a cost below which none is."""
+        bound = self._periodic(order)
+        if self._is_near(bound):
+            return bound
+        if order[0].holds(self.n - 1):
+            self._priced_without_outermost(order[1:])
+            return bound
+        slots = self._slots(order, self._left / 3)
         chain = self._chain(self.n, order, slots)
-        is_whole = all(
-            tier.slots == most or _is_unbounded(tier, self.n) and most >= self.n - 1
-            for tier, most in zip(order, slots, strict=True)
-        )
-        self._take(order, by_rule(chain).splits)
-        bound = -float("inf")
-        if price_seconds(self.n, sum(slots)) <= self.part:
-            for scale in (None, 0.0, 0.1):
-                proposing = None if scale is None else _cheaper(chain, scale)
-                found = by_price(chain, proposing=proposing)
-                if found:
+        whole = _all_slots(order, slots)
+        for scale in (1.0, 0.0, 0.1):
+            if not self._affords(price_seconds(self.n, sum(slots))):
+                break
+            # Where a save is dearer than all that it spares at once, but is restored from many
+            # times, other costs find better splits.
+            found = by_price(chain, proposing=None if scale == 1 else _cheaper(chain, scale))
+            if found:
+                self._take(order, found.splits)
+                if whole:
                     bound = max(bound, found.bound)
-                    self._take(order, found.splits)
-                if found and is_whole and found.cost <= 1.001 * bound:
-                    break
-        if price_seconds(self.n, sum(slots[1:]) + 1) <= self.part:
-            bound = max(bound if is_whole else -float("inf"), self._periodic(order, slots))
-        self._bounds.append(bound)
+            if self._is_near(bound):
+                break
+        return bound
+
+    def _priced_without_outermost(self, order: Sequence[Tier]) -> None:
+        """Try fewer tiers, where a save on the outermost costs more than a short chain repays."""
+        while len(order) > 1:
+            slots = self._slots(order, self._left / 2)
+            if not self._affords(price_seconds(self.n, sum(slots))):
+                return
+            found = by_price(self._chain(self.n, order, slots))
+            if found:
+                self._take(order, found.splits)
+            order = order[1:]
 
     def _take(self, order: Sequence[Tier], splits: Splits) -> None:
         outer, *inner = splits
         tree = SplitTree(self.n, outer)
         self.add(nested(order, tree, [(one, True) for one in inner], self.c))
 
-    def _periodic(self, order: Sequence[Tier], slots: Sequence[int]) -> float:
-        """Try checkpoints every so many steps on the outermost tier, and return its bound.
+    def _periodic(self, order: Sequence[Tier]) -> float:
+        """Try any number of checkpoints on the outermost tier, and return the bound for that."""
+        n, inner = self.n, order[1:]
+        slots = self._slots(inner, self._left / 4)
+        if not self._affords(price_seconds(n, sum(slots))):
+            return -float("inf")
+        bound, periods = critical_price(self._chain(n, inner, slots), order[0])
+        above = _PERIODS_AT_END * periods[-1]
+        end = min(n, max(above, _LONGEST_TABLE))
+        while end > above and _table_seconds(end, (_free(order[0]), *inner)) > self._left / 2:
+            end //= 2
+        end = min(n, max(end, above))
+        if self._affords(_table_seconds(end, (_free(order[0]), *inner))):
+            tables = _tabulated(end, self.c, (_free(order[0]), *inner), self.u, n)
+            period = _best_period(tables, order[0])
+            if end == n or period <= end:
+                self._add_periodic(tables, period, end)
+        else:
+            for period in periods:
+                self._add_priced(order, period, slots)
+        return bound if _all_slots(inner, slots) else -float("inf")
 
-        The bound holds where the other tiers are planned for with all their slots.
-        """
-        inner = self._chain(self.n, order[1:], slots[1:])
-        bound, periods = critical_price(inner, order[0])
-        for period in periods:
-            above = _PERIODS_AT_END * period
-            if self.n <= above:
-                continue
-            tree = SplitTree(self.n, {}, period=period, period_above=above)
-            rest, _ = tree.after_periods()
-            depth = min(_SLOTS_AT_END, slots[0])
-            end = self._chain(rest.length, order, (depth, *slots[1:]))
-            stretch = replace(end, n_steps=period, kept=True)
-            parts = [by_price(end) or by_rule(end), by_price(stretch) or by_rule(stretch)]
-            merged: list[dict[Node, int]] = [
-                {**one, **other}
-                for one, other in zip(parts[0].splits, parts[1].splits, strict=True)
-            ]
-            outer, *others = merged
-            nest = nested(
-                order, replace(tree, splits=outer), [(one, True) for one in others], self.c
-            )
-            self.add(nest)
-        all_slots = all(tier.slots == most for tier, most in zip(order[1:], slots[1:], strict=True))
-        return bound if all_slots else -float("inf")
+    def _add_periodic(self, tables: _Tables, period: int, above: int) -> None:
+        tree = SplitTree(self.n, {}, period=period, period_above=above)
+        rest, periods = tree.after_periods()
+        roots = [rest, Node(period, 0, True)] if periods else [rest]
+        self.add(tables.nest(tree, *roots))
+
+    def _add_priced(self, order: Sequence[Tier], period: int, slots: Sequence[int]) -> None:
+        """Try one period whose chains are too long for a table."""
+        tree = SplitTree(self.n, {}, period=period, period_above=_PERIODS_AT_END * period)
+        rest, periods = tree.after_periods()
+        depth = _SLOTS_AT_END if order[0].slots is None else min(_SLOTS_AT_END, order[0].slots)
+        end = self._chain(rest.length, order, (depth, *slots))
+        chains = [end]
+        if periods:
+            chains.append(replace(end, n_steps=period, kept=True))
+        splits: list[dict[Node, int]] = [{} for _ in order]
+        for chain in chains:
+            if not self._affords(price_seconds(chain.n_steps, depth + sum(slots))):
+                return
+            found = by_price(chain) or by_rule(chain)
+            for known, more in zip(splits, found.splits, strict=True):
+                known.update(more)
+        outer, *inner = splits
+        tree = replace(tree, splits=outer)
+        self.add(nested(order, tree, [(one, True) for one in inner], self.c))
 
     def _chain(self, n: int, order: Sequence[Tier], slots: Sequence[int]) -> Chain:
         tiers = [replace(tier, slots=most) for tier, most in zip(order, slots, strict=True)]
         return Chain(n, self.c, self.u, tuple(tiers))
 
-    def _slots(self, order: Sequence[Tier]) -> list[int]:
+    def _slots(self, order: Sequence[Tier], seconds: float) -> list[int]:
         """Return for how many slots of each tier there is time."""
         n = self.n
         wanted = [n - 1 if tier.slots is None else min(tier.slots, n - 1) for tier in order]
         base = price_seconds(n, 0)
         each = price_seconds(n, 1) - base
-        room = min(_MOST_SLOTS, max(0, int((self.part - base) / each)))
-        return _shared(wanted, room)
+        return _shared(wanted, min(_MOST_SLOTS, max(0, int((seconds - base) / each))))
+
+
+def _free(tier: Tier) -> Tier:
+    return replace(tier, slots=None)
+
+
+def _all_slots(order: Sequence[Tier], slots: Sequence[int]) -> bool:
+    return all(tier.slots == most for tier, most in zip(order, slots, strict=True))
+
+
+def _best_period(tables: _Tables, outer: Tier) -> int:
+    """The period that costs least a step, from the costs of all lengths in the table."""
+    kept = tables.tables[0].kept[0]
+    lengths = range(1, len(kept))
+    fixed = outer.write + outer.read
+    return min(lengths, key=lambda j: (fixed + float(kept[j])) / j)
 
 
 def _shared(wanted: Sequence[int], room: int) -> list[int]:
