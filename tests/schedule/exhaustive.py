@@ -8,8 +8,10 @@ persistence or dynamic programmes, and nothing is imported from the library.
 """
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+
+import numpy as np
 
 # unreversed steps, live state or -1, RAM checkpoints, disk checkpoints, tapes (bit masks)
 State = tuple[int, int, int, int, int]
@@ -163,3 +165,83 @@ def fewest_advances(
         taped += cost
         answers.append(total - taped)
     return answers
+
+
+# What a move costs: a step, the last one recorded and reversed, a save on a level, a restore from
+# it, nothing.  Levels are numbered from 0, RAM, on.
+STEP, LAST, FREE = ("step", 0), ("last", 0), ("free", 0)
+Holding = tuple[int, int, tuple[int, ...]]
+
+
+def moves_on_levels(
+    state: Holding, slots: Sequence[int]
+) -> Iterator[tuple[tuple[str, int], Holding]]:
+    """Every legal move with checkpoints on several levels: its kind and where it leads.
+
+    A state says how many steps are left, which state is live (or -1), and which checkpoints are
+    held on each level (bit masks).  A step is recorded and reversed in one move.
+    """
+    left, live, held = state
+
+    def changed(level: int, mask: int) -> tuple[int, ...]:
+        return (*held[:level], mask, *held[level + 1 :])
+
+    if live >= 0:
+        yield STEP, (left, live + 1 if live + 1 < left else -1, held)
+        if live == left - 1:
+            useful = (1 << left - 1) - 1
+            yield LAST, (left - 1, -1, tuple(mask & useful for mask in held))
+    for level, mask in enumerate(held):
+        is_full = mask.bit_count() == slots[level]
+        if live >= 0 and not is_full and not mask >> live & 1:
+            yield ("save", level), (left, live, changed(level, mask | 1 << live))
+        for k in range(left):
+            if mask >> k & 1 and k != live:
+                yield ("restore", level), (left, k, held)
+            if mask >> k & 1 and is_full:  # freeing is put off until a slot is needed
+                yield FREE, (left, live, changed(level, mask & ~(1 << k)))
+
+
+def cheapest_on_levels(
+    n_steps: int, slots: Sequence[int], costs: Sequence[dict[tuple[str, int], float]]
+) -> np.ndarray:
+    """The least cost of reversing 1 … n_steps steps for several costs of the moves.
+
+    The graph is that of all memory states, as above; one graph serves all costs, and the distances
+    to the goal are found by relaxing all edges until nothing changes (Bellman and Ford).
+
+    Returns
+    -------
+    ndarray, shape (len(costs), n_steps)
+        Infinite where it is impossible.
+    """
+    nothing = (0,) * len(slots)
+    starts: list[Holding] = [(n, 0, nothing) for n in range(1, n_steps + 1)]
+    number: dict[Holding, int] = {(0, -1, nothing): 0}
+    states = [(0, -1, nothing)]
+    for start in starts:
+        number[start] = len(states)
+        states.append(start)
+    edges: list[tuple[int, int]] = [(0, 0)]  # kind of the move, state that it leads to
+    first = [0]  # where the edges of each state begin
+    kinds: dict[tuple[str, int], int] = {FREE: 0}
+    for at, state in enumerate(states):  # grows on the way
+        if at == 0:
+            continue
+        first.append(len(edges))
+        for kind, there in moves_on_levels(state, slots):
+            if there not in number:
+                number[there] = len(states)
+                states.append(there)
+            edges.append((kinds.setdefault(kind, len(kinds)), number[there]))
+        if first[-1] == len(edges):
+            edges.append((0, at))  # a dead end
+    kind, there = np.array(edges).T
+    weights = np.array([[cost.get(one, 0.0) for one in kinds] for cost in costs])[:, kind]
+    distance = np.full((len(costs), len(states)), np.inf)
+    distance[:, 0] = 0.0
+    while True:
+        relaxed = np.minimum.reduceat(weights + distance[:, there], first, axis=1)
+        if np.array_equal(relaxed, distance):
+            return distance[:, 1 : n_steps + 1]
+        distance = relaxed
