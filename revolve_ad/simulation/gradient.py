@@ -15,6 +15,7 @@ from revolve_ad.simulation.arrays.levels import storages_by_level
 from revolve_ad.simulation.arrays.replay import Replays, sampled_states
 from revolve_ad.simulation.arrays.shelf import Shelf
 from revolve_ad.simulation.kernels.dynamic import DynamicKernel
+from revolve_ad.simulation.kernels.loop import LoopKernel
 from revolve_ad.simulation.kernels.model import Model
 from revolve_ad.simulation.kernels.native import NativeKernel
 from revolve_ad.simulation.kernels.observations import Observations
@@ -134,6 +135,7 @@ class Gradient:
         for one in recorders:
             one.ledger = self._ledger
         self._replays = Replays(form.state)
+        self._first = kernel
         check = settings.replay_check
         turn = next(self._past.turns)
         original: Stepper | None = None
@@ -367,6 +369,8 @@ class Gradient:
         if again or self._observations is not None or not _outlives(kernel):
             # The recorder may have lent the arrays of the first sweep to others since.
             kernel = self._model.kernel(arguments.params, arguments.inputs, arguments.hidden)
+        if isinstance(kernel, LoopKernel):
+            kernel.share(self._first)
         kernel.bind_gradients(gradients)
         if isinstance(kernel, DynamicKernel):
             kernel.ledger = self._ledger
@@ -383,8 +387,8 @@ class Gradient:
 
         def finish(cotangent: Leaves) -> Pulled:
             if seen is not None:
-                gradients.params.add_leaves(seen.params.leaves)
-                gradients.hidden.add_leaves(seen.hidden.leaves)
+                gradients.params.add_sums(seen.params)
+                gradients.hidden.add_sums(seen.hidden)
             return Pulled(
                 cotangent,
                 gradients.params.result(),

@@ -34,7 +34,7 @@ def where(rec: Recorder, condition: Any, x: Any = None, y: Any = None, /) -> Any
     if rec.masks and (put_off := FUNCTIONS["lazy where"](rec, condition, x, y, value)) is not None:
         return put_off
     if rec.keep:
-        save_operands(rec, (condition,))
+        save_operands(rec, (condition,), beside=(x, y))
     args = (
         operand_nodes(rec, (condition,), np.logical_not)[0],
         *operand_nodes(rec, (x, y), np.add),

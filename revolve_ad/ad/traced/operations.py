@@ -17,7 +17,14 @@ from revolve_ad.ad.recorder import (
     other_thread,
 )
 from revolve_ad.ad.tape import ArrayType, Node, Primitive
-from revolve_ad.ad.traced.value import Traced, adopt, new_traced, node_and_value, recorder_of
+from revolve_ad.ad.traced.value import (
+    LARGE_BYTES,
+    Traced,
+    adopt,
+    new_traced,
+    node_and_value,
+    recorder_of,
+)
 
 __all__ = ["apply", "copied", "is_traced", "plain", "record_value", "result", "save_operands"]
 
@@ -50,6 +57,8 @@ def result(
     if type(v) is _ndarray:
         nodes.append(_new_node(Node, (op, args, params, v.shape, v.dtype, None)))
         reads = rec.keep and op.reads_result and v.ndim > 0
+        if reads and v.nbytes >= LARGE_BYTES and not rec.carries(node):
+            reads = False
         if rec.keep:
             # Of an array without axes the number is kept: the array may be written into.
             rec.values.append(v if reads else v[()] if v.ndim == 0 else None)
@@ -110,11 +119,12 @@ def apply(op: Primitive, operands: Any, params: tuple[Any, ...] = ()) -> Any:
     return record_value(rec, op, tuple(args), params, value)
 
 
-def save_operands(rec: Recorder, operands: Any) -> None:
-    """Keep the operands' values for the derivative rules."""
+def save_operands(rec: Recorder, operands: Any, beside: Any = ()) -> None:
+    """Keep the operands' values for the derivative rules; `beside` them stand further operands."""
+    traced = [x for x in (*operands, *beside) if type(x) is Traced and x.rec is rec]
     for x in operands:
         if type(x) is Traced and x.rec is rec:
-            x.saved()
+            x.saved(*traced)
 
 
 def record_value(

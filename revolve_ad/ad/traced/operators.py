@@ -46,7 +46,8 @@ def _binary(
                     (type(a) in PYTHON_NUMBERS) is (type(b) in PYTHON_NUMBERS)
                 ):
                     if rec.keep and op.reads_operands:
-                        return result(rec, op, (self.saved(), other.saved()), (), function(a, b))
+                        nodes = self.saved(other), other.saved(self)
+                        return result(rec, op, nodes, (), function(a, b))
                     return result(rec, op, (self.read(), other.read()), (), function(a, b))
             elif kind in PYTHON_NUMBERS:
                 x = self.v

@@ -143,7 +143,7 @@ def call_ufunc(ufunc: np.ufunc, inputs: tuple[Any, ...]) -> Any:
             if ufunc not in FUNCTIONS:
                 op = elementwise(ufunc)
                 keep = a.rec.keep and op.reads_operands
-                args = (a.saved(), b.saved()) if keep else (a.read(), b.read())
+                args = (a.saved(b), b.saved(a)) if keep else (a.read(), b.read())
                 return result(a.rec, op, args, (), ufunc(a.v, b.v))
     special = FUNCTIONS.get(ufunc)
     if special is not None:
@@ -222,6 +222,7 @@ def write_result(rec: Recorder, op: Primitive, out: Traced, operands: Any, funct
         return False
     dtype, shape = v.dtype, v.shape
     keep = rec.keep and op.reads_operands
+    beside = [x for x in operands if type(x) is Traced and x.rec is rec] if keep else []
     args = []
     values = []
     for x in operands:
@@ -231,7 +232,7 @@ def write_result(rec: Recorder, op: Primitive, out: Traced, operands: Any, funct
                 return False
             if value.shape != shape and value.shape != ():
                 return False
-            args.append(x.saved() if keep else x.read())
+            args.append(x.saved(*beside) if keep else x.read())
         else:
             value = x
             i = rec.beside(x, dtype)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -28,6 +28,7 @@ from revolve_ad.ad.traced.callers import library_call
 from revolve_ad.errors import LeafError, TracedValueError, UnsupportedOperationError, WriteError
 
 __all__ = [
+    "LARGE_BYTES",
     "PYTHON_NUMBERS",
     "Traced",
     "attribute",
@@ -46,7 +47,8 @@ _ndarray = np.ndarray
 
 # What is made again rather than kept, from this size on.
 _CHEAP = frozenset(elementwise(f) for f in (np.negative, np.add, np.subtract, np.multiply))
-_LARGE_BYTES = 1 << 18
+# From this size on it is looked up whether a value is worth keeping.
+LARGE_BYTES = 1 << 18
 
 # Made for every operation: without the search for a constructor.
 new_traced = object.__new__
@@ -214,15 +216,28 @@ class Traced:
         self._seen = cell.node
         return self._node
 
-    def saved(self) -> int:
-        """Return `read`, after the value was kept for the derivative rules."""
+    def saved(self, *beside: Traced) -> int:
+        """Return `read`, after the value was kept for the derivative rules.
+
+        Parameters
+        ----------
+        *beside : Traced
+            The other operands.  If neither they nor this one have a derivative, no rule will ask.
+        """
         node = self.read()
         values = self.rec.values
-        if values[node] is None and not self._made_again(node):
+        if values[node] is None and (
+            getattr(self.v, "nbytes", 0) < LARGE_BYTES
+            or (self._carries(beside) and not self._made_again(node))
+        ):
             values[node] = self.v
             if self.cell is not None:
                 self.cell.lies_in(node)
         return node
+
+    def _carries(self, beside: Iterable[Traced]) -> bool:
+        rec = self.rec
+        return rec.carries(self._node) or any(rec.carries(x.read()) for x in beside)
 
     def _made_again(self, node: int) -> bool:
         """Whether the rules had better compute a value again than read it from memory.
@@ -232,7 +247,7 @@ class Traced:
         """
         rec = self.rec
         op, args, *_ = rec.nodes[node]
-        if op not in _CHEAP or self.v.nbytes < _LARGE_BYTES:
+        if op not in _CHEAP:
             return False
         others = [a for a in args if rec.nodes[a].op is not FULL]
         return len(others) == 1 and rec.values[others[0]] is not None

@@ -16,17 +16,26 @@ __all__ = ["Sums"]
 class Sums:
     """Sums in float64 or complex128, whatever the dtype of what they belong to.
 
+    Their memory is taken where the first term comes: a kernel may have none before its end.
+
     Parameters
     ----------
     layout : Layout
         The form of the cotangent of what the gradient is with respect to.
     """
 
-    __slots__ = ("_layout", "leaves")
+    __slots__ = ("_layout", "_leaves")
 
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
-        self.leaves: Leaves = layout.zeros(double=True)
+        self._leaves: Leaves | None = None
+
+    @property
+    def leaves(self) -> Leaves:
+        """The sums."""
+        if self._leaves is None:
+            self._leaves = self._layout.zeros(double=True)
+        return self._leaves
 
     @property
     def nbytes(self) -> int:
@@ -57,15 +66,21 @@ class Sums:
 
     def add_leaves(self, parts: Sequence[Any], offset: int = 0) -> None:
         """Add trusted parts to the leaves from `offset` on; None is zero."""
-        for total, part in zip(self.leaves[offset : offset + len(parts)], parts, strict=True):
+        for i, part in enumerate(parts, offset):
             if part is not None:
+                total = self.leaves[i]
                 np.add(total, part, out=total)
+
+    def add_sums(self, other: "Sums") -> None:
+        """Add the sums of another object of this form."""
+        if other._leaves is not None:
+            self.add_leaves(other._leaves)
 
     def set_row(self, k: int, parts: Sequence[Any]) -> None:
         """Enter the trusted cotangent of row `k` of the inputs; None is zero."""
-        for total, part in zip(self.leaves, parts, strict=True):
+        for i, part in enumerate(parts):
             if part is not None:
-                total[k] = part
+                self.leaves[i][k] = part
 
     def result(self) -> Leaves:
         """Return the sums in the dtypes of what they belong to."""

@@ -52,7 +52,7 @@ class LoopKernel(KeepsStates):
         self._tape, self._loop, self._form = tape, loop, form
         self._fixed = (as_inputs(form.params, params), read)
         self._inputs = [] if form.inputs is None else form.inputs.read_only(inputs)
-        self._moved = loop.prologue.run([*self._fixed[0], *read])
+        self._moved: list[Any] | None = None
         self._sums: list[Any] = []
         self._gradients: Gradients | None = None
 
@@ -63,8 +63,18 @@ class LoopKernel(KeepsStates):
             np.zeros(t.shape, np.result_type(t.dtype, np.float64)) for t in self._loop.types
         ]
 
+    def share(self, other: object) -> None:
+        """Take the values before the loop from a kernel of equal arguments, if it is of this kind.
+
+        What is given away stays as it is: no program writes into it.
+        """
+        if isinstance(other, LoopKernel) and other._loop is self._loop:
+            self._moved = other._moved
+
     def _values(self, state: Leaves, k: int) -> list[Any]:
         params, hidden = self._fixed
+        if self._moved is None:
+            self._moved = self._loop.prologue.run([*params, *hidden])
         row = [leaf[k] for leaf in self._inputs]
         leaves = self._form.state.numpy(state)
         return [*leaves, *params, np.int64(k), *row, *hidden, *self._moved]
