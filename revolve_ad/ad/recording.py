@@ -55,6 +55,9 @@ class Recording:
         Traced values of an outer recording that the function met.
     values : dict
         Kept values by position, if they were asked for.
+    seen : tuple or None
+        For each value that the function looked at (to branch on it, say) its position and bytes:
+        the tape holds for all arguments that give the same.  None if that can't be told.
     """
 
     tape: Tape
@@ -62,6 +65,7 @@ class Recording:
     structure: trees.Structure
     around: Around
     values: dict[int, Any]
+    seen: tuple[tuple[int, bytes], ...] | None = ()
 
     @property
     def hidden(self) -> tuple[Any, ...]:
@@ -224,7 +228,8 @@ def _record(
     tape = recorder.tape(outputs)
     if rebound is not None:
         _refuse_hidden_state(tape, rebound.firsts)
-    return Recording(tape, structure.unflatten(values), structure, around, kept)
+    seen = None if recorder.seen is None else tuple(recorder.seen)
+    return Recording(tape, structure.unflatten(values), structure, around, kept, seen)
 
 
 class _Located(list[Node]):

@@ -13,7 +13,8 @@ from revolve_ad.ad.arena import Arena
 from revolve_ad.ad.recording import Around
 from revolve_ad.simulation.arrays.form import Form
 from revolve_ad.simulation.arrays.layout import Layout, Leaves
-from revolve_ad.simulation.kernels.kept import key_of
+from revolve_ad.simulation.kernels.kept import key_of, key_of_condition
+from revolve_ad.simulation.steps.condition import Condition
 from revolve_ad.simulation.steps.recording import RoleTape, record_observe, record_step
 
 __all__ = ["Afresh", "observe_afresh", "step_afresh"]
@@ -22,7 +23,8 @@ _Record = Callable[[Leaves, Sequence[Any], Sequence[Any], int, Around | None], R
 """``(state, params, inputs, k, around) -> tape``."""
 
 _MOST_TAPES: Final = 16
-_MOST_CONSTANT_BYTES: Final = 1 << 16
+_MOST_CONDITIONS: Final = 64
+_MOST_CONSTANT_BYTES: Final = 1 << 21
 
 
 @final
@@ -47,12 +49,13 @@ class Afresh:
     memory that they run in.
     """
 
-    __slots__ = ("_arena", "_known", "_record", "around", "form", "order")
+    __slots__ = ("_arena", "_conditions", "_known", "_record", "around", "form", "order")
 
     def __init__(self, record: _Record, form: Form, around: Around, order: int = 0) -> None:
         self._record = record
         self._arena = Arena()
         self._known: dict[Any, RoleTape] = {}
+        self._conditions: dict[Any, Condition] = {}
         self.form = form
         self.around = around
         self.order = order
@@ -64,8 +67,8 @@ class Afresh:
         inputs: Sequence[Any],
         k: int,
         hidden: Sequence[Any],
-    ) -> RoleTape:
-        """Return the tape at state `k`.
+    ) -> tuple[RoleTape, Condition | None]:
+        """Return the tape at state `k`, and at which others it holds, if that can be told.
 
         Parameters
         ----------
@@ -86,21 +89,26 @@ class Afresh:
             k,
             around,
         )
+        if len(self._known) >= _MOST_TAPES or len(self._conditions) >= _MOST_CONDITIONS:
+            # A buffer knows its programs by identity: it has to go with them.
+            self._known, self._conditions, self._arena = {}, {}, Arena()
         key = key_of(found, _MOST_CONSTANT_BYTES)
         if key is None:
-            return self._derived(found)
+            return self._derived(found), None
         known = self._known.get(key)
         if known is None:
-            if len(self._known) >= _MOST_TAPES:
-                # A buffer knows its programs by identity: it has to go with them.
-                self._known, self._arena = {}, Arena()
             known = self._known[key] = self._derived(found, self._arena)
-        return known
+        condition = found.condition
+        if condition is not None:
+            key = key_of_condition(condition, _MOST_CONSTANT_BYTES)
+            condition = None if key is None else self._conditions.setdefault(key, condition)
+        return known, condition
 
     def _derived(self, tape: RoleTape, arena: Arena | None = None) -> RoleTape:
         for _ in range(self.order):
             tape = tape.tangent
-        return tape if arena is None else replace(tape, arena=arena)
+        # A tape that is kept holds what it was recorded at for as long.
+        return tape if arena is None else replace(tape, arena=arena, condition=None)
 
     @property
     def tangent(self) -> "Afresh":

@@ -1,4 +1,4 @@
-"""The kernel of a step whose tape depends on values: it is recorded again to be reversed.
+"""The kernel of a step whose tape depends on values: each way through it has a tape.
 
 Pairs (value, tangent), of which forward mode and second derivatives are made, go forward by the
 tangent of such a tape too.
@@ -18,7 +18,9 @@ from revolve_ad.simulation.kernels.growth import GrownTapeError, has_room
 from revolve_ad.simulation.kernels.protocol import Gradients
 from revolve_ad.simulation.kernels.step_by_step import KeepsStates
 from revolve_ad.simulation.kernels.tape import Pullback, as_inputs
+from revolve_ad.simulation.kernels.ways import Ways
 from revolve_ad.simulation.steps.blame import left_array
+from revolve_ad.simulation.steps.condition import Condition
 from revolve_ad.simulation.steps.recording import RoleTape
 from revolve_ad.simulation.steps.stepping import Stepper
 
@@ -27,7 +29,7 @@ __all__ = ["DynamicKernel"]
 
 @final
 class DynamicKernel(KeepsStates):
-    """Steps reversed by a tape of just that step; see `Kernel`.
+    """Steps reversed by the tape of the way that they take; see `Kernel`.
 
     The user's function itself advances the states; where it can't, since they are pairs or it
     reads traced values of the function around, the tape does that too.
@@ -61,6 +63,7 @@ class DynamicKernel(KeepsStates):
         "_record",
         "_rows",
         "_values",
+        "_ways",
         "ledger",
     )
 
@@ -74,6 +77,7 @@ class DynamicKernel(KeepsStates):
         hidden: list[Any],
     ) -> None:
         self._afresh = afresh
+        self._ways = Ways("step")
         self._form = form
         self._params = params
         self._inputs = inputs
@@ -99,7 +103,8 @@ class DynamicKernel(KeepsStates):
             return self._advance(state, start, stop)
         layout = self._form.state
         for k in range(start, stop):
-            tape = self._tape(state, k)
+            operands = self._operands(state, k)
+            tape = self._tape(state, k, operands)
             needed = tape.forward.bytes
             if not has_room(self.ledger, needed):
                 raise BudgetError(
@@ -107,7 +112,7 @@ class DynamicKernel(KeepsStates):
                     "leave: the step does more there than at step 0. Give more memory."
                 )
             try:
-                state = layout.arrays(tape.forward.run(self._operands(state, k)))
+                state = layout.arrays(tape.forward.run(operands))
             except IndexError as error:
                 raise left_array(error, f"step {k}") from error
         return state
@@ -121,14 +126,18 @@ class DynamicKernel(KeepsStates):
     def pull(self, state: Leaves, k: int, cotangent: Leaves) -> Leaves:
         """Reverse step `k` from state `k`."""
         assert self._gradients is not None
-        tape = self._tape(state, k)
+        operands = self._operands(state, k)
+        tape = self._tape(state, k, operands)
         needed = tape.reverse.bytes
         if not has_room(self.ledger, needed):
             raise GrownTapeError(f"step {k}", needed, k + 1, cotangent, state)
-        return Pullback(tape)(self._operands(state, k), k, cotangent, self._gradients, 0)
+        return Pullback(tape)(operands, k, cotangent, self._gradients, 0)
 
-    def _tape(self, state: Leaves, k: int) -> RoleTape:
-        return self._afresh.tape(state, self._params, self._inputs, k, self._given)
+    def _tape(self, state: Leaves, k: int, operands: list[Any]) -> RoleTape:
+        def record() -> tuple[RoleTape, Condition | None]:
+            return self._afresh.tape(state, self._params, self._inputs, k, self._given)
+
+        return self._ways.tape(operands, k, record)
 
     def _operands(self, state: Leaves, k: int) -> list[Any]:
         row: list[Any] = []

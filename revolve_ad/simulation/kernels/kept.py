@@ -11,9 +11,10 @@ from typing import Any, Final
 
 from revolve_ad.ad.core import CONSTANT
 from revolve_ad.ad.tape import Tape
+from revolve_ad.simulation.steps.condition import Condition
 from revolve_ad.simulation.steps.recording import RoleTape
 
-__all__ = ["equal_tape", "key_of"]
+__all__ = ["equal_tape", "key_of", "key_of_condition"]
 
 _MOST_TAPES: Final = 64
 _MOST_CONSTANT_BYTES: Final = 2**24
@@ -48,10 +49,19 @@ def key_of(tape: RoleTape, most_constant_bytes: int) -> Any:
     most_constant_bytes : int
         From so many bytes of constants on, it isn't.
     """
-    nodes = _nodes(tape.tape, most_constant_bytes)
+    return _hashable(tape.tape, most_constant_bytes, tape.groups, tape.result)
+
+
+def key_of_condition(condition: Condition, most_constant_bytes: int) -> Any:
+    """Return what is equal for conditions that ask the same; see `key_of`."""
+    return _hashable(condition.tape, most_constant_bytes, condition.groups, condition.seen)
+
+
+def _hashable(tape: Tape, most_constant_bytes: int, *others: Any) -> Any:
+    nodes = _nodes(tape, most_constant_bytes)
     if nodes is None:
         return None
-    key = nodes, tape.tape.inputs, tape.tape.outputs, tape.groups, tape.result
+    key = nodes, tape.inputs, tape.outputs, *others
     try:
         hash(key)
     except TypeError:  # a parameter that can't be hashed

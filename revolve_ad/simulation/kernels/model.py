@@ -141,8 +141,8 @@ class TapeModel:
         if where is None:
             return self.account.remarks
         return (
-            f"the step depends on values ({where}), so it is recorded afresh each time it is "
-            "reversed. If that line indexes an array by k, pass the array as inputs=.",
+            f"the step depends on values ({where}), so it is recorded once for each way that a run "
+            "takes through it. If that line indexes an array by k, pass the array as inputs=.",
         )
 
     def kernel(self, params: list[Any], inputs: list[Any], hidden: list[Any]) -> Kernel:

@@ -21,6 +21,8 @@ from revolve_ad.simulation.kernels.observations import PlainObserver
 from revolve_ad.simulation.kernels.protocol import Gradients, Observer
 from revolve_ad.simulation.kernels.stepcheck import StaleTapeError, between, differing
 from revolve_ad.simulation.kernels.tape import Pullback, TapeObserver, as_inputs
+from revolve_ad.simulation.kernels.ways import Ways
+from revolve_ad.simulation.steps.condition import Condition
 from revolve_ad.simulation.steps.recording import RoleTape
 
 __all__ = ["DynamicObserver", "ObserveCheck", "Seeing"]
@@ -115,6 +117,7 @@ class DynamicObserver:
         "_plain",
         "_result",
         "_values",
+        "_ways",
         "ledger",
     )
 
@@ -128,6 +131,7 @@ class DynamicObserver:
         hidden: list[Any],
     ) -> None:
         self._afresh = afresh
+        self._ways = Ways("observe at state")
         self._form = form
         self._params = params
         self._result = tape.result
@@ -150,27 +154,31 @@ class DynamicObserver:
         """See `Observer.observe`."""
         if self._plain is not None:
             return self._plain.observe(state, k)
-        tape = self._tape(state, k)
+        operands = self._operands(state, k)
+        tape = self._tape(state, k, operands)
         needed = tape.forward.bytes
         if not has_room(self.ledger, needed):
             raise BudgetError(
                 f"observe at state {k} needs {needed:,} bytes to run, which the budget doesn't "
                 "leave: it does more there than at state 0. Give more memory."
             )
-        return self._result.arrays(tape.forward.run(self._operands(state, k)))
+        return self._result.arrays(tape.forward.run(operands))
 
     def reverse(self, state: Sequence[Any], k: int, cotangent: Leaves) -> Leaves:
         """See `Observer.reverse`."""
         assert self._gradients is not None
-        tape = self._tape(state, k)
+        operands = self._operands(state, k)
+        tape = self._tape(state, k, operands)
         needed = tape.reverse.bytes
         if not has_room(self.ledger, needed):
             raise GrownTapeError(f"observe at state {k}", needed, k, [])
-        operands = self._operands(state, k)
         return Pullback(tape)(operands, k, cotangent, self._gradients, self._offset)
 
-    def _tape(self, state: Sequence[Any], k: int) -> RoleTape:
-        return self._afresh.tape(state, self._params, [], k, self._given)
+    def _tape(self, state: Sequence[Any], k: int, operands: list[Any]) -> RoleTape:
+        def record() -> tuple[RoleTape, Condition | None]:
+            return self._afresh.tape(state, self._params, [], k, self._given)
+
+        return self._ways.tape(operands, k, record)
 
     def _operands(self, state: Sequence[Any], k: int) -> list[Any]:
         return [*self._form.state.numpy(state), *self._values, np.int64(k), *self._hidden]

@@ -17,7 +17,7 @@ from revolve_ad.ad.core import CAST
 from revolve_ad.ad.hoist import Hoisted, hoist
 from revolve_ad.ad.interleave import interleaved
 from revolve_ad.ad.program import Program
-from revolve_ad.ad.recording import Around, trace
+from revolve_ad.ad.recording import Around, Recording, trace
 from revolve_ad.ad.regroup import regroup
 from revolve_ad.ad.simplify import simplify
 from revolve_ad.ad.tape import Tape
@@ -26,6 +26,7 @@ from revolve_ad.simulation.arrays.addends import Addends
 from revolve_ad.simulation.arrays.form import Form
 from revolve_ad.simulation.arrays.layout import NOTHING, Layout, Leaves
 from revolve_ad.simulation.steps.blame import blame
+from revolve_ad.simulation.steps.condition import Condition
 from revolve_ad.simulation.steps.lines import Lines
 from revolve_ad.simulation.steps.stepping import STEP_CALL, STEP_CALL_WITH_INPUTS
 from revolve_ad.simulation.steps.writes import written_leaves
@@ -60,6 +61,8 @@ class RoleTape:
         The memory of the programs of the tape, which run one after the other.
     n_values : int or None
         Of a tape of pairs (value, tangent), how many nodes at its beginning are about values.
+    condition : Condition or None
+        For which inputs a tape that depends on values holds, if that can be told.
     """
 
     tape: Tape
@@ -67,6 +70,7 @@ class RoleTape:
     result: Layout
     arena: Arena = field(default_factory=Arena)
     n_values: int | None = None
+    condition: Condition | None = None
 
     @cached_property
     def forward(self) -> Program:
@@ -333,7 +337,11 @@ def record_step(
     order = trees.flatten_like(form.state.structure, numbers)
     tape = _with_outputs(made.tape, order, form.state)
     groups = (form.state, form.params, rows, _hidden_layout(made.hidden))
-    return RoleTape(tape, groups, form.state), leaves, made.around
+    return (
+        RoleTape(tape, groups, form.state, condition=_condition(made, groups)),
+        leaves,
+        made.around,
+    )
 
 
 def step_arguments(
@@ -383,7 +391,15 @@ def record_observe(
     order = trees.flatten_like(layout.structure, numbers)
     tape = _with_outputs(made.tape, order, layout)
     groups = (form.state, form.params, NOTHING, _hidden_layout(made.hidden))
-    return RoleTape(tape, groups, layout), layout.copy_in(leaves), made.around
+    return (
+        RoleTape(tape, groups, layout, condition=_condition(made, groups)),
+        layout.copy_in(leaves),
+        made.around,
+    )
+
+
+def _condition(made: Recording, groups: tuple[Layout, ...]) -> Condition | None:
+    return Condition(made.tape, made.seen, groups) if made.seen else None
 
 
 def _row(leaf: Any, k: int) -> Any:
