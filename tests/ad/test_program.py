@@ -18,6 +18,7 @@ from revolve_ad.ad.ordering import results_first
 from revolve_ad.ad.program import Program
 from revolve_ad.ad.recording import trace
 from revolve_ad.ad.simplify import simplify
+from revolve_ad.ad.traced import operations, value
 from revolve_ad.ad.transform import vjp
 from tests.ad.random_programs import draw
 
@@ -79,6 +80,38 @@ def test_random_programs_and_their_reverse_have_the_same_bits_in_blocks(part):
         scale = np.max(np.abs(ordered), initial=0.0)
         np.testing.assert_allclose(other, ordered, rtol=1e-9, atol=1e-9 * scale)
     assert in_blocks > 10
+
+
+def test_which_values_a_recording_keeps_decides_no_bit_of_a_gradient(monkeypatch):
+    def gradients():
+        for seed in range(7200, 7240):
+            rng = np.random.default_rng(seed)
+            function = draw(rng, int(rng.integers(5, 40)))
+            x, c = rng.normal(size=function.shape), rng.normal(size=function.shape)
+
+            def objective(x, function=function, c=c):
+                weights = np.exp(np.where(c > 0.0, c, 0.5 * c) * np.cos(c.copy() * np.ones_like(x)))
+                return np.sum(function(x) * weights) + np.sum(np.where(weights > 1.0, x, x * x))
+
+            yield ra.grad(objective)(x)
+
+    small = list(gradients())
+    for module in (operations, value):
+        monkeypatch.setattr(module, "LARGE_BYTES", 0)
+    assert same(list(gradients()), small)
+
+
+def test_a_recording_keeps_no_large_value_without_a_derivative():
+    def function(x):
+        grid = np.arange(x.size) / x.size
+        bump = np.exp(-((grid - 0.4) ** 2)) * np.sqrt(1.0 + grid)
+        return np.sum((x - bump) ** 2)
+
+    x = np.zeros(1 << 16)
+    found = trace(function, (x,), keep=True)
+    large = [i for i, v in found.values.items() if getattr(v, "nbytes", 0) == x.nbytes]
+    kept = [found.tape.nodes[i].op.name for i in large]
+    assert kept == ["input", "constant", "subtract"]  # what is squared, beside what came
 
 
 def test_no_register_begins_where_another_ends():
