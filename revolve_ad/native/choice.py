@@ -6,13 +6,15 @@ from revolve_ad.ad.tape import Tape
 from revolve_ad.native import loop as fused
 from revolve_ad.native.compiled import MAX_OPERATIONS, Refusal
 from revolve_ad.native.loop import Layout, Loop
-from revolve_ad.native.rolled import compile_rolled, worth_rolling
 from revolve_ad.native.worth import estimated_rolled
 
 __all__ = ["compile_loop"]
 
 LONG = 150
 """Operations from which repeated parts are looked for first."""
+
+SHORT = 60
+"""Operations of a tape that is fused as it is, and nothing else."""
 
 
 def compile_loop(
@@ -59,13 +61,17 @@ def compile_loop(
     found = fused.compile_loop(
         tape, layout, observe=observe, native=native, max_operations=max_operations
     )
-    if isinstance(found, Loop) or rolled is not None or not worth_rolling(tape):
+    short = len(tape.nodes) <= SHORT or tape.depends_on_values
+    if isinstance(found, Loop) or rolled is not None or short:
         return found
     rolled = _rolled(tape, layout, observe, native)
     return rolled if isinstance(rolled, Loop) else found
 
 
 def _rolled(tape: Tape, layout: Layout, observe: Tape | None, native: bool) -> Loop | Refusal:
+    # A third of the compiler, which most steps don't need: loaded at first use.
+    from revolve_ad.native.rolled import compile_rolled
+
     found = compile_rolled(tape, layout, observe=observe, native=native)
     if isinstance(found, Loop):
         found.estimate = estimated_rolled(tape.nodes, n_lines=found.source.count("\n"))

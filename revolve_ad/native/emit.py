@@ -20,6 +20,7 @@ from revolve_ad.native.calls import Call
 from revolve_ad.native.expression import Expr, Graph, Position
 from revolve_ad.native.fuse import Fused, Nest
 from revolve_ad.native.nests import Loops, Store
+from revolve_ad.native.rows import bundled
 from revolve_ad.native.threads import ROWS
 
 __all__ = [
@@ -91,8 +92,12 @@ def function(
     parameters = [*buffers, *scalars_of(graph, loops)]
     lines = [f"def {name}({', '.join(parameters)}):"]
     lines += [f"    {b}_flat = {b}.reshape(-1)" for b in sorted(flat)]
-    for nest in loops:
-        lines += ["    " + line for line in loops_source(graph, nest, before)]
+    for nests in bundled(graph, loops):
+        writers: list[_Writer] = []
+        for nest in nests:
+            count = writers[-1].count if writers else 0
+            writers.append(_Writer(graph, nest, before, None, count))
+        lines += ["    " + line for line in _written(writers)]
     if len(lines) == 1:
         lines.append("    pass")
     return "\n".join(lines) + "\n", parameters
@@ -168,14 +173,67 @@ def loops_source(
     graph: Graph, nest: Loops, before: Mapping[str, int], naming: Naming | None = None
 ) -> list[str]:
     """Return the lines of one loop nest; with `naming`, elements of arrays are variables."""
-    return _Writer(graph, nest, before, naming).lines()
+    return _written([_Writer(graph, nest, before, naming)])
+
+
+def _written(writers: Sequence[_Writer]) -> list[str]:
+    """Return the lines of loops that share all counters but the last of the first one."""
+    first = writers[0]
+    shared = len(first.dims) if len(writers) == 1 else len(first.dims) - 1
+    mark = ROWS if _rows_are_apart(writers) else ""
+    out: list[str] = []
+    for k in range(shared):
+        for w in writers:
+            out += ["    " * k + line for line in w.body[k]]
+        d = first.dims[k]
+        out.append("    " * k + f"for {COUNTERS[d]} in range({first.nest.extent[d]}):{mark}")
+        mark = ""
+    for w in writers:
+        out += ["    " * shared + line for line in w.body[shared]]
+        if len(w.dims) > shared:
+            d = w.dims[shared]
+            out.append("    " * shared + f"for {COUNTERS[d]} in range({w.nest.extent[d]}):")
+            out += ["    " * (shared + 1) + line for line in w.body[shared + 1]]
+    return out + [line for w in writers for line in w.after]
+
+
+def _rows_are_apart(writers: Sequence[_Writer]) -> bool:
+    """Whether passes of the outermost loop don't touch what others write, and are worth it."""
+    first = writers[0]
+    if len(first.dims) < 2 or prod(first.nest.extent) < LARGE or any(w.after for w in writers):
+        return False
+    graph, outer = first.graph, first.dims[0]
+    rows: dict[str, tuple[int, Position]] = {}
+    for w in writers:
+        for s in w.nest.stores:
+            if s.at >= 0 or s.flat:
+                return False
+            here = [(k, p) for k, p in enumerate(s.index) if p.dim == outer and p.coef != 0]
+            if len(here) != 1 or rows.setdefault(s.buffer, here[0]) != here[0]:
+                return False
+    for w in writers:
+        for i in graph.reachable(_roots(w.nest)):
+            expr = graph.exprs[i]
+            if expr.kind == "take" and expr.what in rows:
+                return False
+            if expr.kind == "load" and expr.what[0] in rows:
+                # What is read where it is written belongs to the row.
+                axis, place = rows[expr.what[0]]
+                if expr.what[2] or expr.what[1][axis] != place:
+                    return False
+    return True
 
 
 class _Writer:
     """Writes one loop nest: each expression at the outermost loop where it is known."""
 
     def __init__(
-        self, graph: Graph, nest: Loops, before: Mapping[str, int], naming: Naming | None
+        self,
+        graph: Graph,
+        nest: Loops,
+        before: Mapping[str, int],
+        naming: Naming | None,
+        count: int = 0,
     ) -> None:
         self.graph, self.nest, self.before, self.naming = graph, nest, before, naming
         self.dims = [d for d, n in enumerate(nest.extent) if n != 1]
@@ -183,9 +241,10 @@ class _Writer:
         self.level: dict[int, int] = {}
         self.body: list[list[str]] = [[] for _ in range(len(self.dims) + 1)]
         self.after: list[str] = []
-        self.count = 0
+        self.count = count
+        self._write()
 
-    def lines(self) -> list[str]:
+    def _write(self) -> None:
         sums = [
             s
             for s in self.nest.stores
@@ -207,12 +266,6 @@ class _Writer:
             self.body[0].append(f"{total} = {arithmetic.literal(0, dtype)}")
             self.body[-1].append(f"{total} += {names[s.value]}")
             self.after.append(self._store(s, total))
-        out = list(self.body[0])
-        for k, d in enumerate(self.dims):
-            mark = ROWS if k == 0 and not sums and self._rows_are_apart() else ""
-            out.append("    " * k + f"for {COUNTERS[d]} in range({self.nest.extent[d]}):{mark}")
-            out += ["    " * (k + 1) + line for line in self.body[k + 1]]
-        return out + self.after
 
     def _read_before_written(self, stores: Sequence[Store], names: dict[int, str]) -> None:
         """Name values that are read from what an assignment before theirs writes."""
@@ -224,23 +277,6 @@ class _Writer:
                 self.body[-1].append(f"{name} = {names[s.value]}")
                 names[s.value] = name
             written.add(s.buffer)
-
-    def _rows_are_apart(self) -> bool:
-        """Whether passes of the outermost loop don't touch what others write, and are worth it."""
-        nest = self.nest
-        if len(self.dims) < 2 or prod(nest.extent) < LARGE:
-            return False
-        written = {s.buffer for s in nest.stores}
-        for i in self.graph.reachable(_roots(nest)):
-            expr = self.graph.exprs[i]
-            if (expr.kind == "load" and expr.what[0] in written) or (
-                expr.kind == "take" and expr.what in written
-            ):
-                return False
-        return all(
-            s.at < 0 and not s.flat and any(p.dim == self.dims[0] and p.coef != 0 for p in s.index)
-            for s in nest.stores
-        )
 
     def _fresh(self, stem: str) -> str:
         self.count += 1

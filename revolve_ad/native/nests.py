@@ -14,7 +14,7 @@ from revolve_ad.native.expression import Bounds, Index
 from revolve_ad.native.points import PartialError, Points
 from revolve_ad.native.regions import Region, ResidueError, complement, volume
 
-__all__ = ["Loops", "Ranges", "Store", "TailError", "cover", "main_box", "overlap", "reach"]
+__all__ = ["Loops", "Store", "TailError", "cover", "main_box"]
 
 FEW_POINTS = 4
 """Slabs of so few points are written out point by point: then no index is unknown."""
@@ -47,27 +47,6 @@ class Loops:
 
     extent: tuple[int, ...]
     stores: tuple[Store, ...]
-
-
-Ranges = tuple[tuple[int, int], ...]
-"""A box of an array: the first element along each axis, and the one after the last."""
-
-
-def reach(index: Index, extent: Sequence[int]) -> Ranges:
-    """Return the smallest box of an array that holds what loops touch at `index`."""
-    found = []
-    for dim, coef, off, wrap in index:
-        if wrap:
-            found.append((0, wrap))
-            continue
-        last = off + coef * (extent[dim] - 1) if dim >= 0 else off
-        found.append((min(off, last), max(off, last) + 1))
-    return tuple(found)
-
-
-def overlap(one: Ranges, other: Ranges) -> bool:
-    """Tell whether two boxes have an element in common."""
-    return all(a < d and c < b for (a, b), (c, d) in zip(one, other, strict=True))
 
 
 class TailError(Exception):

@@ -14,7 +14,8 @@ from math import prod
 
 from revolve_ad.native.expression import Graph
 from revolve_ad.native.fuse import Fused, Nest
-from revolve_ad.native.nests import Loops, Ranges, Store, overlap, reach
+from revolve_ad.native.nests import Loops, Store
+from revolve_ad.native.rows import Ranges, overlap, reach
 from revolve_ad.native.turns import Turns, Type
 
 __all__ = ["pass_on"]

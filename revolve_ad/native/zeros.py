@@ -18,7 +18,8 @@ from math import prod
 
 from revolve_ad.native.expression import Graph
 from revolve_ad.native.fuse import Fused
-from revolve_ad.native.nests import Loops, Ranges, Store, overlap, reach
+from revolve_ad.native.nests import Loops, Store
+from revolve_ad.native.rows import Ranges, bundled, overlap, reach
 from revolve_ad.native.turns import Turns, Type
 
 __all__ = ["LEAST", "known_zeros"]
@@ -68,16 +69,15 @@ def known_zeros(
         large = max((prod(x.extent) for x in nest.loops), default=0) // 4
         # Runs of loops that are all the same in later steps, or all different.
         runs: list[tuple[bool, list[Loops], list[Loops]]] = []
-        for loops in nest.loops:
-            later = loops
-            if prod(loops.extent) >= max(large, least):
-                later = _later(fused.graph, loops, zones, fills)
-            changed = later is not loops
+        for bundle in bundled(fused.graph, nest.loops):
+            later = bundle
+            if prod(bundle[0].extent) >= max(large, least):
+                later = [_later(fused.graph, bundle[0], zones, fills), *bundle[1:]]
+            changed = later[0] is not bundle[0]
             if not runs or runs[-1][0] != changed:
                 runs.append((changed, [], []))
-            runs[-1][1].append(loops)
-            if later.stores:
-                runs[-1][2].append(later)
+            runs[-1][1].extend(bundle)
+            runs[-1][2].extend(x for x in later if x.stores)
         if not any(changed for changed, _, _ in runs):
             nests.append(nest)
             continue
