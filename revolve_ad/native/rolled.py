@@ -262,7 +262,7 @@ class _Building:
         for n, part in enumerate(parts):
             buffers = buffers_of(part)
             for b in buffers:
-                if b.kind in ("temp", "bar", "tape", "spill") and not b.name.startswith("y"):
+                if b.kind in ("temp", "bar", "tape", "spill", "strip") and not b.name.startswith("y"):
                     b.name = f"{b.kind}{b.number}"
                     work[b.name] = ((max(b.size, 1),), b.dtype)
             name = f"{prefix}{n}"

@@ -75,7 +75,7 @@ def run(
 ) -> list[np.ndarray]:
     """Run statements as plain Python from the same random arrays; return the arrays after it."""
     rng = np.random.default_rng(3)
-    arrays = {b.name: 0.5 + rng.random(N) for b in buffers}
+    arrays = {b.name: 0.5 + rng.random(b.size) for b in buffers}
     for part in parts:
         for b in buffers_of(part):
             b.name = b.name or f"{b.kind}{b.number}"
@@ -127,28 +127,45 @@ def test_an_array_is_read_once_if_one_nest_writes_it_whole_and_one_reads_it_whol
     assert read_once(body) == {b}
 
 
-def test_additions_to_neighbours_are_parted_under_names_of_their_own() -> None:
+def test_additions_to_neighbours_are_summed_in_a_loop_of_their_own() -> None:
     w = Writing()
     g, a = w.buffer("g", "bar"), w.buffer("a")
     i = w.values.loop()
     x = w.load(g, 1, i)
-    half = w.let(np.multiply, x.out, x.out)
+    square = w.let(np.multiply, x.out, x.out)
+    added = (square.out, x.out, square.out)
     body: list[Statement] = [
-        Loop(
-            i,
-            Affine(N - 2),
-            [x, half, *(Add(at(a, k, i), half.out) for k in range(3))],
-            True,
-        )
+        Loop(i, Affine(N - 2), [x, square, *(Add(at(a, k, i), v) for k, v in enumerate(added))])
     ]
+    assert listing(parted(body, w.values)) == listing(body)
+    body = [Loop(s.name, s.count, s.body, True) for s in body if isinstance(s, Loop)]
     after = parted(body, w.values)
-    assert len(after) == 3
-    names = [v for s in after if isinstance(s, Loop) for v in made(s.body)]
-    assert len(names) == len(set(names))
+    loops = [s for s in after if isinstance(s, Loop)]
+    assert [sum(isinstance(s, Add) for s in loop.body) for loop in loops] == [0, 1]
+    assert len({b for b in buffers_of(after) if b.kind == "strip"}) == 2
     same(body, after, w, (g, a), rtol=1e-15)
 
 
-def test_a_pass_that_reads_what_it_has_stored_is_not_parted() -> None:
+@pytest.mark.parametrize("apart", [1, 9])
+def test_one_number_added_to_several_rows_is_summed_after_them(apart: int) -> None:
+    w = Writing()
+    g, a = w.buffer("g", "bar"), w.buffer("a")
+    g.shape = a.shape = (13 * N,)
+    i, j = w.values.loop(), w.values.loop()
+    x = Load(w.values.new(FLOAT), Access(g, Affine(0).moved(i, 12).moved(j, 1)))
+    there = [Access(a, Affine(k).moved(i, 12).moved(j, 1)) for k in (0, 11, 13, 12 * (1 + apart))]
+    body: list[Statement] = [
+        Loop(i, Affine(12), [Loop(j, Affine(10), [x, *(Add(k, x.out) for k in there)], True)], True)
+    ]
+    after = parted(body, w.values)
+    first, last = (s for s in after[-2:] if isinstance(s, Loop))
+    assert not any(isinstance(s, Add) for s in statements([first]))
+    assert last.count.base == 12 * 11 + 10 + 12 * (1 + apart)
+    arrays = [run([part], w.values, (g, a)) for part in (body, after)]
+    np.testing.assert_allclose(arrays[1][1], arrays[0][1], rtol=1e-15)
+
+
+def test_a_pass_that_reads_what_it_adds_to_is_not_parted() -> None:
     w = Writing()
     g, a = w.buffer("g", "bar"), w.buffer("a")
     i = w.values.loop()
@@ -161,7 +178,7 @@ def test_a_pass_that_reads_what_it_has_stored_is_not_parted() -> None:
             True,
         )
     ]
-    assert parted(body, w.values) == body
+    assert listing(parted(body, w.values)) == listing(body)
 
 
 def factors(compared: bool) -> tuple[Writing, list[Statement], tuple[Buffer, ...]]:

@@ -24,7 +24,8 @@ class Buffer:
     kind : str
         "x" (a leaf of the state before the step), "p" (of params), "row" (of a row of inputs),
         "c" (a constant), "k" (the number of the step), "temp" (made by the step), "bar" (a
-        cotangent), "tape" (what the reverse needs of the forward part).
+        cotangent), "tape" (what the reverse needs of the forward part), "strip" (what the passes of
+        an inner loop add to neighbouring elements).
     number : int
         Which of its kind.
     shape : tuple of int

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from revolve_ad.native.rolling.adjoint import active_buffers, reversed_loops, with_tapes
 from revolve_ad.native.rolling.buffers import STABLE, Buffer
 from revolve_ad.native.rolling.factoring import factored_loops
-from revolve_ad.native.rolling.merge import read_once
+from revolve_ad.native.rolling.merge import merged, read_once
 from revolve_ad.native.rolling.part import parted
 from revolve_ad.native.rolling.passes import hoisted, pruned, settled, shared
 from revolve_ad.native.rolling.source import buffers_of
@@ -166,7 +166,8 @@ class Reversing:
         reverse = [*begin, *self.start, *adjoint.body, *end]
         reverse = settled(shared(reverse), values)
         kept = {b for b in buffers_of(reverse) if b.kind in ("g", "sum", "rbar")}
-        reverse = hoisted(parted(pruned(reverse, set(), kept), values))
+        reverse = parted(pruned(reverse, set(), kept), values)
+        reverse = hoisted(pruned(shared(merged(reverse)), set(), kept))
         reverse = hoisted(factored_loops(reverse, values))
 
         # The forward part again, as far as the reverse reads it.
