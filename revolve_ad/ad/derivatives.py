@@ -68,8 +68,8 @@ def value_and_grad(
     def value_and_gradient(*args: Any) -> tuple[Any, Any]:
         call = _Call(f, args, numbers)
         call.require_scalar()
-        gradients = call.pull_back([np.ones((), call.output_dtypes[0])])
         value = call.value
+        gradients = call.pull_back([np.ones((), call.output_dtypes[0])], last=True)
         return value, gradients if isinstance(argnums, tuple | list) else gradients[0]
 
     return value_and_gradient
@@ -300,15 +300,19 @@ class _Call:
             f"(np.sum), take the real part, or use ra.vjp or ra.jacobian"
         )
 
-    def _run(self, tape: Tape, extra: list[Any]) -> list[Any]:
-        """Run a tape that continues the recorded one, on the arguments and further inputs."""
+    def _run(self, tape: Tape, extra: list[Any], *, last: bool = False) -> list[Any]:
+        """Run a tape that continues the recorded one, on the arguments and further inputs.
+
+        After the `last` run the recording is of no use: its values go as the run comes past them.
+        """
         recording = self.recording
         if self.traced:
             inputs = [*self.leaves, *recording.hidden, *extra]
             return inline(tape, inputs, recording.values)
         n_hidden = len(recording.tape.inputs) - len(self.leaves)
         run = _prepared(tape, recording.values)
-        return run([*self.leaves, *[None] * n_hidden, *extra], recording.values)
+        values = [*self.leaves, *[None] * n_hidden, *extra]
+        return run(values, recording.values if last else recording.values.copy())
 
     def _transformed(self, kind: str) -> Tape:
         """Return the tape of a derivative, made once."""
@@ -317,10 +321,10 @@ class _Call:
             tape = self._tapes[kind] = _transformed(kind, self.recording, tuple(self.wrt))
         return tape
 
-    def pull_back(self, cotangents: list[Any]) -> tuple[Any, ...]:
-        """Return the cotangents of the differentiated arguments."""
+    def pull_back(self, cotangents: list[Any], *, last: bool = False) -> tuple[Any, ...]:
+        """Return the cotangents of the differentiated arguments; `last` as in `_run`."""
         tape = self._transformed("vjp")
-        flat = iter(self._run(tape, cotangents))
+        flat = iter(self._run(tape, cotangents, last=last))
         return tuple(
             self.structures[k].unflatten([next(flat) for _ in self.positions[k]])
             for k in self.argnums
@@ -554,7 +558,7 @@ class _Prepared(NamedTuple):
     pattern : set of int
         Which values are known.
     run : callable
-        ``(values of the inputs, known values) -> outputs``.
+        ``(values of the inputs, known values) -> outputs``; it empties the known values.
     once : bool
         Whether it was prepared for one run alone.
     surplus : list of int
@@ -570,6 +574,13 @@ class _Prepared(NamedTuple):
 _SURPLUS_BYTES = 1 << 14
 
 
+def _nbytes(value: Any) -> int:
+    """Return the bytes of an array, or of all of several results."""
+    if type(value) is tuple:
+        return sum(map(_nbytes, value))
+    return getattr(value, "nbytes", 0)
+
+
 def _prepared(
     tape: Tape, known: dict[int, Any]
 ) -> Callable[[list[Any], dict[int, Any]], list[Any]]:
@@ -581,12 +592,10 @@ def _prepared(
     if entry is None or not (entry.pattern <= known.keys()):
         live = live_nodes(tape.nodes, tape.outputs, known)
         surplus = [
-            i
-            for i, value in known.items()
-            if not live[i] and getattr(value, "nbytes", 0) >= _SURPLUS_BYTES
+            i for i, value in known.items() if not live[i] and _nbytes(value) >= _SURPLUS_BYTES
         ]
         pattern = known.keys() - set(surplus)
-        entry = _Prepared(pattern, Interpreter(tape, pattern).run, True, surplus)
+        entry = _Prepared(pattern, Interpreter(tape, pattern).run_out, True, surplus)
         tape.__dict__["_prepared"] = entry
     elif entry.once:
         run = _with_known_inputs(tape, entry.pattern)
@@ -613,6 +622,9 @@ def _with_known_inputs(
     def run(values: list[Any], known: dict[int, Any]) -> list[Any]:
         # An input whose value is known comes from the recording: a hidden one has no other.
         first = [known.get(tape.inputs[k], values[k]) for k in used]
-        return program.run([*first, *[known[i] for i in given]])
+        operands = [*first, *[known[i] for i in given]]
+        known.clear()
+        first.clear()
+        return program.run_out(operands)
 
     return run

@@ -62,7 +62,16 @@ class Interpreter:
         Operations that a run executes.
     """
 
-    __slots__ = ("_constants", "_inputs", "_n", "_outputs", "_steps", "bytes", "n_operations")
+    __slots__ = (
+        "_constants",
+        "_given",
+        "_inputs",
+        "_n",
+        "_outputs",
+        "_steps",
+        "bytes",
+        "n_operations",
+    )
 
     def __init__(self, tape: Tape, known: Iterable[int] = (), keep: Iterable[int] = ()) -> None:
         nodes = tape.nodes
@@ -77,6 +86,7 @@ class Interpreter:
         ours = {i for i in needed if origin[i] == i and i not in given and not _is_fixed(nodes[i])}
 
         self._n = len(nodes)
+        self._given = [i for i in needed if i in given]
         self._inputs = tape.inputs
         self._constants = [
             (i, nodes[i].op.evaluate(*nodes[i].params))
@@ -137,14 +147,19 @@ class Interpreter:
         list
             The outputs, then what `keep` named; arrays in memory of their own.
         """
+        return self.run_out(values, {} if known is None else dict(known))
+
+    def run_out(self, values: Sequence[Any], known: dict[int, Any]) -> list[Any]:
+        """Do the same, and empty `known`: what it alone holds is freed after its last use."""
         env: list[Any] = [None] * self._n
         for i, value in zip(self._inputs, values, strict=True):
             env[i] = value
         for i, value in self._constants:
             env[i] = value
-        if known is not None:
-            for i, value in known.items():
-                env[i] = value
+        value = None
+        for i in self._given:
+            env[i] = known[i]
+        known.clear()
         for function, args, params, i, dead, reuse in self._steps:
             operands = [env[a] for a in args]
             if reuse >= 0:

@@ -110,35 +110,30 @@ class Program:
             The outputs; arrays in memory of their own, or in that of inputs given away or
             shared.
         """
+        return self.run_out(list(values))
+
+    def run_out(self, values: list[Any]) -> list[Any]:
+        """Do the same, and empty the list: what it alone holds is freed after its last use."""
         buffer = self._arena.take()
         try:
-            return self._functions(buffer)[0](*values)  # type: ignore[no-any-return]
+            return self._function(buffer)(values)  # type: ignore[no-any-return]
         finally:
             self._arena.put(buffer)
 
-    def run_ordered(self, values: Sequence[Any]) -> list[Any]:
-        """Do the same for values of which the caller knows that they are in C order."""
-        buffer = self._arena.take()
-        try:
-            return self._functions(buffer)[1](*values)  # type: ignore[no-any-return]
-        finally:
-            self._arena.put(buffer)
-
-    def _functions(self, buffer: Buffer) -> Any:
-        """Return the two functions, with registers in a buffer."""
+    def _function(self, buffer: Buffer) -> Any:
+        """Return the function ``run``, with registers in a buffer."""
         found = buffer.ready.get(id(self))
         if found is None:
             # Neither function stands in its own globals, so that all goes with the last reference.
             tape, (body, guard) = self._tape, self._compiled
             namespace = self._code.namespace(buffer)
             exec(body, namespace)
-            ordered = namespace.pop("run_ordered")
             around = {
-                "run_ordered": ordered,
+                "run_ordered": namespace.pop("run_ordered"),
                 "otherwise": lambda values: Interpreter(tape).run(values),
             }
             exec(guard, around)
-            found = buffer.ready[id(self)] = around.pop("run"), ordered
+            found = buffer.ready[id(self)] = around.pop("run")
         return found
 
     def __reduce__(self) -> Any:

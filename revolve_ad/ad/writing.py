@@ -53,7 +53,8 @@ class Code:
     Attributes
     ----------
     source : str
-        The function ``run_ordered``, which trusts that all inputs are in C order.
+        The function ``run_ordered``, which trusts that all inputs are in C order.  It takes a list
+        of them, which it empties, so that the memory of an input is free after its last use.
     guard : str
         The function ``run``, which tests it.
     n_operations : int
@@ -87,6 +88,7 @@ class Code:
         self._view_names: set[str] = set()
         self._numbers: dict[str, str] = {}  # arrays of shape () that hold a scalar input
         self._tables: dict[str, tuple[int, int, list[tuple[str, bool]]]] = {}  # of blocks
+        self._blocks_of: dict[str, list[str]] = {}  # names of a block of an array
         self._body: list[str] = []
         self.n_operations = 0
         self._write()
@@ -97,12 +99,12 @@ class Code:
         nodes, lives = self._nodes, self._lives
         arguments = []
         checks = []
-        for i in lives.tape.inputs:
+        for number, i in enumerate(lives.tape.inputs):
             self._names[i] = name = f"x{i}"
             arguments.append(name)
             if nodes[i].shape != ():
                 # Sums depend on the order in which elements lie: the plan is for C order.
-                checks.append(f"{name}.flags.c_contiguous")
+                checks.append(f"given[{number}].flags.c_contiguous")
                 if i in lives.copied:
                     self._names[i] = array = self._register(i)
                     self._body.append(f"{array}[...] = {name}")
@@ -110,13 +112,14 @@ class Code:
                 self._numbers[name] = array = f"s{i}"
                 self._body.append(f"{array}[()] = {name}")
         self._write_body()
-        listed = ", ".join(arguments)
-        lines = [f"def run_ordered({listed}):", *[f"    {line}" for line in self._body]]
+        if arguments:
+            self._body[:0] = [f"[{', '.join(arguments)}] = given", "given.clear()"]
+        lines = ["def run_ordered(given):", *[f"    {line}" for line in self._body]]
         self.source = "\n".join([*lines, f"    return [{', '.join(self._results())}]", ""])
-        lines = [f"def run({listed}):"]
+        lines = ["def run(given):"]
         if checks:
-            lines.append(f"    if not ({' and '.join(checks)}): return otherwise([{listed}])")
-        self.guard = "\n".join([*lines, f"    return run_ordered({listed})", ""])
+            lines.append(f"    if not ({' and '.join(checks)}): return otherwise(given)")
+        self.guard = "\n".join([*lines, "    return run_ordered(given)", ""])
 
     def _wants_array(self, i: int) -> bool:
         """Whether a number is used so often beside arrays that an array of shape () is faster."""
@@ -126,12 +129,15 @@ class Code:
 
     def _write_body(self) -> None:
         nodes, lives, body = self._nodes, self._lives, self._body
-        # A value that the code makes is forgotten after its last use.
+        # A value that the code makes, or is given, is forgotten after its last use.
         forget: dict[int, list[str]] = {}
         written: set[int] = set()
         for i in lives.order:
             node = nodes[i]
             if node.op is INPUT:
+                nbytes = prod(node.shape) * node.dtype.itemsize
+                if nbytes >= REUSE_BYTES and i not in lives.storage:
+                    forget.setdefault(lives.last_use.get(i, i), []).append(f"x{i}")
                 continue
             group = self._registers.group_of.get(i)
             if group is None:
@@ -150,7 +156,7 @@ class Code:
                 last = storage.last if storage is not None else lives.last_use.get(root, i)
                 forget.setdefault(max(last, i), []).append(self._names[i])
             for name in forget.pop(i, ()):
-                body.append(f"{name} = None")
+                body.append(" = ".join([name, *self._blocks_of.get(name, ()), "None"]))
 
     def _results(self) -> list[str]:
         lives = self._lives
@@ -462,6 +468,7 @@ class Code:
                 return table[name]
             if name not in sliced:
                 sliced[name] = f"t{len(sliced)}"
+                self._blocks_of.setdefault(name, []).append(sliced[name])
                 loop.append(f"{sliced[name]} = {name}[low:high]")
             return sliced[name]
 
