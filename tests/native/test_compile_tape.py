@@ -14,11 +14,17 @@ from revolve_ad.ad.interpreter import Interpreter
 from revolve_ad.ad.strided import box_map
 from revolve_ad.ad.tape import Tape
 from revolve_ad.ad.transform import jvp, vjp
-from revolve_ad.native import Compiled, Refusal, compile_tape
+from revolve_ad.native import Compiled, Refusal, compile_tape, rows
 from tests.native.random_tapes import random_tape, random_values
 
 SHAPES = [(7, 6), (12,), (40,), (4, 3, 5), (9, 8)]
 FLOAT = np.dtype(float)
+
+
+@pytest.fixture(autouse=True)
+def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In small arrays, too, the ends of rows are written beside the rows."""
+    monkeypatch.setattr(rows, "WIDE", 2)
 
 
 def agree(tape: Tape, compiled: Compiled | Refusal, values: list[Any]) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from revolve_ad.native import Loop, Sweep, compile_loop, zeros
+from revolve_ad.native import Loop, Sweep, compile_loop, rows, zeros
 from tests.native.test_compile_loop import STEPS, Case
 
 SEEDS = int(os.environ.get("REVOLVE_AD_FUZZ", "60"))
@@ -17,8 +17,9 @@ SEEDS = int(os.environ.get("REVOLVE_AD_FUZZ", "60"))
 
 @pytest.fixture(autouse=True)
 def everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Small arrays, too, are worth further loops."""
+    """Small arrays, too, are worth further loops, and have narrow ends of rows."""
     monkeypatch.setattr(zeros, "LEAST", 1)
+    monkeypatch.setattr(rows, "WIDE", 3)
 
 
 def relax(state: Any, p: Any, k: Any) -> Any:
