@@ -25,6 +25,8 @@ from revolve_ad.ad.rules.table import FREE, VJP, Missing
 
 PAGE = pathlib.Path(__file__).with_name("functions.md")
 BEGIN, END = "<!-- names -->", "<!-- end of names -->"
+LENT = sorted(FOREIGN.get("numpy.lib.stride_tricks", ()))
+"""Functions that NumPy's protocols don't reach."""
 assert functions  # importing it fills the tables
 
 
@@ -93,6 +95,9 @@ def sections() -> dict[str, list[str]]:
         "NumPy": dotted("np", np),
         "`np.linalg`": dotted("np.linalg", np.linalg),
         "`np.fft`": dotted("np.fft", np.fft),
+        "`np.lib.stride_tricks`": sorted(
+            [*dotted("np.lib.stride_tricks", np.lib.stride_tricks), *LENT]
+        ),
         "Arrays from nothing, and from traced numbers": sorted(CREATION),
         "`scipy.special`, ufuncs": some,
         "`scipy.special`, ufuncs without a derivative: they raise when one is asked for": none,

@@ -1,6 +1,7 @@
 """How NumPy's functions are recorded, by kind; importing this package fills the tables."""
 
 from revolve_ad.ad.functions import (
+    combinatorics,
     creation,
     eigen,
     factors,
@@ -13,6 +14,7 @@ from revolve_ad.ad.functions import (
     indexing,
     integrate,
     iteration,
+    legendre,
     linalg,
     masked,
     ndimage,
@@ -35,12 +37,16 @@ from revolve_ad.ad.functions import (
     sparse,
     sparse_solves,
     special,
+    splines,
+    symmetric_pairs,
     ufunc_methods,
     vectorized,
     without_nan,
+    zero_phase_filters,
 )
 
 __all__ = [
+    "combinatorics",
     "creation",
     "eigen",
     "factors",
@@ -53,6 +59,7 @@ __all__ = [
     "indexing",
     "integrate",
     "iteration",
+    "legendre",
     "linalg",
     "masked",
     "ndimage",
@@ -75,7 +82,10 @@ __all__ = [
     "sparse",
     "sparse_solves",
     "special",
+    "splines",
+    "symmetric_pairs",
     "ufunc_methods",
     "vectorized",
     "without_nan",
+    "zero_phase_filters",
 ]

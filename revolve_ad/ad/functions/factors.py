@@ -15,7 +15,8 @@ from revolve_ad.ad.functions.formulas import (
 )
 from revolve_ad.ad.functions.linalg import (
     INV,
-    _eigh_tangent,
+    _adjoint,
+    _by_reflections,
     _qr_tangent,
     _svd_tangent,
     _svdvals_tangent,
@@ -30,7 +31,7 @@ from revolve_ad.errors import UnsupportedOperationError
 _MODULE = "scipy.linalg"
 
 
-def _refused(what: str) -> UnsupportedOperationError:
+def refused(what: str) -> UnsupportedOperationError:
     return UnsupportedOperationError(
         f"scipy.linalg.{what} has no rule for traced arrays. Call it without that argument, or "
         f"wrap it and give its derivative with ra.primitive"
@@ -83,7 +84,7 @@ define_by_tangents(LU_FACTOR, _lu_tangent)
 def lu_factor(rec: Recorder, original: Any, *args: Any, **kwargs: Any) -> Any:
     (a,), _ = bound(rec, original, ("a",), args, kwargs)
     if a.ndim != 2 or a.shape[0] != a.shape[1]:
-        raise _refused("lu_factor of what isn't one square matrix")
+        raise refused("lu_factor of what isn't one square matrix")
     return apply(LU_FACTOR, (a,))
 
 
@@ -119,7 +120,7 @@ def lu_solve(
 ) -> Any:
     lu, piv, b = (prepared(rec, x) for x in (*lu_and_piv, b))
     if lu.ndim != 2:
-        raise _refused("lu_solve with a stack of matrices")
+        raise refused("lu_solve with a stack of matrices")
     return apply(LU_SOLVE, (lu, piv, b), (int(plain(trans)),))
 
 
@@ -193,43 +194,11 @@ def solve_toeplitz(
     pair = c_or_cr if isinstance(c_or_cr, tuple) else (c_or_cr, np.conjugate(c_or_cr))
     c, r, b = (prepared(rec, x) for x in (*pair, b))
     if c.ndim != 1 or c.shape != r.shape or b.ndim > 2:
-        raise _refused("solve_toeplitz of other shapes than (n,), (n,) and (n,) or (n, m)")
+        raise refused("solve_toeplitz of other shapes than (n,), (n,) and (n,) or (n, m)")
     return apply(SOLVE_TOEPLITZ, (c, r, b))
 
 
 # -- decompositions: SciPy's values, so that signs and phases are those of its own vectors ---------
-
-
-def _eigh(a: Any, keywords: Any) -> Any:
-    return scipy_function(_MODULE, "eigh")(a, **keywords.values)
-
-
-EIGH = Primitive("eigh", _eigh, params=("keywords",))
-define_by_tangents(
-    EIGH,
-    lambda t, w, v, a, keywords: _eigh_tangent(
-        t, w, v, a, "L" if keywords.values["lower"] else "U"
-    ),
-)
-
-
-EIGVALSH = Primitive(
-    "eigvalsh",
-    lambda a, keywords: scipy_function(_MODULE, "eigvalsh")(a, **keywords.values),
-    params=("keywords",),
-)
-define_by_equal(EIGVALSH, lambda a, keywords: apply(EIGH, (a,), (keywords,))[0])
-
-
-@foreign(_MODULE, "eigh", "eigvalsh")
-def eigh(rec: Recorder, original: Any, *args: Any, **kwargs: Any) -> Any:
-    (a,), rest = bound(rec, original, ("a",), args, kwargs)
-    for word in ("b", "subset_by_index", "subset_by_value"):
-        if rest.get(word) is not None:
-            raise _refused(f"{original.__name__} with {word}=")
-    keywords = Keywords({"lower": rest["lower"], "driver": rest.get("driver")})
-    values_alone = original.__name__ == "eigvalsh" or rest["eigvals_only"]
-    return apply(EIGVALSH if values_alone else EIGH, (a,), (keywords,))
 
 
 SVD = Primitive(
@@ -250,7 +219,7 @@ def svd(rec: Recorder, original: Any, *args: Any, **kwargs: Any) -> Any:
     if not rest["compute_uv"]:
         return apply(SVDVALS, (a,))
     if rest["full_matrices"] and a.shape[-1] != a.shape[-2]:
-        raise _refused("svd with full_matrices=True of a matrix that isn't square")
+        raise refused("svd with full_matrices=True of a matrix that isn't square")
     return apply(SVD, (a,), (Keywords({"lapack_driver": rest["lapack_driver"]}),))
 
 
@@ -260,20 +229,61 @@ def svdvals(rec: Recorder, original: Any, *args: Any, **kwargs: Any) -> Any:
     return apply(SVDVALS, (a,))
 
 
-QR = Primitive("qr", lambda a: tuple(scipy_function(_MODULE, "qr")(a, mode="economic")))
-define_by_tangents(QR, _qr_tangent)
+# The order of the columns, where they are pivoted, is constant between swaps.
+
+
+def _economic(a: Any, pivoting: bool) -> Any:
+    return tuple(scipy_function(_MODULE, "qr")(a, mode="economic", pivoting=pivoting))
+
+
+QR = Primitive("qr", _economic, params=("pivoting",))
+
+
+def _columns(a: Any, order: Any) -> Any:
+    return np.take_along_axis(a, order[..., None, :], axis=-1)
+
+
+def _economic_tangent(t: Any, q: Any, r: Any, *rest: Any) -> Any:
+    *order, a, pivoting = rest
+    if pivoting:
+        t, a = _columns(t, order[0]), _columns(a, order[0])
+    m, n = a.shape[-2:]
+    if m >= n:
+        dq, dr = _qr_tangent(t, q, r, a)
+    else:
+        dq, dr = _qr_tangent(t[..., :m], q, r[..., :m], a[..., :m])
+        right = np.matmul(_adjoint(dq), a[..., m:]) + np.matmul(_adjoint(q), t[..., m:])
+        dr = np.concatenate([dr, right], axis=-1)
+    return (dq, dr, 0.0 * order[0]) if pivoting else (dq, dr)
+
+
+define_by_tangents(QR, _economic_tangent)
+
+
+def _full(a: Any, pivoting: bool) -> Any:
+    return tuple(scipy_function(_MODULE, "qr")(a, mode="full", pivoting=pivoting))
+
+
+def _full_equal(a: Any, pivoting: bool) -> Any:
+    if not pivoting:
+        return _by_reflections(a)
+    order = apply(QR, (a,), (True,))[2]
+    return (*_by_reflections(_columns(a, order)), order)
+
+
+QR_FULL = Primitive("qr", _full, params=("pivoting",))
+define_by_equal(QR_FULL, _full_equal)
 
 
 @foreign(_MODULE, "qr")
 def qr(rec: Recorder, original: Any, *args: Any, **kwargs: Any) -> Any:
     (a,), rest = bound(rec, original, ("a",), args, kwargs)
-    if rest["pivoting"] or rest["mode"] == "raw":
-        raise _refused("qr with pivoting or mode='raw'")
+    mode, pivoting = rest["mode"], bool(rest["pivoting"])
+    if mode == "raw":
+        raise refused("qr with mode='raw'")
     m, n = a.shape[-2:]
-    if m < n or (m > n and rest["mode"] != "economic"):
-        raise _refused("qr of a wide matrix, or of a tall one without mode='economic',")
-    found = apply(QR, (a,))
-    return (found[1],) if rest["mode"] == "r" else found
+    found = apply(QR_FULL if m > n and mode != "economic" else QR, (a,), (pivoting,))
+    return found[1:] if mode == "r" else found
 
 
 # -- matrices made of vectors --------------------------------------------------------------------
@@ -284,7 +294,7 @@ def toeplitz(rec: Recorder, original: Any, c: Any, r: Any = None) -> Any:
     c = prepared(rec, c)
     r = np.conjugate(c) if r is None else prepared(rec, r)
     if c.ndim != 1 or r.ndim != 1:
-        raise _refused("toeplitz of other than vectors")
+        raise refused("toeplitz of other than vectors")
     values = np.concatenate([r[:0:-1], c])
     n, m = c.shape[0], r.shape[0]
     return values[np.arange(n)[:, None] - np.arange(m) + (m - 1)]

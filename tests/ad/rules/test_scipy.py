@@ -15,7 +15,7 @@ from scipy.linalg import solve_banded
 
 from revolve_ad.ad.recording import trace
 from revolve_ad.errors import RevolveError
-from tests.ad.rules.harness import Draw, check, one, positive
+from tests.ad.rules.harness import Draw, check, one, positive, unit
 
 C = {"complex": True}
 sp, nd, sg, la, ft = scipy.special, scipy.ndimage, scipy.signal, scipy.linalg, scipy.fft
@@ -26,6 +26,9 @@ def matrix(n):
     return Draw((n, n), lambda x: 0.3 * x + np.diag(2.0 + np.arange(n)))
 
 
+SHIFT = 2.0 * np.eye(3)
+
+
 def bands(rows, n):
     return Draw((rows, n), lambda x: 0.3 * x + 3.0 * (np.arange(rows) == 1)[:, None])
 
@@ -33,6 +36,12 @@ def bands(rows, n):
 def vector(first, n):
     """Numbers of which the first is so large that a Toeplitz matrix or a filter is tame."""
     return Draw((n,), lambda x: 0.2 * x + first * (np.arange(n) == 0))
+
+
+def places():
+    """Return where to read an image, inside and beyond its edges, far from pixels and halves."""
+    at = np.array([[0.3, 1.7, -1.3, 4.8, 2.2], [1.3, 0.8, 0.7, -2.4, 3.3]])
+    return Draw((2, 5), lambda x: at + 0.03 * np.tanh(x))
 
 
 def _thomas(d, b):
@@ -50,8 +59,93 @@ SHAPES = ("diagonal", "lower triangular", "upper triangular", "tridiagonal", "ba
 if tuple(map(int, scipy.__version__.split(".")[:2])) < (1, 15):
     SHAPES = ()
 
+
+def inner(*shape):
+    """Numbers well inside of (−1, 1), and away from 0."""
+    return Draw(shape, lambda x: 0.3 + 0.4 * np.tanh(x))
+
+
+N, M = np.array([[0], [2], [3]]), np.array([[0], [-1], [3]])
+LEGENDRE = {
+    **{
+        f"legendre_p {d}": (lambda x, d=d: sp.legendre_p(N, x, diff_n=d), [inner(2)], {})
+        for d in (0, 1, 2)
+    },
+    "legendre_p_all": (lambda x: sp.legendre_p_all(3, x, diff_n=1), [inner(2)], {}),
+    **{
+        f"assoc_legendre_p {d} {norm}": (
+            lambda x, d=d, norm=norm: sp.assoc_legendre_p(N, M, x, norm=norm, diff_n=d),
+            [inner(2)],
+            {"complex": d < 2, "single": False},
+        )
+        for d, norm in ((0, False), (1, True), (2, False))
+    },
+    "assoc_legendre_p branch_cut": (
+        lambda x: sp.assoc_legendre_p(N, M, 1.2 + x, branch_cut=3),
+        [inner(2)],
+        {"single": False},
+    ),
+    "assoc_legendre_p_all": (
+        lambda x: sp.assoc_legendre_p_all(2, 1, x, branch_cut=2, norm=True, diff_n=1),
+        [inner(2)],
+        {"single": False},
+    ),
+    **{
+        f"sph_legendre_p {d}": (
+            lambda x, d=d: sp.sph_legendre_p(N, M, x, diff_n=d),
+            [inner(2)],
+            {"single": False},
+        )
+        for d in (0, 1, 2)
+    },
+    "sph_legendre_p_all": (
+        lambda x: sp.sph_legendre_p_all(2, 2, x, diff_n=1),
+        [inner(2)],
+        {"single": False},
+    ),
+    **{
+        f"sph_harm_y {d}": (
+            lambda x, y, d=d: sp.sph_harm_y(N, M, x, y, diff_n=d),
+            [inner(2), one(2)],
+            {"single": False},
+        )
+        for d in (0, 1, 2)
+    },
+    "sph_harm_y at the poles": (
+        lambda x, y: sp.sph_harm_y(3, 1, x * np.array([0.0, 1.0]), y),
+        [inner(2), one(2)],
+        {"single": False},
+    ),
+    "sph_harm_y_all": (
+        lambda x, y: sp.sph_harm_y_all(2, 1, x, y, diff_n=1),
+        [inner(2), one(2)],
+        {"single": False},
+    ),
+}
+
 OTHERS = {
     "np.i0": (lambda x: np.i0(x), [positive(3)], {"single": False}),
+    # -- special: counts, and ψ at complex numbers
+    "comb": (lambda n, k: sp.comb(n, k), [positive(3, low=2.5), unit(3)], {}),
+    "comb beyond": (lambda n: sp.comb(n, np.array([1.0, 2.0, 9.0])), [positive(3, low=2.5)], {}),
+    "comb repetition": (
+        lambda n, k: sp.comb(n, k, repetition=True),
+        [positive(3, low=2.5), unit(3)],
+        {},
+    ),
+    "comb of a number": (lambda n: sp.comb(n[0], 2), [positive(3, low=2.5)], {}),
+    "perm": (lambda n, k: sp.perm(n, k), [positive(3, low=2.5), unit(3)], {}),
+    "factorial": (lambda n: sp.factorial(n - 1.0), [positive(3)], {}),
+    **{
+        f"second derivatives of complex {f}": (
+            lambda x, f=f: getattr(sp, f)(x - 3.2 + 0.5j),
+            [positive(3)],
+            {"single": False, "complex": True},
+        )
+        for f in ("psi", "gamma", "loggamma", "rgamma")
+    },
+    # -- special: Legendre functions and spherical harmonics, from SciPy 1.15 on
+    **(LEGENDRE if hasattr(sp, "sph_harm_y") else {}),
     # -- ndimage
     "convolve": (lambda x, w: nd.convolve(x, w), [one(5, 4), one(3, 3)], {}),
     "convolve even": (lambda x, w: nd.convolve(x, w, mode="nearest"), [one(5, 4), one(2, 4)], {}),
@@ -129,6 +223,62 @@ OTHERS = {
         for mode in ("constant", "nearest", "mirror", "reflect", "wrap", "grid-wrap")
         for order in (0, 1, 3)
     },
+    **{
+        f"map_coordinates {mode} {order}": (
+            lambda x, c, mode=mode, order=order: nd.map_coordinates(
+                x, c, order=order, mode=mode, cval=0.7
+            ),
+            [one(4, 3), places()],
+            {"single": False, "layouts": False, "second": order > 2},
+        )
+        for mode, order in (
+            *(("constant", 1), ("nearest", 3), ("mirror", 2), ("reflect", 3), ("wrap", 4)),
+            *(("grid-wrap", 3), ("grid-mirror", 5), ("grid-constant", 3), ("reflect", 0)),
+        )
+    },
+    "map_coordinates without prefilter": (
+        lambda x, c: nd.map_coordinates(x, c[:, :, None] + [0.0, 1.0], prefilter=False),
+        [one(4, 3), places()],
+        {"complex": False, "single": False, "layouts": False},
+    ),
+    "map_coordinates of a complex image": (
+        lambda x, c: nd.map_coordinates(x + 1j * x[::-1], c, mode="mirror"),
+        [one(4, 3), places()],
+        {"single": False, "layouts": False},
+    ),
+    "affine_transform": (
+        lambda x, m, b: nd.affine_transform(x, m, b, output_shape=(3, 2), mode="nearest"),
+        [one(4, 3), np.array([[0.9, 0.2], [-0.1, 1.1]]), np.array([0.34, 0.23])],
+        {"single": False, "layouts": False},
+    ),
+    "affine_transform homogeneous": (
+        lambda x, m: nd.affine_transform(x, m, mode="reflect", order=2),
+        [one(4, 3), np.array([[0.9, 0.23, 0.33], [-0.13, 1.1, 0.21]])],
+        {"single": False, "layouts": False, "second": False},
+    ),
+    "affine_transform diagonal": (
+        lambda x, m: nd.affine_transform(x, m, 0.3, mode="wrap", cval=1.0, prefilter=False),
+        [one(4, 3), np.array([0.83, 1.13])],
+        {"single": False, "layouts": False},
+    ),
+    "rotate": (lambda x: nd.rotate(x, 20.0), [one(5, 4)], {"single": False}),
+    "rotate in a plane": (
+        lambda x: nd.rotate(
+            x, -40.0, axes=(2, 0), reshape=False, order=2, mode="grid-wrap", cval=0.3
+        ),
+        [one(4, 2, 3)],
+        {"single": False},
+    ),
+    "rotate without prefilter": (
+        lambda x: nd.rotate(x, 20.0, prefilter=False, mode="constant", cval=0.3),
+        [one(4, 3)],
+        {"single": False},
+    ),
+    "spline_filter": (
+        lambda x: nd.spline_filter(x, 4, mode="wrap") + nd.spline_filter1d(x, 2, axis=0),
+        [one(5, 4)],
+        {"single": False},
+    ),
     "shift without prefilter": (lambda x: nd.shift(x, 0.4, prefilter=False), [one(6)], {}),
     "zoom": (lambda x: nd.zoom(x, (1.6, 0.5)), [one(5, 6)], {"single": False}),
     "zoom grid": (
@@ -167,6 +317,27 @@ OTHERS = {
         [one(6, 2), one(2, 2, 2)],
         {"single": False},
     ),
+    "lfilter_zi": (lambda b, a: sg.lfilter_zi(b, a), [one(3), vector(2.0, 2)], {"single": False}),
+    "sosfilt_zi": (lambda c: sg.sosfilt_zi(SOS * c), [positive(2, 6)], {"single": False}),
+    **{
+        f"filtfilt {kind}": (
+            lambda b, a, x, kind=kind: sg.filtfilt(b, a, x, axis=0, padtype=kind, padlen=2),
+            [one(3), vector(2.0, 2), one(5, 2)],
+            {"single": False},
+        )
+        for kind in ("odd", "even", "constant", None)
+    },
+    "filtfilt by default": (
+        lambda x: sg.filtfilt([0.5, 0.2], [1.0, -0.4], x),
+        [one(9)],
+        {"complex": True, "single": False},
+    ),
+    "sosfiltfilt": (
+        lambda c, x: sg.sosfiltfilt(SOS[:1] ** (c * (SOS[:1] != 1)), x, padtype="even", padlen=3),
+        [positive(1, 6), one(6)],
+        {"single": False},
+    ),
+    "sosfiltfilt by default": (lambda x: sg.sosfiltfilt(SOS, x), [one(16)], {"single": False}),
     "lfilter": (lambda x: sg.lfilter([0.5, 0.2], [1.0, -0.4, 0.1], x, axis=0), [one(6, 2)], C),
     # -- linalg
     **{
@@ -210,12 +381,61 @@ OTHERS = {
     "block_diag": (lambda a, b: la.block_diag(a, b, a), [one(3, 2), one(2)], C),
     "eigh": (lambda a: la.eigh(a + a.T)[1] ** 2, [matrix(3)], {}),
     "eigh upper": (lambda a: la.eigh(a, lower=False, eigvals_only=True), [matrix(3)], {}),
+    **{
+        f"eigh of a pair, type {kind}": (
+            lambda a, b, kind=kind: la.eigh(a, b @ np.conj(b).T + SHIFT, type=kind)[0],
+            [matrix(3), matrix(3)],
+            C,
+        )
+        for kind in (1, 2, 3)
+    },
+    **{
+        f"eigh vectors of a pair, type {kind}": (
+            lambda a, b, kind=kind: (
+                la.eigh(a, b + SHIFT, type=kind, lower=kind > 1, driver="gv")[1] ** 2
+            ),
+            [matrix(3), matrix(3)],
+            {"single": False},
+        )
+        for kind in (1, 2, 3)
+    },
+    "eigh subset": (
+        lambda a: la.eigh(a, subset_by_index=[1, 2])[1] ** 2,
+        [matrix(4)],
+        {"single": False},
+    ),
+    "eigh subset of a pair": (
+        lambda a, b: la.eigh(a, b, eigvals_only=True, subset_by_index=[0, 1], driver="gvx"),
+        [matrix(4), matrix(4)],
+        {"single": False},
+    ),
+    "eigvalsh of a pair": (
+        lambda a, b: la.eigvalsh(a, b, lower=False, type=2),
+        [matrix(3), matrix(3)],
+        {"single": False},
+    ),
     "eigvalsh": (lambda a: la.eigvalsh(a + a.T), [matrix(3)], {}),
     "svd": (lambda a: la.svd(a[:, :2], full_matrices=False), [matrix(3)], {}),
     "svd complex": (lambda a: la.svd(a)[1], [matrix(3)], C),
     "svdvals": (lambda a: la.svdvals(a), [matrix(3)], {}),
     "svd without vectors": (lambda a: la.svd(a, compute_uv=False), [matrix(3)], {}),
     "qr": (lambda a: la.qr(a[:, :2], mode="economic"), [matrix(3)], C),
+    "qr wide": (lambda a: la.qr(a[:2], mode="economic"), [matrix(3)], C),
+    "qr full": (lambda a: la.qr(a[:, :2]), [matrix(3)], C),
+    "qr full r": (lambda a: la.qr(a[:, :2], mode="r"), [matrix(3)], {}),
+    "qr pivoted": (lambda a: la.qr(a, pivoting=True)[:2], [matrix(3)], C),
+    "qr pivoted wide": (lambda a: la.qr(a[:2] * [5, 1, 2], pivoting=True)[1], [matrix(3)], C),
+    "qr pivoted tall": (
+        lambda a: la.qr(a[:, :2], pivoting=True)[:2],
+        [matrix(3)],
+        {},
+    ),
+    "qr pivoted economic": (
+        lambda a: la.qr(a[:, :2], mode="economic", pivoting=True)[1],
+        [matrix(3)],
+        {},
+    ),
+    "qr pivoted r": (lambda a: la.qr(a, mode="r", pivoting=True)[0], [matrix(3)], {}),
     "qr r": (lambda a: la.qr(a, mode="r"), [matrix(3)], {}),
     "solve": (lambda a, b: la.solve(a, b), [matrix(3), one(3)], C),
     "solve pos": (lambda a, b: la.solve(a @ a.T, b, assume_a="pos"), [matrix(3), one(3, 2)], {}),

@@ -9,6 +9,7 @@ import scipy.special as sp
 
 import revolve_ad as ra
 from revolve_ad.ad.core import elementwise
+from revolve_ad.ad.interception import FOREIGN
 from revolve_ad.ad.recording import trace
 from revolve_ad.ad.rules.special import MANY, ONE
 from revolve_ad.ad.rules.table import FREE, VJP, Missing
@@ -225,6 +226,7 @@ OTHERS = sorted(
     and not name.startswith("_")
     and name not in ("test", "geterr", "seterr")
     and name not in {n.split()[0] for n in PYTHON}
+    and name not in FOREIGN["scipy.special"]  # tested in test_scipy.py
 )
 
 
@@ -269,3 +271,15 @@ def test_no_other_function_is_silently_constant(name):
 def test_orders_are_not_silently_constant_in_python_functions():
     with pytest.raises(TracedValueError, match=r"scipy.special.jvp has no rule"):
         ra.grad(lambda v: sp.jvp(v, 2.0, 1))(1.5)
+
+
+@pytest.mark.parametrize("kind", ["legendre", "chebyt", "chebyu", "chebyc", "chebys"])
+def test_polynomials_of_the_lowest_degrees_and_below_have_finite_derivatives(kind):
+    # Of second order a derivative of degree n asks SciPy for degree n − 2.
+    f = getattr(sp, f"eval_{kind}")
+    for n in (0, 1, 0.0, 1.0, -1, -3, -4.0, -0.3):
+        slope = ra.grad(lambda x, n=n: f(n, x))
+        first = (f(n, 0.3 + 1e-4) - f(n, 0.3 - 1e-4)) / 2e-4
+        second = (slope(0.3 + 1e-4) - slope(0.3 - 1e-4)) / 2e-4
+        assert slope(0.3) == pytest.approx(first, rel=1e-6, abs=1e-7)
+        assert ra.hvp(lambda x, n=n: f(n, x), 0.3, 1.0) == pytest.approx(second, rel=1e-6, abs=1e-7)

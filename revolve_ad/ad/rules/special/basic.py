@@ -31,7 +31,7 @@ from revolve_ad.ad.rules.special.formulas import (
     sqrt_,
     square,
 )
-from revolve_ad.ad.rules.table import Missing
+from revolve_ad.ad.rules.special.polygamma import complex_polygamma
 
 _psi = sp("psi")
 _ROOT = 2 / sqrt(pi)
@@ -97,14 +97,8 @@ MANY |= {
 
 def _trigamma(y: Symbol, x: Symbol) -> Any:
     if x.dtype.kind == "c":
-        return _COMPLEX_TRIGAMMA
+        return complex_polygamma(x, 1)
     return sp("zeta")(2.0, x)
-
-
-_COMPLEX_TRIGAMMA = Missing(
-    "scipy.special.psi has a derivative for real arguments only, since SciPy's zeta takes no "
-    "complex ones; so has the second derivative of gamma, loggamma and rgamma"
-)
 
 
 _ZETA = (none("zeta", "x"), lambda y, x, q: -x * sp("zeta")(x + 1, q))

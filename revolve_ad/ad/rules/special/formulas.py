@@ -22,6 +22,7 @@ __all__ = [
     "found",
     "greater",
     "guarded",
+    "less",
     "log1p",
     "log_",
     "none",
@@ -43,7 +44,7 @@ MANY: dict[str, tuple[tuple[Partial, ...], ...]] = {}
 
 exp, log_, log1p, square, sqrt_ = map(s.ufunc, (np.exp, np.log, np.log1p, np.square, np.sqrt))
 sin, cos, sign, abs_ = map(s.ufunc, (np.sin, np.cos, np.sign, np.absolute))
-equal, greater = map(s.ufunc, (np.equal, np.greater))
+equal, greater, less = map(s.ufunc, (np.equal, np.greater, np.less))
 
 
 def found(name: str) -> np.ufunc | None:

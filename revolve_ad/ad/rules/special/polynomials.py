@@ -12,7 +12,7 @@ import numpy as np
 
 from revolve_ad.ad import symbolic as s
 from revolve_ad.ad.builder import Symbol
-from revolve_ad.ad.rules.special.formulas import ONE, none, sp, square
+from revolve_ad.ad.rules.special.formulas import ONE, equal, less, none, sp, square
 
 
 def _degree(name: str) -> Any:
@@ -28,28 +28,50 @@ def _u(n: Symbol, x: Symbol) -> Symbol:
     return sp("eval_chebyu")(n - 1, x)
 
 
+_floor, _maximum, _both = map(s.ufunc, (np.floor, np.maximum, np.logical_and))
+
+
 def _gegenbauer(n: Symbol, alpha: Any, x: Symbol) -> Any:
-    """Return the derivative of Gegenbauer's polynomial C_n^(α), DLMF 18.9.19."""
-    return 2 * alpha * sp("eval_gegenbauer")(n - 1, alpha + 1, x)
+    """Return the derivative of Gegenbauer's polynomial C_n^(α), DLMF 18.9.19.
+
+    Of a whole degree below 0 it is zero, which SciPy doesn't say for all of them.
+    """
+    degree = n - 1
+    nothing = _both(less(degree, 0), equal(degree, _floor(degree)))
+    safe = s.where(nothing, s.full_like(degree, 0), degree)
+    found = 2 * alpha * sp("eval_gegenbauer")(safe, alpha + 1, x)
+    return s.where(nothing, s.full_like(found, 0), found)
+
+
+def _legendre(n: Symbol, x: Symbol) -> Any:
+    """Return P_n'; P_n is P_{−n−1}, DLMF 14.9.5."""
+    return _gegenbauer(_maximum(n, -n - 1), 0.5, x)
+
+
+def _second(n: Symbol, x: Symbol) -> Any:
+    """Return U_n'; U_n is −U_{−n−2}."""
+    below = less(n, -1)
+    found = _gegenbauer(_maximum(n, -n - 2), 1.0, x)
+    return s.where(below, -found, found)
 
 
 ONE |= {
-    "eval_legendre": (_degree("eval_legendre"), lambda y, n, x: _gegenbauer(n, 0.5, x)),
+    "eval_legendre": (_degree("eval_legendre"), lambda y, n, x: _legendre(n, x)),
     "eval_chebyt": (_degree("eval_chebyt"), lambda y, n, x: n * _u(n, x)),
-    "eval_chebyu": (_degree("eval_chebyu"), lambda y, n, x: _gegenbauer(n, 1.0, x)),
+    "eval_chebyu": (_degree("eval_chebyu"), lambda y, n, x: _second(n, x)),
     "eval_chebyc": (_degree("eval_chebyc"), lambda y, n, x: n * _u(n, 0.5 * x)),
     "eval_chebys": (
         _degree("eval_chebys"),
-        lambda y, n, x: 0.5 * _gegenbauer(n, 1.0, 0.5 * x),
+        lambda y, n, x: 0.5 * _second(n, 0.5 * x),
     ),
     "eval_sh_legendre": (
         _degree("eval_sh_legendre"),
-        lambda y, n, x: 2 * _gegenbauer(n, 0.5, 2 * x - 1),
+        lambda y, n, x: 2 * _legendre(n, 2 * x - 1),
     ),
     "eval_sh_chebyt": (_degree("eval_sh_chebyt"), lambda y, n, x: 2 * n * _u(n, 2 * x - 1)),
     "eval_sh_chebyu": (
         _degree("eval_sh_chebyu"),
-        lambda y, n, x: 2 * _gegenbauer(n, 1.0, 2 * x - 1),
+        lambda y, n, x: 2 * _second(n, 2 * x - 1),
     ),
     "eval_gegenbauer": (
         _degree("eval_gegenbauer"),
