@@ -81,10 +81,12 @@ class LoopKernel(KeepsStates):
 
     def advance(self, state: Leaves, start: int, stop: int) -> Leaves:
         """See `Kernel.advance`."""
-        run, layout = self._loop.forward.run, self._form.state
+        run, layout = self._loop.forward.run_out, self._form.state
         for k in range(start, stop):
+            values = self._values(state, k)
+            state.clear()  # so that the memory of a state is free as soon as the next one stands
             try:
-                state = layout.arrays(run(self._values(state, k)))
+                state = layout.arrays(run(values))
             except IndexError as error:
                 raise left_array(error, f"step {k}") from error
         return state
@@ -94,7 +96,7 @@ class LoopKernel(KeepsStates):
         gradients, loop, tape = self._gradients, self._loop, self._tape
         assert gradients is not None
         seeds = self._form.state.cotangents.numpy(cotangent)
-        found = iter(loop.reverse.run([*self._values(state, k), *seeds, *self._sums]))
+        found = iter(loop.reverse.run_out([*self._values(state, k), *seeds, *self._sums]))
         each = iter([next(found) if given else None for given in loop.given])
         state_group, params, row, hidden = (
             [next(each) if flag else None for flag in group.differentiable] for group in tape.groups

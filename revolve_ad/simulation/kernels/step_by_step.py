@@ -76,5 +76,5 @@ class KeepsStates(StepByStep):
         tape = []
         for k in range(start, stop):
             tape.append(state)  # no copy: a program never writes into its inputs
-            state = self.advance(state, k, k + 1)
+            state = self.advance([*state], k, k + 1)
         return tape, state

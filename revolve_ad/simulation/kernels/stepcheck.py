@@ -9,6 +9,8 @@ import itertools
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final, final
 
+import numpy as np
+
 from revolve_ad.errors import DivergedReplayError, TracedValueError
 from revolve_ad.simulation.arrays.layout import Array, Layout, Leaves
 from revolve_ad.simulation.arrays.replay import ReplayCheck
@@ -136,8 +138,16 @@ class StepCheck:
 def differing(paths: Sequence[str], first: Sequence[Array], second: Sequence[Array]) -> list[str]:
     """Return the names of the leaves that have other bits."""
     return [
-        path for path, a, b in zip(paths, first, second, strict=True) if a.tobytes() != b.tobytes()
+        path
+        for path, a, b in zip(paths, first, second, strict=True)
+        if not np.array_equal(_bits(a), _bits(b))
     ]
+
+
+def _bits(leaf: Array) -> Array:
+    """Return an array in C order as whole numbers: a copy of its bytes could take long."""
+    unit = np.dtype(f"u{min(8, leaf.itemsize)}")
+    return leaf.reshape(-1).view(unit)
 
 
 def between(n: int, turn: int) -> Sequence[int]:

@@ -108,11 +108,12 @@ class TapeKernel(KeepsStates):
 
     def advance(self, state: Leaves, start: int, stop: int) -> Leaves:
         """See `Kernel.advance`."""
-        run, layout = self._tape.forward.run, self._form.state
+        run, layout = self._tape.forward.run_out, self._form.state
         params, inputs, hidden = self._params, self._inputs, self._hidden
         for k in range(start, stop):
             row = [leaf[k] for leaf in inputs]
             values = [*layout.numpy(state), *params, np.int64(k), *row, *hidden]
+            state.clear()  # so that the memory of a state is free as soon as the next one stands
             try:
                 state = layout.arrays(run(values))
             except IndexError as error:
