@@ -114,28 +114,31 @@ def by_capacity(
     splits: dict[Node, int] = {}
     candidates: dict[Node, set[int]] = {}
     more = more_tried if leaves.depth <= _SHALLOW else 0
-    pending = deque([Node(n_steps, 0, False)])
+    pending = deque([(n_steps, 0, False)])
     while pending:
-        node = pending.popleft()
-        m, i, _ = node
-        if node in splits:
+        m, i, _ = node = pending.popleft()
+        if node in splits:  # a Node equals the plain tuple, which is made in less time
             continue
         if m <= capacity[i] or i >= searched:
-            candidates[node] = set()
+            if more:
+                candidates[Node(*node)] = set()
             continue
         mine, right = rows[i], rows[i + 1]
         r = bisect_left(mine, m)
         least = max(1, mine[r - 2] if r >= 2 else 1, m - right[r])
         most = max(least, min(mine[r - 1], m - 1, m - right[r - 1]))
-        splits[node] = most
+        splits[Node(*node)] = most
+        if not more:
+            pending.append((most, i, True))
+            pending.append((m - most, i + 1, False))
+            continue
         tried = {most}
         if len(splits) < more:
             tried |= {least, (least + most) // 2, m - capacity[i + 1]}
-        if more:
-            candidates[node] = tried
+        candidates[Node(*node)] = tried
         for j in tried:
-            pending.append(Node(j, i, True))
-            pending.append(Node(m - j, i + 1, False))
+            pending.append((j, i, True))
+            pending.append((m - j, i + 1, False))
     if more:
         _, splits = cheapest_of(n_steps, leaves, candidates)
     return len(rows[0]) - 1, splits

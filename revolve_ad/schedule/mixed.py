@@ -156,8 +156,9 @@ def _capacities(n: int, budget: int, sigma: int, tau: int) -> tuple[int, ...]:
 
 # With more levels than these nothing is searched for, and more than those are never used.
 _DEEPEST, _MOST_LEVELS = 20_000, 2_000_000
-# With less time than this [s] the rule without search tries one split for each chain.
-_QUICK, _MORE_TRIED = 0.01, 60
+# With less time than this [s], and this for each step, the rule without search tries one split for
+# each chain.
+_QUICK, _QUICK_A_STEP, _MORE_TRIED = 0.02, 4e-8, 60
 
 
 def _spines(n: int, budget: int, sigma: int, tau: int) -> Spines | None:
@@ -183,7 +184,7 @@ def _plan(
     if spines and (
         spines.advanced <= spines.lower_bound
         or spines.depth > _DEEPEST
-        or price_seconds(spines.depth, 2) > seconds
+        or price_seconds(n, spines.depth, 2) > seconds
     ):
         return spines, spines.lower_bound
     leaves = BlockLeaves(_capacities(n, budget, sigma, tau))
@@ -204,14 +205,13 @@ def _plan(
         repetitions, tree = 2, spines
         bound = max(bound, spines.lower_bound)
     else:
-        repetitions, splits = by_capacity(n, leaves, _MORE_TRIED if seconds > _QUICK else 0)
+        more = seconds > _QUICK + _QUICK_A_STEP * n
+        repetitions, splits = by_capacity(n, leaves, _MORE_TRIED if more else 0)
         tree = replace(without_search, splits=splits)
     least = tree.advanced + tree.restored * leaves.read
-    if (
-        leaves.depth < _DEEPEST
-        and price_seconds(leaves.depth, repetitions) <= seconds
-        and (priced := by_price(n, leaves))
-    ):
+    priced_in = price_seconds(n, leaves.depth, repetitions)
+    if leaves.depth < _DEEPEST and priced_in <= seconds and (priced := by_price(n, leaves)):
+        seconds -= priced_in
         # The bound counts restores as a tiny part of a step each, fewer than n of them, and is
         # rounded like all sums in floats.
         safe = priced.bound * (1 - 1e-12) - n * leaves.read - 1e-6
@@ -270,7 +270,7 @@ class Mixed:
 
     def counts(self) -> Counts:
         """What a pass costs, from the table of splits."""
-        tree, most = self.tree, self.tree.peak(lambda leaf: 0)
+        tree, most = self.tree, self.tree.peak_kept
         in_leaves, longest = tree.leaf_peaks(self.state_bytes, self.tape_bytes)
         return Counts(
             advanced=tree.advanced,

@@ -117,6 +117,11 @@ class Spines:
 
     def peak(self, in_leaf: Callable[[Node], int]) -> int:
         """The most checkpoints held at a time; leaves hold none besides."""
+        return self.peak_kept
+
+    @property
+    def peak_kept(self) -> int:
+        """The most checkpoints held at a time."""
         return max(i + splits for _, i, splits in self._spines())
 
     def leaf_peaks(self, state_bytes: int, tape_bytes: int) -> tuple[int, int]:

@@ -18,6 +18,7 @@ answer is: no schedule of n steps costs less than ``price * n`` less the worth o
 
 from collections import deque
 from dataclasses import dataclass
+from math import log10, sqrt
 
 from revolve_ad.schedule.split_choice import cheapest_of
 from revolve_ad.schedule.split_tree import Leaves, Node
@@ -86,9 +87,13 @@ class _Best:
         return self.rows[min(q, len(self.rows) - 1)]
 
 
-def price_seconds(depth: int, repetitions: int) -> float:
+def price_seconds(n_steps: int, depth: int, repetitions: int) -> float:
     """About how long `by_price` takes [s]: an estimate by counting, so that it never varies."""
-    return 1e-3 + 1e-5 * (depth + 4) * (repetitions + 2)
+    entries = (depth + 4) * (repetitions + 2)
+    # Prices are tried until neighbours in length are found: fewer where a step is seldom repeated.
+    search = entries * min(log10(n_steps) + 1, max(1, repetitions - 1))
+    nodes = min(0.7 * n_steps, sqrt(n_steps) * (2.5 + 28 / depth), _BOTH_ENDS)
+    return 1e-4 + 6e-6 * search + 7e-6 * nodes
 
 
 def by_price(n_steps: int, leaves: Leaves, *, proposing: Leaves | None = None) -> PricedTree | None:

@@ -190,6 +190,13 @@ class SplitTree:
             most = max(most, periods - 1 + of(Node(self.period, 0, True)))
         return most
 
+    @property
+    def peak_kept(self) -> int:
+        """The same where leaves hold none."""
+        if self.roots is None and self.counted and not self.period:
+            return max(leaf.held + leaf.kept for leaf in self.totals().leaves)
+        return self.peak(lambda leaf: 0)
+
     def peaks(self, in_leaf: Callable[[Node], int]) -> Callable[[Node], int]:
         """The same as a function of the chain, for all that occur and aren't periodic."""
         totals = self.totals()
@@ -216,7 +223,8 @@ class SplitTree:
 
     def _sum(self) -> Totals:
         advanced = kept = returns = 0
-        times = dict(self.roots or {})
+        # A Node equals the plain tuple, which is made in less time.
+        times: dict[tuple[int, int, bool], int] = {**(self.roots or {})}
         if self.roots is None:
             root, periods = self.after_periods()
             # The periods of a long chain at once, instead of one by one.
@@ -236,11 +244,11 @@ class SplitTree:
             returns += count
             kept += 0 if is_kept else count
             split_nodes.append(node)
-            left, right = Node(j, held, True), Node(m - j, held + 1 if counted else held, False)
+            left, right = (j, held, True), (m - j, held + 1 if counted else held, False)
             times[left] = times.get(left, 0) + count
             times[right] = times.get(right, 0) + count
-        for node, count in times.items():
-            m, held, is_kept = node
+        for (m, held, is_kept), count in times.items():
+            node = Node(m, held, is_kept)
             if held != tail_held or m <= self.tail_leaf:
                 leaves[node] = leaves.get(node, 0) + count
                 continue

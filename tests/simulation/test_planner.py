@@ -69,15 +69,16 @@ def test_a_plan_takes_a_small_part_of_the_run(case: dict[str, Any]) -> None:
     if case["n_steps"] <= 1000 and case["step_seconds"] > 1e-6:
         several.append({**case, "step_seconds": [case["step_seconds"]] * case["n_steps"]})
     for given in several:
-        took = float("inf")
-        for _ in range(2):
+        taken = []
+        for _ in range(5):
             forget()
             began = time.process_time()
             plan = ra.plan(**given)
-            took = min(took, time.process_time() - began)
+            taken.append(time.process_time() - began)
         run = plan.seconds or 4 * case["n_steps"] * case["step_seconds"]
-        # Measured: 1 % of the run, or 1 ms; more is allowed here, for machines that are busy.
-        assert took <= max(8e-3, 0.04 * run), given
+        # Measured on a quiet machine: 1 % of the run, or 1 ms, in all of 420 runs.  Twice that is
+        # allowed here, and the best of five is looked at, since others may be at work.
+        assert min(taken) <= 2 * max(1e-3, 0.01 * run), given
 
 
 @pytest.mark.parametrize("seed", range(30))

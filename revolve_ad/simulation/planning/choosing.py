@@ -39,18 +39,23 @@ from revolve_ad.simulation.planning.uneven import uneven_ways
 __all__ = ["all_on_disk", "effort_of", "peak_in_ram", "ways"]
 
 
-_LEAST_EFFORT: Final = 1e-3
+_LEAST: Final = 1e-3
+_SHARE: Final = 0.01
+"""A plan may take this share of the run, or `_LEAST` seconds if that is more."""
+
+_BESIDES: Final = 4e-4
+"""What a plan takes but for searching."""
+
+_LEAST_EFFORT: Final = _LEAST - _BESIDES
 _MOST_EFFORT: Final = 4.0
 _EFFORT_OF_A_DESIGN: Final = 4.0
-_SHARE: Final = 0.01
-"""A plan may take this share of the run, or `_LEAST_EFFORT` seconds if that is more."""
 
 
 def effort_of(problem: Problem) -> float:
-    """Return the seconds that planning may take, rounded so that equal runs are planned equally."""
+    """Return the seconds that a search may take, rounded so that equal runs are planned equally."""
     costs = problem.costs or Costs.at_least(problem.sizes.state)
     n = problem.n_steps or problem.max_steps or 0
-    allowed = _SHARE * n * (costs.step + costs.reverse)
+    allowed = _SHARE * n * (costs.step + costs.reverse) - _BESIDES
     if allowed <= _LEAST_EFFORT:
         return _LEAST_EFFORT
     return min(_MOST_EFFORT, 2.0 ** int(log2(allowed / _LEAST_EFFORT)) * _LEAST_EFFORT)
@@ -122,6 +127,8 @@ def _few_enough(n: int, fitting: int, free: int, state: int, tape: int, step: fl
     slots = 4
     while slots // 2 < fitting:
         tried = min(slots, fitting)
+        if n * tried * _SECONDS_OF_A_PLACE >= best:
+            break  # deciding alone costs more, here and for all that follow
         again = _again(n, _bends(n, free, state, tape, tried))
         seconds = again * max(step, _LEAST_STEP) + n * tried * _SECONDS_OF_A_PLACE
         if seconds < best:
