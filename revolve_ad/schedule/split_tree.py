@@ -224,7 +224,8 @@ class SplitTree:
     def _sum(self) -> Totals:
         advanced = kept = returns = 0
         # A Node equals the plain tuple, which is made in less time.
-        times: dict[tuple[int, int, bool], int] = {**(self.roots or {})}
+        times: dict[tuple[int, int, bool], int] = {}
+        times.update((self.roots or {}).items())
         if self.roots is None:
             root, periods = self.after_periods()
             # The periods of a long chain at once, instead of one by one.
