@@ -150,14 +150,19 @@ def opaque(
 
     @foreign(module, name)
     def call(rec: Recorder, original: Any, *args: Any, **kwargs: Any) -> Any:
-        arrays, rest = bound(rec, original, operands, args, kwargs)
-        output = rest.pop("output", None)
-        for word in without:
-            rest.pop(word, None)
-        if output is not None:
+        given = _signature(original).bind(*args, **kwargs).arguments
+        if given.get("output") is not None:
             raise UnsupportedOperationError(
                 f"{name} with output= has no rule for traced arrays; assign its result instead"
             )
+        if given.get("exact"):
+            raise UnsupportedOperationError(
+                f"{name} with exact=True counts whole numbers, and has no rule for traced arrays; "
+                "without it, it has one"
+            )
+        arrays, rest = bound(rec, original, operands, args, kwargs)
+        for word in ("output", *without):
+            rest.pop(word, None)
         return apply(op, arrays, (Keywords(rest),))
 
     return op

@@ -176,13 +176,17 @@ def _laplace(x: Any, mode: Any, cval: Any, axes: Any = None) -> Any:
     return sum(_correlate1d(x, second, d, m, cval, 0) for d, m in zip(along, modes, strict=True))
 
 
+# SciPy filters all axes for the term of one, each in that one's mode.
+
+
 def _gaussian_laplace(
     x: Any, sigma: Any, mode: Any, cval: Any, axes: Any = None, **keywords: Any
 ) -> Any:
     along = _axes(axes, x.ndim)
+    modes, sigmas = _per_axis(mode, len(along)), _per_axis(sigma, len(along))
     return sum(
-        _gaussian(x, sigma, [2 if d == e else 0 for e in along], mode, cval, axes=along, **keywords)
-        for d in along
+        _gaussian(x, sigmas, [2 if d == e else 0 for e in along], m, cval, axes=along, **keywords)
+        for d, m in zip(along, modes, strict=True)
     )
 
 
@@ -190,22 +194,12 @@ def _gradient_magnitude(
     x: Any, sigma: Any, mode: Any, cval: Any, axes: Any = None, **keywords: Any
 ) -> Any:
     along = _axes(axes, x.ndim)
-    return np.sqrt(
-        sum(
-            np.square(
-                _gaussian(
-                    x,
-                    sigma,
-                    [1 if d == e else 0 for e in along],
-                    mode,
-                    cval,
-                    axes=along,
-                    **keywords,
-                )
-            )
-            for d in along
-        )
-    )
+    modes = _per_axis(mode, len(along))
+    total: Any = 0.0
+    for d, m in zip(along, modes, strict=True):
+        order = [1 if d == e else 0 for e in range(x.ndim)]  # the others are smoothed
+        total = total + np.square(_gaussian(x, sigma, order, m, cval, **keywords))
+    return np.sqrt(total)
 
 
 def _edges(smooth: Sequence[float]) -> Callable[..., Any]:

@@ -60,7 +60,14 @@ def _solve(a: Any, b: Any, lower: bool, assume_a: Any, transposed: bool) -> Any:
 
 
 opaque(_MODULE, "solve", ("a", "b"), _solve, without=_SPEED)
-opaque(_MODULE, "inv", ("a",), lambda a, **_: np.linalg.inv(a), without=_SPEED)
+
+
+def _inv(a: Any, assume_a: Any = None, lower: bool = False) -> Any:
+    unit = np.broadcast_to(np.eye(a.shape[-1], dtype=a.dtype), a.shape)
+    return _solve(a, unit, lower, assume_a, False)
+
+
+opaque(_MODULE, "inv", ("a",), _inv, without=_SPEED)
 opaque(_MODULE, "det", ("a",), lambda a: np.linalg.det(a), without=_SPEED)
 
 

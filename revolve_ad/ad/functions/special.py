@@ -19,6 +19,7 @@ from revolve_ad.ad.functions.formulas import define_by_equal, define_by_formulas
 from revolve_ad.ad.recorder import Recorder
 from revolve_ad.ad.tape import ArrayType, Primitive
 from revolve_ad.ad.traced import apply
+from revolve_ad.errors import UnsupportedOperationError
 
 _MODULE = "scipy.special"
 
@@ -136,6 +137,10 @@ def polygamma(rec: Recorder, original: Any, n: Any, x: Any) -> Any:
 
 @foreign(_MODULE, "zeta")
 def zeta(rec: Recorder, original: Any, x: Any, q: Any = None, out: Any = None) -> Any:
+    if out is not None:
+        raise UnsupportedOperationError(
+            "zeta with out= has no rule for traced arrays; assign its result instead"
+        )
     return scipy_function(_MODULE, "_ufuncs")._zeta(x, 1.0 if q is None else q)
 
 

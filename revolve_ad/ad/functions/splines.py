@@ -7,6 +7,7 @@ beyond the edges is SciPy's choice, mode by mode (`ni_interpolation.c`).
 
 from __future__ import annotations
 
+import inspect
 import itertools
 from collections.abc import Sequence
 from typing import Any
@@ -238,11 +239,13 @@ def _enter(name: str, equal: Any) -> None:
 
     @foreign(_MODULE, name)
     def call(rec: Recorder, original: Any, *args: Any, **kwargs: Any) -> Any:
-        (x,), rest = bound(rec, original, ("input",), args, kwargs)
-        if rest.pop("output") not in (np.float64, float):
+        output = inspect.signature(original).bind(*args, **kwargs).arguments.get("output", float)
+        if output not in (np.float64, float):
             raise UnsupportedOperationError(
                 f"{name} with output= has no rule for traced arrays; assign its result instead"
             )
+        (x,), rest = bound(rec, original, ("input",), args, kwargs)
+        del rest["output"]
         return apply(op, (x,), (Keywords(rest),))
 
 
