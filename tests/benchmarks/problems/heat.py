@@ -46,14 +46,14 @@ def target(size: int) -> Any:
     return np.exp(-50 * ((x - 0.55) ** 2 + (y - 0.45) ** 2))
 
 
-def objective(u: Any, observed: Any) -> Any:
-    """Return half the sum of the squared differences from the target."""
-    return 0.5 * np.sum((u - target(len(u))) ** 2)
-
-
 def make(steps: int = 1000, size: int = 256) -> Problem:
-    """Build P4 on `size`² cells."""
+    """Build P4 on `size`² cells; the objective is half the sum of the squared differences."""
     x, y = centres(size)
+    data = target(size)
+
+    def objective(u: Any, observed: Any) -> Any:
+        return 0.5 * np.sum((u - data) ** 2)
+
     return Problem(
         "P4",
         "heat",
@@ -63,5 +63,5 @@ def make(steps: int = 1000, size: int = 256) -> Problem:
         conductivity(size),
         objective,
         ("params",),
-        data=target(size),
+        data=data,
     )
