@@ -29,7 +29,7 @@ from revolve_ad.native.rolling.factoring import gives_numpys_bits, only_sums
 from revolve_ad.native.rolling.programs import forward_program, rolled_items
 from revolve_ad.native.rolling.source import buffers_of, groups, kernel_source
 from revolve_ad.native.rolling.spill import spilled
-from revolve_ad.native.rolling.tree import Statement, Values, statements
+from revolve_ad.native.rolling.tree import Statement, Values, accesses_of, statements
 from revolve_ad.native.turns import Type, labels, spares, turns_of
 from revolve_ad.native.watching import Watch, watch
 
@@ -43,6 +43,9 @@ SHORT = 60
 
 GAIN = 2.0
 """How many times shorter rolling must make a step."""
+
+OWN = ("temp", "bar", "tape", "spill", "strip")
+"""Kinds of buffers that a step works with."""
 
 Call = tuple[str, list[str]]
 
@@ -89,6 +92,8 @@ class _Building:
     def __init__(self, layout: Layout, seen: Watch | None, native: bool, start: float) -> None:
         self.layout, self.seen, self.native, self.start = layout, seen, native, start
         self.types: dict[str, Argument] = {} if seen is None else dict(seen.types)
+        self.written: dict[str, set[str]] = {}
+        """The arrays that each function writes."""
 
     def loop(self, program: Any, items: list[Any]) -> Loop | Refusal:
         """Return the loop."""
@@ -187,8 +192,10 @@ class _Building:
         before: list[str] = []
         if rolled.reads_next:
             # The state after the step is a row of the block, but for the last one.
+            read = {name for _, args in back_calls for name in args if name.startswith("y")}
+            read |= {f"y{a[1:]}" for _, args in again_calls for a in args if a.startswith("w")}
             before.append("if t == stop - origin - 1:")
-            final = _lines(_renamed(forward_calls, old | next_names))
+            final = _lines(_renamed(self.needed(forward_calls, read), old | next_names))
             before += ["    " + line for line in final]
             before += [f"    w{c} = next{c}" for c in turns.computed]
             before.append("else:")
@@ -262,15 +269,27 @@ class _Building:
         for n, part in enumerate(parts):
             buffers = buffers_of(part)
             for b in buffers:
-                if b.kind in ("temp", "bar", "tape", "spill", "strip") and not b.name.startswith("y"):
+                if b.kind in OWN and not b.name.startswith("y"):
                     b.name = f"{b.kind}{b.number}"
                     work[b.name] = ((max(b.size, 1),), b.dtype)
             name = f"{prefix}{n}"
+            self.written[name] = {
+                access.buffer.name for access, writes in accesses_of(part) if writes
+            }
             texts.append(
                 kernel_source(name, part, values, sums=prefix == "back" and only_sums(part))
             )
             calls.append((name, [b.name for b in buffers]))
         return texts, calls
+
+    def needed(self, calls: Sequence[Call], wanted: set[str]) -> list[Call]:
+        """Return those calls that some arrays depend on."""
+        found: list[Call] = []
+        for name, args in reversed(calls):
+            if self.written[name] & wanted:
+                found.insert(0, (name, args))
+                wanted = wanted | set(args)
+        return found
 
     def marked(self, stem: str) -> list[str]:
         """Return the parameters of observations."""
