@@ -54,7 +54,7 @@ def step(state, rates, k):
     )
 
 
-def simulation(memory="2 kB"):
+def simulation(memory="2 kB", **options):
     """Return the simulation of 20 years, observed once a year."""
     return ra.Simulation(
         step,
@@ -62,6 +62,7 @@ def simulation(memory="2 kB"):
         memory=memory,
         observe=lambda state, rates, k: np.log(np.array(state)),
         observe_at=range(0, N_STEPS + 1, STEPS_A_YEAR),
+        **options,
     )
 
 
