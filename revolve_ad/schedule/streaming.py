@@ -12,7 +12,7 @@ from revolve_ad.errors import ParameterError
 from revolve_ad.schedule.actions import Action, Advance, Discard, Level, Restore, Save
 from revolve_ad.schedule.arguments import cost, count
 from revolve_ad.schedule.mixed import Mixed, MixedMachine, mixed
-from revolve_ad.schedule.protocol import ActionIterator, Counts, Limits
+from revolve_ad.schedule.protocol import ActionIterator, Counts, LevelCounts, Limits
 
 __all__ = ["Streaming", "required_bandwidth", "streaming", "streaming_period"]
 
@@ -174,12 +174,16 @@ class Streaming:
         How the steps of a period are reversed.
     last : Mixed
         How the steps after the last checkpoint on disk are reversed.
+    places : tuple of (Level, int)
+        Where the checkpoints of the stretches lie, from the first on: so many on this level, then
+        so many on that; empty: all on `Level.DISK`.
     """
 
     n_steps: int
     period: int
     stretch: Mixed = field(repr=False)
     last: Mixed = field(repr=False)
+    places: tuple[tuple[Level, int], ...] = ()
 
     @property
     def on_disk(self) -> int:
@@ -189,8 +193,9 @@ class Streaming:
     @property
     def limits(self) -> Limits:
         """The budget in RAM and the slots that are used on disk."""
+        on = self._on_levels
         return Limits(
-            slots=(None, self.on_disk),
+            slots=(None, *(on.get(level, 0) for level in _BEYOND_RAM if level <= max(on))),
             state_bytes=self.last.state_bytes,
             tape_bytes=self.last.tape_bytes,
             budget=self.last.budget,
@@ -213,7 +218,31 @@ class Streaming:
             disk_restored=k,
             peak_disk=k,
             peak_bytes=max(inner.peak_bytes, last.peak_bytes),
+            by_level=self._by_level(),
         )
+
+    @property
+    def _on_levels(self) -> dict[Level, int]:
+        """How many checkpoints lie on each level."""
+        on = {Level.DISK: 0}
+        for level, number in self.places or ((Level.DISK, self.on_disk),):
+            on[level] = on.get(level, 0) + number
+        return on
+
+    def _by_level(self) -> tuple[LevelCounts, ...]:
+        on = self._on_levels
+        if not any(number for level, number in on.items() if level > Level.DISK):
+            return ()
+        numbers = [on.get(level, 0) for level in _BEYOND_RAM]
+        return tuple([LevelCounts(number, number, number) for number in numbers])
+
+    def level_of(self, stretch: int) -> Level:
+        """Return where the checkpoint of a stretch lies."""
+        for level, number in self.places:
+            if stretch < number:
+                return level
+            stretch -= number
+        return Level.DISK
 
     def seconds(
         self, step: float = 1.0, adjoint: float = 1.0, write: float = 1.0, read: float = 1.0
@@ -238,6 +267,7 @@ class Streaming:
         return ActionIterator(_StreamingMachine(self))
 
 
+_BEYOND_RAM = tuple(Level)[Level.DISK :]
 _PAGE = 256
 
 
@@ -271,7 +301,8 @@ class _StreamingMachine:
             elif self._sweeping:
                 start = self._next * period
                 if self._next < schedule.on_disk:
-                    actions += (Save(start, Level.DISK), Advance(start, start + period))
+                    level = schedule.level_of(self._next)
+                    actions += (Save(start, level), Advance(start, start + period))
                     self._next += 1
                 else:
                     self._stretch = MixedMachine(schedule.last.tree, start)
@@ -279,7 +310,8 @@ class _StreamingMachine:
             elif self._next > 0:
                 self._next -= 1
                 start = self._next * period
-                actions += (Restore(start, Level.DISK), Discard(start, Level.DISK))
+                level = schedule.level_of(self._next)
+                actions += (Restore(start, level), Discard(start, level))
                 self._stretch = MixedMachine(schedule.stretch.tree, start)
             else:
                 break

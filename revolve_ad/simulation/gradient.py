@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, final
+from typing import TYPE_CHECKING, Any, NamedTuple, final
 
-from revolve_ad.schedule import Action, Advance, Level
+from revolve_ad.schedule import Action, Advance, Level, LevelCounts
 from revolve_ad.simulation.arrays.finiteness import require_finite_state
 from revolve_ad.simulation.arrays.layout import Leaves
 from revolve_ad.simulation.arrays.ledger import Ledger
-from revolve_ad.simulation.arrays.levels import storages_by_level
+from revolve_ad.simulation.arrays.levels import on_levels, storages_by_level
 from revolve_ad.simulation.arrays.replay import Replays, sampled_states
 from revolve_ad.simulation.arrays.shelf import Shelf
 from revolve_ad.simulation.kernels.dynamic import DynamicKernel
@@ -48,9 +48,6 @@ if TYPE_CHECKING:
     from revolve_ad.simulation.sweeps.native import NativeSweep
 
 __all__ = ["Arguments", "Gradient", "Pulled"]
-
-_EMPTY_SHELF: Final = Shelf(Ram())
-"""Of a run without a disk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +121,7 @@ class Gradient:
         n_steps = settings.steps
         self._kernel = kernel
         self._settings = settings
-        self._storage = settings.storage
+        self._storages = settings.storages
         self._past = Record() if past is None else past
         self.plan: Plan = self._past.plan(settings, model)
         self._inside = self.plan.sizes.fixed.get(INSIDE)
@@ -170,7 +167,7 @@ class Gradient:
             lookers.append((self._observations.left, self._observations.see))
         if self.plan.counts is None or self.plan.counts.restored:
             lookers.append((sampled_states(n_steps, check), self._replays.remember))
-        self._shelf = _EMPTY_SHELF
+        self._shelves: tuple[Shelf, ...] = ()
         crew = Crew(
             kernel=kernel,
             layout=form.state,
@@ -197,7 +194,7 @@ class Gradient:
     def _native_sweep(self, crew: Crew) -> NativeSweep | None:
         """Return what plays the schedule by compiled code, where that is possible and worth it."""
         plan = self.plan
-        if self._storage is not None or not isinstance(crew.kernel, NativeKernel):
+        if self._storages or not isinstance(crew.kernel, NativeKernel):
             return None
         if self._observations is not None:
             if isinstance(self._observations.observer, DynamicObserver):
@@ -208,30 +205,31 @@ class Gradient:
 
     def _any_sweep(self, crew: Crew) -> Sweep:
         actions, storages = self._actions()
-        disk = storages[Level.DISK]
-        if isinstance(disk, Shelf) and self.plan.disk is not None:
-            self._shelf = disk
+        if self.plan.disk is not None:
+            shelves = [one for one in storages[Level.DISK :] if isinstance(one, Shelf)]
+            self._shelves = tuple(dict.fromkeys(shelves))
         return Sweep(crew, actions, storages)
 
     def _actions(self) -> tuple[Iterator[Action], tuple[Ram | Shelf, ...]]:
         """Return what is played, and where the checkpoints of each level are kept."""
-        plan, storage = self.plan, self._storage
+        plan, given = self.plan, self._storages
         if is_planned_on_the_way(plan):
             room = plan.budget - plan.sizes.all_fixed >= plan.sizes.state + plan.sizes.tape
             # The choice by costs will begin about as the one without them does.
             first = next(a for a in plan.schedule if isinstance(a, Advance))
             n_timed = min(TIMED_STEPS, first.stop)
-            opening = Opening(self._plan_by, in_memory=room, n_timed=n_timed)
-            return opening, (Ram(), Shelf(storage))
+            timed = [level for level, slots in plan.problem.slots_by_level.items() if slots != 0]
+            opening = Opening(self._plan_by, in_memory=room, n_timed=n_timed, levels=timed)
+            return opening, on_levels(given)
         if plan.all_on_disk:
-            return iter(plan.schedule), (Shelf(storage),) * len(Level)
+            return iter(plan.schedule), (Shelf(given[0]),) * len(Level)
         if plan.in_memory:  # the disk is there for a plan that doesn't hold to the end
-            return iter(plan.schedule), (Ram(), Shelf(storage))
-        return iter(plan.schedule), storages_by_level(plan.schedule, plan.counts, storage)
+            return iter(plan.schedule), on_levels(given)
+        return iter(plan.schedule), storages_by_level(plan.schedule, plan.counts, given)
 
     def _replanner(self) -> Replanner:
         plan, sizes = self.plan, self.plan.sizes
-        slots: tuple[int | None, int | None] = None, plan.problem.slots
+        slots: tuple[int | None, int | None] = None, plan.problem.slots_on(Level.DISK)
         if plan.all_on_disk:
             slots = plan.n_checkpoints, 0
         state = 0 if plan.all_on_disk else sizes.state
@@ -411,10 +409,11 @@ class Gradient:
             saved=counters.saved,
             restored=counters.restored,
             peak_checkpoints=counters.peak_checkpoints,
-            disk_saved=self._shelf.saved,
-            disk_restored=self._shelf.restored,
-            peak_disk=self._shelf.peak,
-            io_seconds=self._shelf.seconds,
+            disk_saved=sum(shelf.saved for shelf in self._shelves),
+            disk_restored=sum(shelf.restored for shelf in self._shelves),
+            peak_disk=self._shelves[0].tally.peak if self._shelves else 0,
+            io_seconds=sum(shelf.seconds for shelf in self._shelves),
+            by_level=_by_level(self._shelves),
             peak_bytes=self._ledger.peak_bytes,
             peak_holders=self._ledger.holders,
             replanned=counters.replanned,
@@ -432,6 +431,13 @@ class Gradient:
 def _outlives(kernel: Kernel) -> bool:
     """Tell whether a kernel serves the reverse sweep too, whatever became of the arguments."""
     return isinstance(kernel, NativeKernel) and kernel.keeps_arguments
+
+
+def _by_level(shelves: Sequence[Shelf]) -> tuple[LevelCounts, ...]:
+    """Return what was done on each storage, where there are several."""
+    if len(shelves) < 2:
+        return ()
+    return tuple([LevelCounts(shelf.saved, shelf.restored, shelf.peak) for shelf in shelves])
 
 
 def _executed(plan: Plan) -> int | None:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from revolve_ad.schedule import Level, LevelCounts
 from revolve_ad.simulation.kernels.account import Account
 from revolve_ad.simulation.memory import format_bytes
 
@@ -33,6 +34,8 @@ class Report:
         The share of these in a storage that isn't memory.
     io_seconds : float
         Wall time of saving and restoring there.
+    by_level : tuple of LevelCounts
+        The same for each of several storages, the fastest first; empty where there is one.
     peak_bytes : int
         The most bytes of arrays that the library held for the gradient.
     peak_holders : dict of str to int
@@ -62,6 +65,7 @@ class Report:
     disk_restored: int = 0
     peak_disk: int = 0
     io_seconds: float = 0.0
+    by_level: tuple[LevelCounts, ...] = ()
     peak_bytes: int = 0
     peak_holders: dict[str, int] | None = None
     replanned: int = 0
@@ -102,6 +106,10 @@ class Report:
                 f"  saved, restored     {self.disk_saved:>8,} {self.disk_restored:>5,}",
                 f"  seconds             {self.io_seconds:>14.4g}",
             ]
+        for level, on in zip(list(Level)[Level.DISK :], self.by_level, strict=False):
+            if on.saved:
+                numbers = f"{on.peak:,} held, {on.saved:,} saved, {on.restored:,} restored"
+                lines.append(f"    {level.name.lower():<18}{numbers:>14}")
         if self.replanned:
             lines.append(f"planned anew          {self.replanned:>14,}")
         lines += [

@@ -10,6 +10,7 @@ import numpy as np
 from revolve_ad.errors import ParameterError
 from revolve_ad.simulation.arrays.replay import ReplayCheck, require_replay_check
 from revolve_ad.simulation.memory import parse_bytes
+from revolve_ad.simulation.places import rooms_of, storage_of
 from revolve_ad.simulation.progress import ProgressOption, require_progress
 from revolve_ad.storage import Ram
 
@@ -27,12 +28,31 @@ class Settings:
     observe: Callable[..., Any] | None
     observe_at: Sequence[int] | None
     memory: int | None
-    disk: int | None
+    disk: int | tuple[int | None, ...] | None
     schedule: Any
     storage: Any
     native: str | bool
     replay_check: ReplayCheck
     progress: ProgressOption
+
+    @property
+    def storages(self) -> tuple[Any, ...]:
+        """Where checkpoints live beyond RAM, the fastest first; none where nothing was given."""
+        if self.storage is None:
+            return ()
+        return self.storage if isinstance(self.storage, tuple) else (self.storage,)
+
+    @property
+    def on_disk(self) -> bool:
+        """Whether checkpoints may live anywhere but in memory."""
+        return any(not isinstance(storage, Ram) for storage in self.storages)
+
+    @property
+    def rooms(self) -> tuple[int | None, ...]:
+        """The most bytes of checkpoints in each of these; None: any number."""
+        if isinstance(self.disk, tuple):
+            return self.disk
+        return (self.disk,) * len(self.storages)
 
     def observed(self, n_steps: int | None) -> Sequence[int]:
         """Return the indices of the states to observe in a run of `n_steps` steps."""
@@ -88,19 +108,9 @@ def make_settings(**given: Any) -> Settings:
         raise ParameterError(
             "schedule is an iterator, which can be played only once; give a list of its actions."
         )
-    storage = given["storage"]
-    for verb in ("save", "restore", "discard"):
-        if storage is not None and not hasattr(storage, verb):
-            raise ParameterError(
-                f"storage is {storage!r}, which has no {verb!r}; give ra.storage.Ram() or "
-                "ra.storage.Disk(path)."
-            )
-    memory, disk = given["memory"], given["disk"]
-    if disk is not None and (storage is None or isinstance(storage, Ram)):
-        raise ParameterError(
-            "disk= bounds the checkpoints of a storage on disk; give it too: "
-            "storage=ra.storage.Disk(path)."
-        )
+    storage = storage_of(given["storage"], schedule)
+    disk = rooms_of(given["disk"], given["storage"])
+    memory = given["memory"]
     return Settings(
         step=step,
         steps=steps,
@@ -109,7 +119,7 @@ def make_settings(**given: Any) -> Settings:
         observe=observe,
         observe_at=_indices(given["observe_at"], max_steps),
         memory=None if memory is None else parse_bytes(memory),
-        disk=None if disk is None else parse_bytes(disk, "disk"),
+        disk=disk,
         schedule=schedule,
         storage=storage,
         native=given["native"],

@@ -1,6 +1,6 @@
 """The checkpointed time loop that users build: `Simulation`."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any, final
 
@@ -64,12 +64,15 @@ class Simulation:
     memory : str or int, optional
         The budget for all arrays that the library holds for a gradient, such as ``"200 MB"``;
         by default a quarter of what is free.
-    disk : str or int, optional
-        The most bytes of checkpoints in a `storage` that isn't memory; by default unbounded.
+    disk : str or int, or sequence of them, optional
+        The most bytes of checkpoints in a `storage` that isn't memory; by default unbounded.  With
+        several storages one entry for each, None for any number, or one that holds for each.
     schedule : schedule or callable, optional
         Overrides the planner: a schedule, or a function of the number of steps that returns one.
-    storage : Storage, optional
-        Where checkpoints live; by default in memory.
+    storage : Storage, or sequence of Storage, optional
+        Where checkpoints live; by default in memory.  Several storages, at most three, are given
+        the fastest first, such as ``[Disk("/nvme/x"), Disk("/nfs/y")]``; each is measured, and used
+        where it is worth what it takes.
     native : "auto", True or False
         Whether recorded steps are compiled.
     replay_check : "sampled", "all" or "off"
@@ -109,9 +112,9 @@ class Simulation:
         observe: Callable[..., Any] | None = None,
         observe_at: Iterable[int] | None = None,
         memory: str | int | None = None,
-        disk: str | int | None = None,
+        disk: str | int | Sequence[str | int | None] | None = None,
         schedule: Any = None,
-        storage: Storage | None = None,
+        storage: Storage | Sequence[Storage] | None = None,
         native: str | bool = "auto",
         replay_check: ReplayCheck = "sampled",
         progress: ProgressOption = False,

@@ -129,6 +129,11 @@ class Disk:
             self.discard(key)
 
     @property
+    def path(self) -> pathlib.Path:
+        """The folder."""
+        return self._path
+
+    @property
     def nbytes(self) -> int:
         """The bytes of memory held between calls: none."""
         return 0

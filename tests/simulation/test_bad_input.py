@@ -65,8 +65,8 @@ PLANS: list[Case] = [
     *table("adjoint_seconds", [*NO_COST, ([1.0] * 101, "101 entries, but 100 are needed")]),
     *table("write_seconds", NO_COST),
     *table("read_seconds", NO_COST, **ON_DISK),
-    *table("write_bandwidth", [*NO_SIZE, (0, "give bytes a second, above 0")]),
-    *table("read_bandwidth", [*NO_SIZE, ("0 MB", "give bytes a second, above 0")]),
+    *table("write_bandwidth", [*NO_SIZE[:5], (0, "give bytes a second, above 0")]),
+    *table("read_bandwidth", [*NO_SIZE[6:], ("0 MB", "give bytes a second, above 0")]),
     ({"n_steps": None}, ParameterError, "either n_steps or max_steps is needed, and neither"),
     ({"max_steps": 7}, ParameterError, "n_steps is 100 and max_steps 7; give n_steps where"),
     ({"disk": "1 MB"}, ParameterError, "disk is '1 MB', .* give write_seconds= or write_band"),
@@ -94,6 +94,24 @@ PLANS: list[Case] = [
     ],
     ({"memory": 999, **ON_DISK}, BudgetError, "is 1,000 bytes: one tape 1,000. Give at least"),
     ({"disk": 999, **ON_DISK}, BudgetError, "disk is 999 .* one checkpoint has 1,000; give at l"),
+    ({"write_seconds": (1, 2, 3, 4)}, ParameterError, "write_seconds has 4 entries; give 1 to 3"),
+    ({"write_seconds": (1, 2), "read_seconds": 1}, ParameterError, "read_seconds is 1, but write_"),
+    ({"write_seconds": (1, 2), "read_seconds": (1,)}, ParameterError, "has 1 entries, but write_"),
+    (
+        {"write_seconds": (1, None)},
+        ParameterError,
+        r"write_seconds\[1\] is None; give what writing",
+    ),
+    ({"write_seconds": (1, -2.0)}, ParameterError, r"write_seconds\[1\] is -2.0; a cost must be"),
+    ({"write_bandwidth": ("1 MB", 0)}, ParameterError, r"write_bandwidth\[1\] is 0; give bytes"),
+    ({"write_seconds": (1, 2), "disk": "1 MB"}, ParameterError, "disk is '1 MB', .* 2 storages"),
+    ({"write_seconds": (1, 2), "disk": (3,)}, ParameterError, "disk has 1 entries, .* 2 storages"),
+    ({"write_seconds": (1, 2), "disk": (None, "x")}, ParameterError, r"disk\[1\] is 'x'.*units"),
+    (
+        {"write_seconds": (1, 2), "disk": (9, None)},
+        BudgetError,
+        r"disk\[0\] is 9 .* has 1,000; giv",
+    ),
 ]
 
 
@@ -109,7 +127,7 @@ def test_a_plan_from_wrong_numbers(
     }
     assert ra.plan(**good).advanced
     if "write_bandwidth" in given or "read_bandwidth" in given:
-        given = {"disk": "1 MB", **given}
+        given = {"disk": None, **given}
     with pytest.raises(error, match=message):
         ra.plan(**{**good, **given})
 
@@ -150,6 +168,18 @@ SETTINGS: list[Case] = [
     *table("memory", NO_SIZE),
     *table("disk", NO_SIZE, storage="a disk"),
     ({"disk": "1 MB"}, ParameterError, "give it too: storage="),
+    ({"storage": []}, ParameterError, "storage has 0 entries; give 1 to 3"),
+    ({"storage": [0, 1, 2, 3]}, ParameterError, "storage has 4 entries; give 1 to 3"),
+    ({"storage": [0, None]}, ParameterError, r"storage\[1\] is None; give ra.storage.Disk"),
+    ({"storage": [0, "a path"]}, ParameterError, r"storage\[1\] is 'a path', which has no 'save'"),
+    ({"storage": [0, 1, 0]}, ParameterError, r"storage\[0\] and storage\[2\] are both Disk"),
+    (
+        {"storage": [ra.storage.Ram(), 0]},
+        ParameterError,
+        r"storage\[0\] is .*, memory, .*leave it out",
+    ),
+    ({"storage": [0, 1], "disk": (1,)}, ParameterError, "disk has 1 entries, .* 2 storages"),
+    ({"storage": [0, 1], "disk": (9, -1)}, ParameterError, r"disk\[1\] is -1; give a number of b"),
     ({"storage": "a path"}, ParameterError, "storage is 'a path', .* give ra.storage.Ram"),
     ({"schedule": "binomial"}, ParameterError, "schedule is 'binomial'; give a schedule, such as"),
     ({"schedule": iter(s.binomial(50, 3))}, ParameterError, "give a list of its actions"),
@@ -159,6 +189,12 @@ SETTINGS: list[Case] = [
 def simulated(given: dict[str, Any], folder: Any) -> ra.Simulation:
     if given.get("storage") == "a disk":
         given = {**given, "storage": ra.storage.Disk(folder)}
+    if isinstance(given.get("storage"), list):  # numbers stand for folders
+        storages = [
+            ra.storage.Disk(folder / str(one)) if type(one) is int else one
+            for one in given["storage"]
+        ]
+        given = {**given, "storage": storages}
     return ra.Simulation(step, **{"steps": 50, **given})
 
 

@@ -254,7 +254,7 @@ def test_from_any_states_the_rest_is_reversed_within_bytes_and_slots(
         held = held | {0}
     slots = len({k for k in on_disk if k < n}) + spare
     room = Room(free=free, state=state, tape=tape, slots=(None, slots))
-    kept = places(n, held, on_disk, room)
+    kept = places(n, held, dict.fromkeys(on_disk, Level.DISK), room)
     if not kept:
         assert free < state + tape
         assert slots == len({k for k in on_disk if k < n})

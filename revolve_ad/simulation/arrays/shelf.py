@@ -3,6 +3,7 @@
 import contextlib
 import itertools
 from collections.abc import Sequence
+from dataclasses import dataclass
 from time import perf_counter
 from typing import final
 
@@ -11,9 +12,23 @@ import numpy as np
 from revolve_ad.simulation.arrays.layout import Array
 from revolve_ad.storage import Key, Storage
 
-__all__ = ["Shelf", "free_idle_buffers"]
+__all__ = ["Shelf", "Tally", "free_idle_buffers"]
 
 _runs = itertools.count(1)
+
+
+@final
+@dataclass(slots=True)
+class Tally:
+    """How many checkpoints one run holds on all its storages together, and the most of them."""
+
+    held: int = 0
+    peak: int = 0
+
+    def add(self, number: int) -> None:
+        """Note that so many more are held."""
+        self.held += number
+        self.peak = max(self.peak, self.held)
 
 
 @final
@@ -24,19 +39,24 @@ class Shelf:
     ----------
     storage : Storage
         Where they are kept, under keys (number of the run, index of the state).
+    tally : Tally, optional
+        Counts what this storage and others hold together.
 
     Attributes
     ----------
+    tally : Tally
+        What this storage and others hold together.
     saved, restored, peak : int
         Checkpoints saved and restored, and the most held at a time.
     seconds : float
         What saving and restoring took.
     """
 
-    __slots__ = ("_held", "_run", "_storage", "peak", "restored", "saved", "seconds")
+    __slots__ = ("_held", "_run", "_storage", "peak", "restored", "saved", "seconds", "tally")
 
-    def __init__(self, storage: Storage) -> None:
+    def __init__(self, storage: Storage, tally: Tally | None = None) -> None:
         self._storage = storage
+        self.tally = Tally() if tally is None else tally
         self._run = next(_runs)
         self._held: set[int] = set()
         self.saved = self.restored = self.peak = 0
@@ -48,6 +68,8 @@ class Shelf:
         began = perf_counter()
         self._storage.save((self._run, key), leaves)
         self.seconds += perf_counter() - began
+        if key not in self._held:
+            self.tally.add(1)
         self._held.add(key)
         self.saved += 1
         self.peak = max(self.peak, len(self._held))
@@ -66,6 +88,7 @@ class Shelf:
         assert isinstance(key, int)
         self._storage.discard((self._run, key))
         self._held.discard(key)
+        self.tally.add(-1)
 
     def clear(self) -> None:
         """Discard what this run still holds, as far as the storage allows."""

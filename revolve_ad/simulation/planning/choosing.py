@@ -34,6 +34,7 @@ from revolve_ad.schedule.multilevel import Multilevel
 from revolve_ad.schedule.streaming import Streaming
 from revolve_ad.simulation.planning.costs import Costs
 from revolve_ad.simulation.planning.problem import Problem, Way
+from revolve_ad.simulation.planning.spread import Spread
 from revolve_ad.simulation.planning.uneven import uneven_ways
 
 __all__ = ["all_on_disk", "effort_of", "peak_in_ram", "ways"]
@@ -77,17 +78,20 @@ def ways(problem: Problem, free: int) -> list[Way]:
         return uneven_ways(problem, problem.uneven, free, effort)
     sizes = problem.sizes
     state, tape, slots = max(1, sizes.state), max(1, sizes.tape), problem.slots
+    rooms = tuple(problem.slots_by_level.values())
     # What the costs of memory alone are doesn't change the choice: one plan serves all of them.
     costs = problem.costs if slots != 0 else None
     effort = effort_of(problem)
     if problem.n_steps is None:
         assert problem.max_steps is not None
         step = (problem.costs or Costs.at_least(state)).step
-        found = _online_ways(problem.max_steps, free, state, tape, slots, step)
+        found = _online_ways(
+            problem.max_steps, free, state, tape, problem.slots_on(Level.DISK), step
+        )
     else:
-        found = _known_ways(problem.n_steps, free, state, tape, slots, costs, effort)
+        found = _known_ways(problem.n_steps, free, state, tape, rooms, costs, effort)
     timed = [replace(way, seconds=problem.seconds(way.counts, way.in_ram)) for way in found]
-    guess = problem.costs or Costs.at_least(state)
+    guess = problem.costs or Costs.at_least(state, len(rooms))
     return sorted(timed, key=lambda way: guess.seconds(way.counts, way.in_ram))
 
 
@@ -182,25 +186,26 @@ def _known_ways(
     free: int,
     state: int,
     tape: int,
-    slots: int | None,
+    rooms: tuple[int | None, ...],
     costs: Costs | None,
     effort: float,
 ) -> tuple[Way, ...]:
     if n * tape <= free:
         at_once = store_all(n)
         return (_way("store all", at_once, at_once.counts(), state, tape),)
-    costs = costs or Costs.at_least(state)
+    costs = costs or Costs.at_least(state, len(rooms))
     in_memory = free >= smallest_budget(n, state, tape)
-    if slots == 0:
+    if not any(room != 0 for room in rooms):
         schedule = mixed(n, free, state, tape, effort=effort)
         return (_way("mixed", schedule, schedule.counts(), state, tape),)
     bends = _bends(n, free, state, tape) if in_memory else []
-    periods = _periods(n, free, tape, slots, costs, bends)
+    spread = Spread.of(rooms, costs)
+    periods = _periods(n, free, tape, spread, costs.step, bends)
     if effort < _SEVERAL + _SEVERAL_A_STEP * n and (in_memory or periods):
         # There is time for one: the cheapest by an estimate.
         ram = _again(n, bends) * costs.step if in_memory else float("inf")
         if periods and periods[0][0] < ram:
-            stream = _stream(n, periods[0][1], free, state, tape)
+            stream = _stream(n, periods[0][1], free, state, tape, spread)
             return (_way("streaming", stream, stream.counts(), state, tape),)
         schedule = mixed(n, free, state, tape, effort=0)
         return (_way("mixed", schedule, schedule.counts(), state, tape),)
@@ -208,19 +213,20 @@ def _known_ways(
     if in_memory:
         schedule = mixed(n, free, state, tape, effort=effort / 2)
         found.append(_way("mixed", schedule, schedule.counts(), state, tape))
-    tried = [_stream(n, period, free, state, tape) for _, period in periods]
+    tried = [_stream(n, period, free, state, tape, spread) for _, period in periods]
     if tried:
         stream = min(tried, key=lambda one: costs.seconds(one.counts()))
         found.append(_way("streaming", stream, stream.counts(), state, tape))
-    if not found or _multilevel_seconds(n, slots) <= effort:
+    if not found or _multilevel_seconds(n, rooms) <= effort:
+        several = len(rooms) > 1
         levels = multilevel(
             n,
             max(0, free - tape) // state,
-            slots,
+            rooms if several else rooms[0],
             step=costs.step,
             adjoint=costs.adjoint,
-            write=costs.write,
-            read=costs.read,
+            write=costs.writes[: len(rooms)] if several else costs.write,
+            read=costs.reads[: len(rooms)] if several else costs.read,
             effort=effort / 2,
         )
         counts = levels.counts()
@@ -279,23 +285,23 @@ def _peak_of(schedule: Iterable[Action], state: int, tape: int) -> int:
     return peak
 
 
-def _multilevel_seconds(n: int, slots: int | None) -> float:
+def _multilevel_seconds(n: int, rooms: Sequence[int | None]) -> float:
     """Estimate how long `multilevel` plans: measured, on one core of 2024."""
-    bounded = 0.0 if slots is None or slots >= n - 1 else min(slots, n, 2000) * 1e-4
-    return 2e-3 + 2e-5 * min(n, 4000) + bounded
+    bounded = sum(min(room, n, 2000) * 1e-4 for room in rooms if room is not None and room < n - 1)
+    return len(rooms) * (2e-3 + 2e-5 * min(n, 4000)) + bounded
 
 
-def _stream(n: int, period: int, free: int, state: int, tape: int) -> Streaming:
+def _stream(n: int, period: int, free: int, state: int, tape: int, spread: Spread) -> Streaming:
     """Return the schedule with a checkpoint on disk every `period` steps."""
     rest = n - (n - 1) // period * period
     # The rule without search: many periods are tried, and each is within some per cent of the best.
     stretch = mixed(period, free, state, tape, effort=0)
     last = stretch if rest == period else mixed(rest, free, state, tape, effort=0)
-    return Streaming(n, period, stretch, last)
+    return Streaming(n, period, stretch, last, spread.places((n - 1) // period))
 
 
 def _periods(
-    n: int, free: int, tape: int, slots: int | None, costs: Costs, bends: Sequence[int]
+    n: int, free: int, tape: int, spread: Spread, step: float, bends: Sequence[int]
 ) -> list[tuple[float, int]]:
     """Return numbers of steps between two checkpoints on disk that may be best, the best first.
 
@@ -304,7 +310,8 @@ def _periods(
     at which X bends: the longest chains with at most r repetitions, r = 0, 1, 2, …  With each
     period comes an estimate of the seconds that it costs so.
     """
-    least = 1 if slots is None else (n - 1) // (slots + 1) + 1
+    leasts = spread.least_periods(n)
+    least = leasts[-1]
     if not bends:
         # No checkpoint fits beside a tape: a period is one stretch of tapes.
         bends = [free // tape]
@@ -314,9 +321,9 @@ def _periods(
     def seconds(period: int) -> float:
         r = bisect_left(bends, period)
         again = r - sums[r] / period
-        return n * ((costs.write + costs.read) / period + (1 + again) * costs.step)
+        return n * (spread.each((n - 1) // period) / period + (1 + again) * step)
 
-    tried = [p for p in {*bends, least} if least <= p < n]
+    tried = [p for p in {*bends, *leasts} if least <= p < n]
     if len(bends) == 1:
         tried = [p for p in tried if p <= bends[0]]
     best = sorted(tried, key=seconds)[:3]

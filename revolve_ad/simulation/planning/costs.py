@@ -11,6 +11,7 @@ _SECONDS_A_STEP: Final = 1e-7
 _SECONDS_A_BYTE: Final = 1e-10
 _SECONDS_A_FILE: Final = 1e-4
 _SECONDS_A_BYTE_ON_DISK: Final = 1e-9
+_TIMES_SLOWER: Final = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +34,10 @@ class Costs:
         A checkpoint in memory, there and back.
     write, read : float
         A checkpoint on disk, there and back.
+    beyond : tuple of (float, float)
+        The same for each further storage.
+    test : float
+        The test for NaN and Inf that comes with each of these; a part of `save` and `write`.
     look : float
         An observation and its reversal.
     check : float
@@ -49,16 +54,33 @@ class Costs:
     restore: float = 0.0
     write: float = 0.0
     read: float = 0.0
+    beyond: tuple[tuple[float, float], ...] = ()
+    test: float = 0.0
     look: float = 0.0
     check: float = 0.0
     fresh: float = 0.0
 
     @classmethod
-    def at_least(cls, state_bytes: int) -> "Costs":
-        """Return costs for where nothing has been measured: those of the quickest steps."""
+    def at_least(cls, state_bytes: int, n_storages: int = 1) -> "Costs":
+        """Return costs for where nothing has been measured: those of the quickest steps.
+
+        Of several storages each is taken to be so many times slower than the one before.
+        """
         step = _SECONDS_A_STEP + _SECONDS_A_BYTE * state_bytes
         file = _SECONDS_A_FILE + _SECONDS_A_BYTE_ON_DISK * state_bytes
-        return cls(step=step, reverse=3 * step, write=file, read=file)
+        slower = [file * _TIMES_SLOWER**i for i in range(1, n_storages)]
+        beyond = tuple([(seconds, seconds) for seconds in slower])
+        return cls(step=step, reverse=3 * step, write=file, read=file, beyond=beyond)
+
+    @property
+    def writes(self) -> tuple[float, ...]:
+        """A checkpoint on its way to each storage."""
+        return (self.write, *(write for write, _ in self.beyond))
+
+    @property
+    def reads(self) -> tuple[float, ...]:
+        """A checkpoint on its way back from each storage."""
+        return (self.read, *(read for _, read in self.beyond))
 
     @property
     def adjoint(self) -> float:
@@ -67,7 +89,12 @@ class Costs:
 
     def io_seconds(self, counts: Counts) -> float:
         """Return what a schedule spends on the disk, which is waited for."""
-        return counts.disk_saved * self.write + counts.disk_restored * self.read
+        if not counts.by_level:
+            return counts.disk_saved * self.write + counts.disk_restored * self.read
+        return sum(
+            level.saved * write + level.restored * read
+            for level, write, read in zip(counts.by_level, self.writes, self.reads, strict=False)
+        )
 
     def seconds(
         self,

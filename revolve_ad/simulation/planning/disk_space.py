@@ -1,10 +1,13 @@
 """Compares what a plan puts on disk with what the disk has free, before the run."""
 
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Final
 
 from revolve_ad.errors import BudgetError, StorageFullError
+from revolve_ad.schedule import Level
+from revolve_ad.schedule.trace import WHERE
 from revolve_ad.simulation.memory import format_bytes
 from revolve_ad.simulation.planning.plan import Plan, make_plan
 from revolve_ad.simulation.planning.problem import Disk
@@ -22,15 +25,15 @@ def bytes_of_file(state_bytes: int, n_leaves: int) -> int:
     return -(-size // _BLOCK) * _BLOCK
 
 
-def within_free_space(plan: Plan, storage: Any, n_leaves: int, *, exact: bool) -> Plan:
+def within_free_space(plan: Plan, storages: Sequence[Any], n_leaves: int, *, exact: bool) -> Plan:
     """Return a plan whose checkpoints fit into what the disk has free now.
 
     Parameters
     ----------
     plan : Plan
         What is to be done.
-    storage : Storage
-        Where its checkpoints go; one that can't tell its free space isn't asked.
+    storages : sequence of Storage
+        Where its checkpoints go, by level; one that can't tell its free space isn't asked.
     n_leaves : int
         Leaves of the state.
     exact : bool
@@ -41,28 +44,49 @@ def within_free_space(plan: Plan, storage: Any, n_leaves: int, *, exact: bool) -
     StorageFullError
         If the checkpoints don't fit, and the plan can't do with fewer.
     """
-    free = getattr(storage, "free_bytes", None)
-    if free is None or plan.problem.slots == 0:
+    if plan.problem.slots == 0:
         return plan
     each = bytes_of_file(plan.sizes.state, n_leaves)
-    fitting = free // each
-    if plan.n_on_disk <= fitting and (fitting or plan.kind == "given"):
+    short: list[tuple[Level, Any, int]] = []
+    for level, storage in zip(plan.problem.slots_by_level, storages, strict=False):
+        free = getattr(storage, "free_bytes", None)
+        if free is None or plan.problem.slots_on(level) == 0:
+            continue
+        fitting = free // each
+        if plan.n_on(level) > fitting or (not fitting and plan.kind != "given"):
+            short.append((level, storage, free))
+    if not short:
         return plan
-    room = fitting * plan.sizes.state
-    if not exact or not plan.n_on_disk:
-        problem = replace(plan.problem, disk=Disk(room))
+    if not exact or not any(plan.n_on(level) for level, _, _ in short):
         with suppress(BudgetError):
-            planned = make_plan(problem, plan.budget)
-            remark = (
-                f"the disk has {format_bytes(free)} free, which hold {fitting:,} checkpoints; "
-                f"{plan.n_on_disk:,} would be of use."
-            )
-            return replace(planned, remarks=(*plan.remarks, remark))
+            # What doesn't fit on one storage may now be planned for another.
+            return within_free_space(_with_less(plan, short, each), storages, n_leaves, exact=exact)
+    level, storage, free = short[0]
+    wanted, fitting = plan.n_on(level), free // each
     raise StorageFullError(
-        f"the plan keeps up to {plan.n_on_disk:,} checkpoints of {each:,} bytes on disk at a time, "
-        f"{plan.n_on_disk * each:,} bytes ({format_bytes(plan.n_on_disk * each)}), but {storage!r} "
-        f"has {free:,} free ({format_bytes(free)}), enough for {fitting:,}. {_remedy(plan, room)}"
+        f"the plan keeps up to {wanted:,} checkpoints of {each:,} bytes {WHERE[level]} at a time, "
+        f"{wanted * each:,} bytes ({format_bytes(wanted * each)}), but {storage!r} "
+        f"has {free:,} free ({format_bytes(free)}), enough for {fitting:,}. "
+        f"{_remedy(plan, fitting * plan.sizes.state)}"
     )
+
+
+def _with_less(plan: Plan, short: Sequence[tuple[Level, Any, int]], each: int) -> Plan:
+    """Return the plan for what these storages have free."""
+    disks = dict(zip(plan.problem.slots_by_level, plan.problem.disks, strict=True))
+    remarks = []
+    for level, _, free in short:
+        fitting = free // each
+        disks[level] = Disk(fitting * plan.sizes.state)
+        name = "disk" if len(disks) == 1 else f"storage {WHERE[level]}"
+        remarks.append(
+            f"the {name} has {format_bytes(free)} free, which hold {fitting:,} checkpoints; "
+            f"{plan.n_on(level):,} would be of use."
+        )
+    disk, *beyond = disks.values()
+    problem = replace(plan.problem, disk=disk, beyond=tuple(beyond))
+    planned = make_plan(problem, plan.budget)
+    return replace(planned, remarks=(*plan.remarks, *remarks))
 
 
 def _remedy(plan: Plan, room: int) -> str:

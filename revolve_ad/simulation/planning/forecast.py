@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any, Final, SupportsFloat, SupportsIndex
 
 from revolve_ad.errors import ParameterError
+from revolve_ad.schedule import Level
 from revolve_ad.schedule.arguments import cost, count
 from revolve_ad.simulation.memory import budget_bytes, parse_bytes
 from revolve_ad.simulation.planning.costs import Costs
@@ -17,6 +18,9 @@ __all__ = ["plan"]
 Size = str | SupportsFloat
 """A number of bytes, or a text such as ``"2 MB"``."""
 
+Storages = Sequence[Any]
+"""An entry for each of several storages, the fastest first."""
+
 
 def plan(
     n_steps: SupportsIndex | None = None,
@@ -26,13 +30,13 @@ def plan(
     tape_bytes: Size | Sequence[Size] | None = None,
     other_bytes: Size = 0,
     memory: Size | None = None,
-    disk: Size | None = None,
+    disk: Size | Storages | None = None,
     step_seconds: float | Sequence[float] | None = None,
     adjoint_seconds: float | Sequence[float] | None = None,
-    write_seconds: float | None = None,
-    read_seconds: float | None = None,
-    write_bandwidth: Size | None = None,
-    read_bandwidth: Size | None = None,
+    write_seconds: float | Storages | None = None,
+    read_seconds: float | Storages | None = None,
+    write_bandwidth: Size | Storages | None = None,
+    read_bandwidth: Size | Storages | None = None,
 ) -> Plan:
     """Return the plan of a gradient for a run that only these numbers describe.
 
@@ -52,9 +56,11 @@ def plan(
         What is held besides: working copies, observations, sums of the gradient.
     memory : str or int, optional
         The budget; by default a quarter of what is free on this machine.
-    disk : str or int, optional
+    disk : str, int, or sequence of them, optional
         The most bytes of checkpoints on disk; by default any number.  There is a disk only where
-        it is told what writing takes.
+        it is told what writing takes.  For several storages, at most three, each argument about
+        the disk is a sequence with one entry for each, the fastest first; None in `disk` is any
+        number of bytes.
     step_seconds : float or sequence of float, length N, optional
         Seconds of a plain step.  Without it nothing is forecast in seconds.
     adjoint_seconds : float or sequence of float, length N, optional
@@ -93,6 +99,19 @@ def plan(
     >>> in_memory = plan(10_000, state_bytes="2 GB", memory="64 GB", step_seconds=0.4)
     >>> in_memory.kind, round(in_memory.recomputation, 2), in_memory.seconds > found.seconds
     ('mixed', 3.41, True)
+
+    The same with a fast disk of 100 GB before a slow one:
+
+    >>> both = plan(
+    ...     10_000,
+    ...     state_bytes="2 GB",
+    ...     memory="64 GB",
+    ...     step_seconds=0.4,
+    ...     disk=("100 GB", None),
+    ...     write_bandwidth=("4 GB", "1 GB"),
+    ... )
+    >>> both.n_on(Level.DISK), both.n_on(Level.REMOTE)
+    (50, 262)
     """
     n, most = _length(n_steps, max_steps)
     states = _sizes("state_bytes", state_bytes, n, 1)
@@ -106,10 +125,13 @@ def plan(
         tape=max(tapes) if isinstance(tapes, tuple) else tapes,
         fixed={"other": parse_bytes(other_bytes, "other_bytes")},
     )
-    write, read = _io(state, (write_seconds, read_seconds), (write_bandwidth, read_bandwidth))
-    room: Disk | None = None
-    if write is not None:
-        room = disk_room(None if disk is None else parse_bytes(disk, "disk"), state)
+    io = _io_of_storages(state, (write_seconds, read_seconds), (write_bandwidth, read_bandwidth))
+    rooms: tuple[Disk, ...] = ()
+    if io:
+        several = any(
+            map(_is_several, (write_seconds, read_seconds, write_bandwidth, read_bandwidth))
+        )
+        rooms = _rooms(disk, len(io) if several else None, state)
         if steps is None:
             raise ParameterError(
                 "a disk is worth what the steps that it saves would take, but step_seconds isn't "
@@ -124,8 +146,9 @@ def plan(
         n_steps=n,
         max_steps=most,
         sizes=sizes,
-        costs=_costs(steps, adjoints, write, read, n),
-        disk=room,
+        costs=_costs(steps, adjoints, io, n),
+        disk=rooms[0] if rooms else None,
+        beyond=rooms[1:],
         uneven=_uneven(states, tapes, steps, adjoints, n),
     )
     wanted = sizes.all_fixed + (n or most or 0) * max(sizes.tape, sizes.state)
@@ -215,21 +238,84 @@ def _each(name: str, given: Any, n: int | None, *, positive: bool) -> Seconds:
     return tuple([cost(f"{name}[{k}]", one) for k, one in enumerate(given)])
 
 
-def _io(
+_MOST_STORAGES: Final = len(Level) - 1
+
+
+def _io_of_storages(
     state: int, seconds: tuple[Any, Any], bandwidths: tuple[Any, Any]
+) -> list[tuple[float, float]]:
+    """Return the seconds of writing and of reading a checkpoint, for each storage."""
+    names = "write_seconds", "read_seconds", "write_bandwidth", "read_bandwidth"
+    given = dict(zip(names, (*seconds, *bandwidths), strict=True))
+    lengths = {name: len(one) for name, one in given.items() if _is_several(one)}
+    if not lengths:
+        write, read = _io(state, seconds, bandwidths)
+        return [] if write is None or read is None else [(write, read)]
+    name, number = next(iter(lengths.items()))
+    if not 1 <= number <= _MOST_STORAGES:
+        raise ParameterError(
+            f"{name} has {number} entries; give 1 to {_MOST_STORAGES}, one for each storage."
+        )
+    for other, one in given.items():
+        if one is not None and lengths.get(other) != number:
+            has = f"has {lengths[other]} entries" if other in lengths else f"is {one!r}"
+            raise ParameterError(
+                f"{other} {has}, but {name} has {number}, one for each storage; give as many."
+            )
+    found = []
+    for i in range(number):
+        write_s, read_s, write_b, read_b = (
+            None if one is None else one[i] for one in given.values()
+        )
+        write, read = _io(state, (write_s, read_s), (write_b, read_b), f"[{i}]")
+        if write is None or read is None:
+            raise ParameterError(
+                f"{name}[{i}] is None; give what writing to each storage takes, in seconds or as "
+                "a bandwidth."
+            )
+        found.append((write, read))
+    return found
+
+
+def _is_several(given: Any) -> bool:
+    return hasattr(given, "__len__") and not isinstance(given, str | bytes)
+
+
+def _rooms(disk: Any, number: int | None, state: int) -> tuple[Disk, ...]:
+    """Return the room on each of so many storages; None: on one that isn't given as a sequence."""
+    if number is None:
+        return (disk_room(None if disk is None else parse_bytes(disk, "disk"), state),)
+    if disk is None:
+        return (Disk(),) * number
+    if not _is_several(disk) or len(disk) != number:
+        has = f"has {len(disk)} entries" if _is_several(disk) else f"is {disk!r}"
+        raise ParameterError(
+            f"disk {has}, but what writing takes is given for {number} storages; give one entry "
+            "for each, None where any number of bytes may be used."
+        )
+    return tuple(
+        [
+            disk_room(None if one is None else parse_bytes(one, f"disk[{i}]"), state, f"disk[{i}]")
+            for i, one in enumerate(disk)
+        ]
+    )
+
+
+def _io(
+    state: int, seconds: tuple[Any, Any], bandwidths: tuple[Any, Any], at: str = ""
 ) -> tuple[float | None, float | None]:
     """Return the seconds of writing and of reading a checkpoint; None where there is no disk."""
     found: list[float | None] = []
     for verb, took, bandwidth in zip(("write", "read"), seconds, bandwidths, strict=True):
         if took is not None and bandwidth is not None:
             raise ParameterError(
-                f"{verb}_seconds is {took!r} and {verb}_bandwidth is {bandwidth!r}, which say the "
-                "same; give one of them."
+                f"{verb}_seconds{at} is {took!r} and {verb}_bandwidth{at} is {bandwidth!r}, "
+                "which say the same; give one of them."
             )
         if took is not None:
-            found.append(cost(f"{verb}_seconds", took))
+            found.append(cost(f"{verb}_seconds{at}", took))
         elif bandwidth is not None:
-            name = f"{verb}_bandwidth"
+            name = f"{verb}_bandwidth{at}"
             text = bandwidth.removesuffix("/s") if isinstance(bandwidth, str) else bandwidth
             rate = parse_bytes(text, name)
             if rate == 0:
@@ -244,8 +330,7 @@ def _io(
 def _costs(
     steps: Seconds | None,
     adjoints: Seconds | None,
-    write: float | None,
-    read: float | None,
+    io: Sequence[tuple[float, float]],
     n: int | None,
 ) -> Costs | None:
     if steps is None or adjoints is None:
@@ -253,7 +338,8 @@ def _costs(
     step, adjoint = (
         sum(one) / (n or 1) if isinstance(one, tuple) else one for one in (steps, adjoints)
     )
-    return Costs(step=step, reverse=step + adjoint, write=write or 0.0, read=read or 0.0)
+    (write, read), *beyond = io or [(0.0, 0.0)]
+    return Costs(step=step, reverse=step + adjoint, write=write, read=read, beyond=tuple(beyond))
 
 
 def _uneven(

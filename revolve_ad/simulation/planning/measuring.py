@@ -73,8 +73,13 @@ def measure(
     leaves = model.form.state.copy_in(state)
     costs = measure_storage(costs, Ram(), leaves, Level.RAM)
     costs = _with_overheads(costs, leaves, min(free, _FRESH))
-    if plan.disk is not None and plan.problem.slots != 0:
-        costs = measure_storage(costs, Shelf(settings.storage), leaves, Level.DISK)
+    for (level, slots), storage in zip(
+        plan.problem.slots_by_level.items(), settings.storages, strict=False
+    ):
+        if slots != 0:
+            costs = measure_storage(costs, Shelf(storage), leaves, level)
+        elif level > Level.DISK:  # never used: its place is kept
+            costs = replace(costs, beyond=(*costs.beyond, (0.0, 0.0)))
     problem = replace(plan.problem, costs=costs)
     if settings.schedule is not None:
         return replace(plan, problem=problem)
@@ -90,6 +95,7 @@ def _with_overheads(costs: Costs, leaves: Leaves, fresh: int) -> Costs:
         costs,
         save=costs.save + test,
         write=test,
+        test=test,
         leaf=costs.leaf + test + _ACTIONS_SECONDS,
         fresh=_seconds_of_fresh(fresh),
     )
@@ -107,7 +113,10 @@ def measure_storage(costs: Costs, storage: Ram | Shelf, leaves: Leaves, level: L
     storage.clear()
     if level == Level.RAM:
         return replace(costs, save=costs.save + there, restore=back)
-    return replace(costs, write=costs.write + there, read=back)
+    if level == Level.DISK:
+        return replace(costs, write=costs.write + there, read=back)
+    test = costs.test
+    return replace(costs, beyond=(*costs.beyond, (test + there, back)))
 
 
 def _seconds_of_fresh(nbytes: int) -> float:
@@ -180,9 +189,10 @@ def _line(
 
 def _of_looks(
     model: Model, state: list[Any], params: list[Any], inputs: list[Any]
-) -> dict[str, float]:
+) -> dict[str, Any]:
     """Time an observation and its reversal, and the comparison of a step with its tape."""
-    layout, found = model.form.state, {}
+    layout = model.form.state
+    found: dict[str, Any] = {}
     observer, row = model.observer(params, []), model.observation
     if observer is not None and row is not None:
         observer.bind_gradients(Gradients(replace(model.form, inputs=None)))

@@ -1,12 +1,12 @@
 """The plan of a gradient: from a budget of bytes to a schedule, with a forecast of the cost."""
 
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from revolve_ad.errors import BudgetError, ScheduleError
-from revolve_ad.schedule import Counts, OnlineSchedule, check
+from revolve_ad.schedule import Counts, Level, OnlineSchedule, check
 from revolve_ad.simulation.arrays.levels import uses_disk
 from revolve_ad.simulation.memory import format_bytes
 from revolve_ad.simulation.planning.choosing import all_on_disk, peak_in_ram, ways
@@ -72,6 +72,11 @@ class Plan:
     def disk(self) -> Disk | None:
         """The room on disk; None where there is no disk."""
         return self.problem.disk
+
+    @property
+    def disks(self) -> tuple[Disk, ...]:
+        """The room on each storage, the fastest first; empty where there is none."""
+        return self.problem.disks
 
     @property
     def costs(self) -> Costs | None:
@@ -141,6 +146,18 @@ class Plan:
         if self.counts is not None:
             return self.counts.peak_disk
         return self.n_checkpoints if self.all_on_disk else 0
+
+    def n_on(self, level: Level) -> int:
+        """Return the most checkpoints that will be on one level at a time.
+
+        Parameters
+        ----------
+        level : Level
+            `Level.DISK`, `Level.REMOTE` or `Level.ARCHIVE`: the first, second or third storage.
+        """
+        if self.counts is not None:
+            return self.counts.on(level).peak
+        return self.n_on_disk if level == Level.DISK else 0
 
     @property
     def disk_bytes(self) -> int:
@@ -242,15 +259,20 @@ class Plan:
             f"{name:<22}{format_bytes(size):>14}" for name, size in sizes.fixed.items() if size
         ]
         lines.append(f"{'smallest budget':<22}{format_bytes(self.smallest_budget):>14}")
-        if self.disk is not None:
-            room = "unbounded" if self.disk.nbytes is None else format_bytes(self.disk.nbytes)
-            lines.append(f"{'disk':<22}{room:>14}")
-        for name, seconds in (
+        for level, disk in zip(self.problem.slots_by_level, self.disks, strict=True):
+            room = "unbounded" if disk.nbytes is None else format_bytes(disk.nbytes)
+            lines.append(f"{level.name.lower():<22}{room:>14}")
+        timed = [
             ("a plain step", self.step_seconds),
             ("recorded, reversed", self.reverse_seconds),
             ("written to disk", self.write_seconds),
             ("read from disk", self.read_seconds),
-        ):
+        ]
+        if self.costs is not None:
+            for level, (write, read) in zip(_BEYOND_DISK, self.costs.beyond, strict=False):
+                name = level.name.lower()
+                timed += [(f"written to {name}", write), (f"read from {name}", read)]
+        for name, seconds in timed:
             if seconds is not None:
                 lines.append(f"{name:<22}{format_seconds(seconds):>14}")
         sentence = f"{self.kind}: {self.why}"
@@ -262,6 +284,8 @@ class Plan:
             _HEAD,
             *(plan._row() for plan in rows if plan is not None),
         ]
+        if self.counts is not None and len(self.disks) > 1:
+            lines += ["", *_storages(self.counts, list(self.problem.slots_by_level))]
         lines += [f"note: {remark}" for remark in self.remarks]
         if self.overlap is not None:
             lines += textwrap.wrap(f"note: {self.overlap}", 88, subsequent_indent="      ")
@@ -282,6 +306,16 @@ class Plan:
         )
 
 
+def _storages(counts: Counts, levels: Sequence[Level]) -> list[str]:
+    """Return a line for each storage: what is written, read and held there."""
+    lines = [f"{'storage':<12} {'at most held':>12} {'written':>10} {'read':>10}"]
+    for level in levels:
+        on = counts.on(level)
+        lines.append(f"{level.name.lower():<12} {on.peak:>12,} {on.saved:>10,} {on.restored:>10,}")
+    return lines
+
+
+_BEYOND_DISK = tuple(Level)[Level.DISK + 1 :]
 _HEAD = (
     f"{'budget':>12} {'peak':>12} {'checkpoints':>12} {'on disk':>10} {'recomputation':>14} "
     f"{'seconds':>10}"

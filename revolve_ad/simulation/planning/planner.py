@@ -15,7 +15,6 @@ from revolve_ad.simulation.planning.plan import Plan, given_plan, make_plan
 from revolve_ad.simulation.planning.problem import Disk, Problem
 from revolve_ad.simulation.planning.sizes import Sizes
 from revolve_ad.simulation.settings import Settings
-from revolve_ad.storage import Ram
 
 __all__ = [
     "INSIDE",
@@ -74,16 +73,17 @@ def plan_gradient(
 def _planned(settings: Settings, model: Model, costs: Costs | None, operations: int) -> Plan:
     sizes = sizes_of(settings, model)
     sizes.fixed["operations"] = operations
-    disk = _disk(settings, sizes)
+    disks = _disks(settings, sizes)
     problem = Problem(
         n_steps=settings.steps,
         max_steps=settings.max_steps,
         sizes=sizes,
         costs=costs,
-        disk=disk,
+        disk=disks[0] if disks else None,
+        beyond=disks[1:],
         n_observed=len(settings.observed(settings.steps)),
         n_checked=_n_checked(settings, model),
-        compiled=model.is_native and settings.storage is None and model.observation is None,
+        compiled=model.is_native and not settings.storages and model.observation is None,
     )
     budget = budget_bytes(settings.memory, _of_use(settings, sizes))
     if settings.memory is None:
@@ -109,7 +109,7 @@ def _of_use(settings: Settings, sizes: Sizes) -> int:
 
 def asks_the_machine(settings: Settings, plan: Plan) -> bool:
     """Tell whether a plan depends on what the machine has free now, in memory or on disk."""
-    if settings.storage is not None and not isinstance(settings.storage, Ram):
+    if settings.on_disk:
         return True
     return settings.memory is None and _of_use(settings, plan.sizes) > ALWAYS_GRANTED
 
@@ -128,7 +128,7 @@ def fitted(plan: Plan, settings: Settings, model: Model, *, running: bool = Fals
     """
     exact = settings.schedule is not None or settings.disk is not None
     n_leaves = len(model.form.state.shapes)
-    return within_free_space(plan, settings.storage, n_leaves, exact=exact and not running)
+    return within_free_space(plan, settings.storages, n_leaves, exact=exact and not running)
 
 
 def is_planned_on_the_way(plan: Plan) -> bool:
@@ -148,8 +148,13 @@ def is_planned_on_the_way(plan: Plan) -> bool:
 def needs(settings: Settings, model: Model) -> tuple[int, int]:
     """Return the fewest bytes that a gradient works with, and the most that are of use to it."""
     sizes = sizes_of(settings, model)
-    disk = _disk(settings, sizes)
-    problem = Problem(n_steps=settings.steps, sizes=sizes, disk=disk)
+    disks = _disks(settings, sizes)
+    problem = Problem(
+        n_steps=settings.steps,
+        sizes=sizes,
+        disk=disks[0] if disks else None,
+        beyond=disks[1:],
+    )
     if settings.schedule is not None:
         peak = given_plan(problem, 0, settings.schedule, bounded=False).peak_bytes
         return peak, peak
@@ -196,14 +201,20 @@ def sizes_of(settings: Settings, model: Model) -> Sizes:
     return Sizes(state=state, tape=model.tape_bytes, fixed=fixed)
 
 
-def _disk(settings: Settings, sizes: Sizes) -> Disk | None:
-    """Return the room on disk; None where checkpoints are in memory alone."""
-    if settings.storage is None or isinstance(settings.storage, Ram):
-        return None
-    return disk_room(settings.disk, sizes.state)
+def _disks(settings: Settings, sizes: Sizes) -> tuple[Disk, ...]:
+    """Return the room on each storage; none where checkpoints are in memory alone."""
+    if not settings.on_disk:
+        return ()
+    rooms, several = settings.rooms, len(settings.rooms) > 1
+    return tuple(
+        [
+            disk_room(room, sizes.state, f"disk[{i}]" if several else "disk")
+            for i, room in enumerate(rooms)
+        ]
+    )
 
 
-def disk_room(nbytes: int | None, state_bytes: int) -> Disk:
+def disk_room(nbytes: int | None, state_bytes: int, name: str = "disk") -> Disk:
     """Return the room that a disk has for checkpoints.
 
     Raises
@@ -213,7 +224,7 @@ def disk_room(nbytes: int | None, state_bytes: int) -> Disk:
     """
     if nbytes is not None and 0 < nbytes < state_bytes:
         raise BudgetError(
-            f"disk is {nbytes:,} bytes ({format_bytes(nbytes)}), but one checkpoint has "
+            f"{name} is {nbytes:,} bytes ({format_bytes(nbytes)}), but one checkpoint has "
             f"{state_bytes:,}; give at least that, or 0 to keep all checkpoints in memory."
         )
     return Disk(nbytes)

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
-from revolve_ad.schedule import Counts
+from revolve_ad.schedule import Counts, Level
 from revolve_ad.schedule.heterogeneous_bytes import least_bytes
 from revolve_ad.simulation.planning.costs import Costs
 from revolve_ad.simulation.planning.playing import SECONDS_OF_A_BYTE, SECONDS_OF_A_TURN, is_played
@@ -78,6 +78,8 @@ class Problem:
         The seconds of what is done; None where nothing was measured.
     disk : Disk or None
         The room on disk; None where there is no disk.
+    beyond : tuple of Disk
+        The room on further storages, the fastest first.
     uneven : Uneven or None
         Where steps differ: their sizes and costs; those above are then the largest, and the mean.
     n_observed, n_checked : int
@@ -91,15 +93,32 @@ class Problem:
     max_steps: int | None = None
     costs: Costs | None = None
     disk: Disk | None = None
+    beyond: tuple[Disk, ...] = ()
     uneven: Uneven | None = None
     n_observed: int = 0
     n_checked: int = 0
     compiled: bool = False
 
     @property
+    def disks(self) -> tuple[Disk, ...]:
+        """The room on each storage, the fastest first."""
+        return () if self.disk is None else (self.disk, *self.beyond)
+
+    @property
     def slots(self) -> int | None:
-        """How many checkpoints fit on disk; None: any number."""
-        return 0 if self.disk is None else self.disk.slots(self.sizes.state)
+        """How many checkpoints fit on all storages together; None: any number."""
+        rooms = list(self.slots_by_level.values())
+        return None if None in rooms else sum(room for room in rooms if room is not None)
+
+    @property
+    def slots_by_level(self) -> dict[Level, int | None]:
+        """How many checkpoints fit on each storage; None: any number."""
+        levels = zip(list(Level)[Level.DISK :], self.disks, strict=False)
+        return {level: disk.slots(self.sizes.state) for level, disk in levels}
+
+    def slots_on(self, level: Level) -> int | None:
+        """Return how many checkpoints fit on one level; None: any number."""
+        return self.slots_by_level.get(level, 0)
 
     @property
     def smallest_budget(self) -> int:

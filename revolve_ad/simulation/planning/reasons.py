@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from revolve_ad.schedule import Counts
+from revolve_ad.schedule.trace import WHERE
 from revolve_ad.simulation.memory import format_bytes
 from revolve_ad.simulation.planning.costs import Costs, format_seconds
 from revolve_ad.simulation.planning.problem import Problem, Uneven, Way
@@ -67,7 +69,7 @@ def _on_disk(problem: Problem, best: Way, others: Sequence[Way], room: str) -> s
     io = "" if problem.costs is None else f" in {format_seconds(problem.costs.io_seconds(counts))}"
     text = (
         f"{counts.disk_saved:,} checkpoints are written to disk and {counts.disk_restored:,} "
-        f"read{io}"
+        f"read{io}{_on_each(problem, counts)}"
     )
     if best.kind == "streaming":
         text = f"a checkpoint goes to disk every {best.schedule.period:,} steps: {text}"
@@ -81,6 +83,18 @@ def _on_disk(problem: Problem, best: Way, others: Sequence[Way], room: str) -> s
         text += f", which saves {saved:,} plain steps of {format_seconds(problem.costs.step)}"
     against = _against(problem.costs, in_memory[0], best)
     return f"{text}; memory alone, with {room} free, would take {against}"
+
+
+def _on_each(problem: Problem, counts: Counts) -> str:
+    """Say how many go to which of several storages."""
+    if len(problem.disks) < 2:
+        return ""
+    parts = [
+        f"{counts.on(level).saved:,} {WHERE[level]}"
+        for level in problem.slots_by_level
+        if counts.on(level).saved
+    ]
+    return f" ({', '.join(parts)})" if parts else ""
 
 
 def _against(costs: Costs, other: Way, best: Way) -> str:

@@ -4,7 +4,7 @@ The steps between two states that are held form a chain; each chain is reversed 
 be, with as many checkpoints and tapes as fit beside the states held before it.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -56,7 +56,7 @@ class Room:
 
 
 def places(
-    n_steps: int, in_memory: Iterable[int], on_disk: Iterable[int], room: Room
+    n_steps: int, in_memory: Iterable[int], on_disk: Mapping[int, Level], room: Room
 ) -> dict[int, Level]:
     """Choose which of the states that are held stay, and on which level.
 
@@ -66,8 +66,8 @@ def places(
         The steps that are to be reversed.
     in_memory : iterable of int
         The states held in memory, as checkpoints or on tapes; state 0 is among these, or
-    on_disk : iterable of int
-        among those on disk, which all stay.
+    on_disk : mapping of int to Level
+        among those on a storage, by level, which all stay where they are.
     room : Room
         What may be held.
 
@@ -77,13 +77,14 @@ def places(
         Where each state that stays is to be, state 0 among them; empty where nothing is left to
         reverse, or where there is no room for state 0.
     """
-    kept = {state: Level.DISK for state in on_disk if state < n_steps}
+    kept = {state: level for state, level in on_disk.items() if state < n_steps}
     candidates = sorted({state for state in in_memory if state < n_steps} - set(kept))
     if not n_steps:
         return {}
     if 0 not in kept and not room.in_ram:
         # Memory has no room for state 0 beside a tape.
-        return {0: Level.DISK, **kept} if len(kept) < room.on_disk else {}
+        taken = list(kept.values()).count(Level.DISK)
+        return {0: Level.DISK, **kept} if taken < room.on_disk else {}
     chosen = candidates if room.in_ram else []
     if len(chosen) > room.in_ram:
         chosen = _nearest(_ideal(n_steps, room), candidates, room.in_ram)
@@ -126,7 +127,7 @@ def reversing(n_steps: int, kept: dict[int, Level], room: Room) -> Iterator[Acti
     """
     stop = n_steps
     in_ram = list(kept.values()).count(Level.RAM)
-    on_disk = len(kept) - in_ram
+    on_disk = list(kept.values()).count(Level.DISK)
     for start in sorted(kept, reverse=True):
         in_ram -= kept[start] == Level.RAM
         on_disk -= kept[start] == Level.DISK

@@ -1,10 +1,10 @@
 """The first actions of a run whose costs aren't known: they are timed, and then it is planned.
 
-State 0 is written to the disk and read back, and the first steps are run, as any schedule would do;
-the rest of the cheapest schedule follows.  No step is run for the measurement alone.
+State 0 is written to each disk and read back, and the first steps are run, as any schedule would
+do; the rest of the cheapest schedule follows.  No step is run for the measurement alone.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from time import perf_counter
 from typing import Final, final
 
@@ -31,6 +31,8 @@ class Opening:
         Whether memory has room for state 0 too.
     n_timed : int
         Steps to time: at most as many as the schedule is likely to begin with.
+    levels : sequence of Level
+        Those whose storages are timed, the fastest first, at least one.
     """
 
     def __init__(
@@ -39,17 +41,22 @@ class Opening:
         *,
         in_memory: bool,
         n_timed: int = TIMED_STEPS,
+        levels: Sequence[Level] = (Level.DISK,),
     ) -> None:
         self._n_timed = n_timed
         self._choose: Callable[[Costs], Iterable[Action]] | None = choose
-        self._kept = [Level.DISK, Level.RAM] if in_memory else [Level.DISK]
-        self._timed: list[Action] = [Save(0, Level.DISK), Restore(0, Level.DISK)]
+        self._levels = levels
+        # From the last one state 0 is restored, if it has to be.
+        self._kept = [*levels[::-1], Level.RAM] if in_memory else [*levels[::-1]]
+        self._timed: list[Action] = []
+        for level in levels:
+            self._timed += [Save(0, level), Restore(0, level)]
         self._timed += [Advance(k, k + 1) for k in range(n_timed)]
         if in_memory:
             self._timed.insert(1, Save(0, Level.RAM))
         self._drawn: Action | None = None
         self._began = 0.0
-        self._took: dict[type[Action], float] = {}
+        self._took: dict[tuple[type[Action], Level], float] = {}
         self._next: list[Action] = []
         self._rest: Iterator[Action] = iter(())
 
@@ -74,12 +81,20 @@ class Opening:
     def _note(self, action: Action, seconds: float) -> None:
         if isinstance(action, Save) and action.level == Level.RAM:
             return
-        kind = type(action)
+        kind = type(action), getattr(action, "level", Level.RAM)
         self._took[kind] = min(seconds, self._took.get(kind, seconds))
 
     def _costs(self) -> Costs:
-        step = self._took[Advance]
-        return Costs(step=step, reverse=3 * step, write=self._took[Save], read=self._took[Restore])
+        step = self._took[Advance, Level.RAM]
+        # A storage that isn't timed has no room, and is never used.
+        first, *beyond = [
+            (self._took.get((Save, level), 0.0), self._took.get((Restore, level), 0.0))
+            for level in Level
+            if Level.DISK <= level <= self._levels[-1]
+        ]
+        return Costs(
+            step=step, reverse=3 * step, write=first[0], read=first[1], beyond=tuple(beyond)
+        )
 
     def _continued(self) -> list[Action]:
         """Return what stands in place of the first two actions of the schedule."""

@@ -73,25 +73,28 @@ class Replanner:
         BudgetError
             If not even one checkpoint and one tape fit beside what the tape's operations need.
         """
-        ledger, ram, disk = self.ledger, storages[Level.RAM], storages[Level.DISK]
+        ledger, ram = self.ledger, storages[Level.RAM]
         live = bool(grown.state)
         n_steps = grown.at - live
         room, headroom = self._room(grown, n_steps)
         if room.free < self.tape_bytes:
             raise self._too_little(grown, n_steps, room) from None
         in_memory = _states(ram)
-        on_disk = set() if ram is disk else _states(disk)
+        on_disk: dict[int, Level] = {}
+        for level, state in _held_beyond(storages):
+            on_disk.setdefault(state, level)
         kept = places(n_steps, in_memory | set(on_tape), on_disk, room)
         if n_steps and not kept:
             raise self._too_little(grown, n_steps, room) from None
-        for state in on_disk - set(kept):
-            disk.discard(state)
-            saved(0, -1)
+        for level, state in _held_beyond(storages):
+            if kept.get(state) != level:
+                storages[level].discard(state)
+                saved(0, -1)
         for state in in_memory:
             if kept.get(state) == Level.RAM:
                 continue
             if kept.get(state) == Level.DISK:
-                disk.save(state, ram.restore(state))
+                storages[Level.DISK].save(state, ram.restore(state))
                 saved(1, 1)
             ram.discard(state)
             saved(0, -1)
@@ -99,7 +102,7 @@ class Replanner:
             if state in in_memory or state in on_disk:
                 continue
             if level == Level.DISK:
-                disk.save(state, on_tape[state])
+                storages[Level.DISK].save(state, on_tape[state])
                 saved(1, 1)
             else:
                 tapes.append((state, state + 1, [on_tape[state]]))
@@ -177,6 +180,18 @@ class Replanner:
 def bytes_of(storages: Sequence[Ram | Shelf]) -> int:
     """Return the bytes of memory that storages hold, idle buffers included."""
     return sum({id(storage): storage.nbytes for storage in storages}.values())
+
+
+def _held_beyond(storages: Sequence[Ram | Shelf]) -> list[tuple[Level, int]]:
+    """Return the states that are held on levels beyond RAM, the fastest first."""
+    return [
+        (level, state)
+        for level in Level
+        # Levels for which there is no storage of their own share one with a faster level.
+        if not any(storages[level] is other for other in storages[:level])
+        for state in sorted(_states(storages[level]))
+        if level != Level.RAM
+    ]
 
 
 def _states(storage: Ram | Shelf) -> set[int]:
