@@ -303,16 +303,18 @@ class _Call:
     def _run(self, tape: Tape, extra: list[Any], *, last: bool = False) -> list[Any]:
         """Run a tape that continues the recorded one, on the arguments and further inputs.
 
-        After the `last` run the recording is of no use: its values go as the run comes past them.
+        In the `last` run the recording goes: its constants at once, its values as the run comes
+        past them.
         """
-        recording = self.recording
+        known = self.recording.values
         if self.traced:
-            inputs = [*self.leaves, *recording.hidden, *extra]
-            return inline(tape, inputs, recording.values)
-        n_hidden = len(recording.tape.inputs) - len(self.leaves)
-        run = _prepared(tape, recording.values)
+            return inline(tape, [*self.leaves, *self.recording.hidden, *extra], known)
+        n_hidden = len(self.recording.tape.inputs) - len(self.leaves)
+        run = _prepared(tape, known)
         values = [*self.leaves, *[None] * n_hidden, *extra]
-        return run(values, recording.values if last else recording.values.copy())
+        if last:
+            del self.recording
+        return run(values, known if last else known.copy())
 
     def _transformed(self, kind: str) -> Tape:
         """Return the tape of a derivative, made once."""

@@ -95,8 +95,10 @@ class LoopKernel(KeepsStates):
         """Reverse step `k` from state `k`."""
         gradients, loop, tape = self._gradients, self._loop, self._tape
         assert gradients is not None
-        seeds = self._form.state.cotangents.numpy(cotangent)
-        found = iter(loop.reverse.run_out([*self._values(state, k), *seeds, *self._sums]))
+        values = self._values(state, k)
+        values += [*self._form.state.cotangents.numpy(cotangent), *self._sums]
+        cotangent.clear()  # as the sums, its arrays are given away
+        found = iter(loop.reverse.run_out(values))
         each = iter([next(found) if given else None for given in loop.given])
         state_group, params, row, hidden = (
             [next(each) if flag else None for flag in group.differentiable] for group in tape.groups
