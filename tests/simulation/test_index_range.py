@@ -57,3 +57,29 @@ def test_an_index_error_of_the_step_itself_keeps_its_type() -> None:
     with pytest.raises(IndexError) as caught:
         ra.grad(objective(step, 3, native=False))(1.2)
     assert not isinstance(caught.value, ra.RevolveError)
+
+
+def test_a_slice_whose_start_is_computed_twice_moves_too() -> None:
+    def step(u: Any, p: Any, k: Any) -> Any:
+        u[2 * k : 2 * k + 2] *= p
+        u[np.minimum(k, 4) : np.minimum(k, 4) + 3] = p * np.arange(3.0)
+        return u
+
+    assert ra.record(step, START, 0.5, 0).depends_on_values is None
+    f = objective(step, 3, native=False)
+    difference = (f(0.5 + 1e-5) - f(0.5 - 1e-5)) / 2e-5
+    assert ra.grad(f)(0.5) == pytest.approx(difference, rel=1e-8)
+
+
+def test_an_assignment_that_numpy_refuses_at_the_end_of_an_array_names_the_remedy() -> None:
+    def step(u: Any, p: Any, k: Any) -> Any:
+        i = int(k)
+        u[i : i + 3] = p * np.arange(3.0)
+        return u
+
+    for run in (objective(step, 7, native=False), ra.grad(objective(step, 7, native=False))):
+        with pytest.raises(ValueError, match="could not broadcast") as caught:
+            run(0.5)
+        notes = "".join(caught.value.__notes__)
+        assert "step 5" in notes
+        assert "np.minimum(k, len(u) - 3)" in notes

@@ -11,6 +11,7 @@ from revolve_ad.ad import symbolic as s
 from revolve_ad.ad.builder import Symbol
 from revolve_ad.ad.dispatch import FUNCTIONS, implements
 from revolve_ad.ad.functions.arguments import finished
+from revolve_ad.ad.node import Kind
 from revolve_ad.ad.recorder import Recorder, Window
 from revolve_ad.ad.rules.table import ACCUMULATE, define_linear, define_rules, no_derivative
 from revolve_ad.ad.tape import ArrayType, Primitive
@@ -354,7 +355,27 @@ def _distance(rec: Recorder, start: int, stop: int) -> int | None:
 
     a, from_a = base_and_offset(start)
     b, from_b = base_and_offset(stop)
-    return from_b - from_a if a == b else None
+    return from_b - from_a if _are_equal(rec, a, b) else None
+
+
+_MOST_COMPARED = 64
+
+
+def _are_equal(rec: Recorder, a: int, b: int) -> bool:
+    """Tell whether two numbers are computed alike: of ``u[2 * k : 2 * k + 3]`` both 2 * k."""
+    pairs, left = [(a, b)], _MOST_COMPARED
+    while pairs:
+        a, b = pairs.pop()
+        if a == b:
+            continue
+        one, other = rec.nodes[a], rec.nodes[b]
+        left -= 1
+        if left < 0 or not one.args or one.shape != () or one.op.kind is not Kind.ELEMENTWISE:
+            return False
+        if (one.op, one.params, one.dtype) != (other.op, other.params, other.dtype):
+            return False
+        pairs += zip(one.args, other.args, strict=True)
+    return True
 
 
 @implements("getitem")

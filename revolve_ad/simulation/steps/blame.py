@@ -1,12 +1,15 @@
 """Says in which step an exception of the user's code was raised."""
 
 import inspect
+import re
 from collections.abc import Callable
 from typing import Any
 
 from revolve_ad.errors import IndexRangeError, RevolveError, WriteError
 
 __all__ = ["blame", "left_array", "one_of"]
+
+_DOES_NOT_FIT = re.compile("could not broadcast input|broadcast to indexing result")
 
 
 def blame(
@@ -44,6 +47,12 @@ def blame(
             "neither params nor inputs: copy them first, or make what changes a part of the state."
         ) from error
     error.add_note(f"revolve_ad: raised in {where}")
+    if isinstance(error, ValueError) and _DOES_NOT_FIT.search(text):
+        error.add_note(
+            "revolve_ad: NumPy cuts a slice such as u[k : k + 3] off at the end of its array, and "
+            "refuses what doesn't fit into the rest; keep its start in range, such as by "
+            "i = np.minimum(k, len(u) - 3), or make the array longer with np.pad"
+        )
     if called is not None and isinstance(error, TypeError) and not _takes(*called):
         error.add_note(f"revolve_ad: it is called as {called[1]}; let it take these arguments")
 
@@ -61,7 +70,7 @@ def left_array(error: IndexError, where: str) -> IndexRangeError:
     return IndexRangeError(
         f"{where} reads or writes outside of an array ({error}). A slice u[k : k + 3] is recorded "
         "with its length, so it must lie within the array in each step, where NumPy would cut it "
-        "off at the end. Keep its start in range, such as min(k, len(u) - 3), by np.minimum or "
+        "off at the end. Keep its start in range, such as by i = np.minimum(k, len(u) - 3) or "
         "np.clip, or make the array longer with np.pad."
     )
 
