@@ -397,9 +397,13 @@ class Sweep:
             self._turn_signs(cotangents)
         return row, state
 
+    def pool_types(self, n: int) -> list[Type]:
+        """Return the arrays that are room for `n` checkpoints, one a leaf; see `play`."""
+        return [((n, *(shape or (1,))), dtype) for shape, dtype in self.loop.state_types]
+
     def pools(self, n: int) -> list[np.ndarray]:
-        """Return room for `n` checkpoints, an array a leaf of the state; see `play`."""
-        return [np.empty((n, *(shape or (1,))), dtype) for shape, dtype in self.loop.state_types]
+        """Return that room."""
+        return [np.empty(shape, dtype) for shape, dtype in self.pool_types(n)]
 
     def block_of(self, pools: Sequence[np.ndarray], base: int) -> Block:
         """Return the rows of checkpoints from `base` on as room for recorded states."""

@@ -185,6 +185,8 @@ class Gradient:
             replanner=self._replanner(),
             progress=Progress(settings.progress, _executed(self.plan)),
             tape_bytes=model.tape_bytes,
+            pool=self._past.pool,
+            keeps_pool=settings.memory is not None,
             careful=careful,
         )
         self._sweep: Sweep | NativeSweep = self._native_sweep(crew) or self._any_sweep(crew)
@@ -204,6 +206,7 @@ class Gradient:
         return native_sweep(crew, plan)
 
     def _any_sweep(self, crew: Crew) -> Sweep:
+        self._past.pool.clear()  # these checkpoints lie elsewhere
         actions, storages = self._actions()
         if self.plan.disk is not None:
             shelves = [one for one in storages[Level.DISK :] if isinstance(one, Shelf)]
@@ -352,7 +355,9 @@ class Gradient:
         with allowing(self._inside), self._abandoned_on_error():
             cotangent = self._sweep.reverse(kernel, final, observed)
         kernel.finish()
-        self._past.note(self._model.form, self._ledger.held("operations"))
+        operations = self._ledger.held("operations")
+        if operations > self.plan.sizes.fixed["operations"]:
+            self._past.note(self._model.form, operations)
         n = len(cotangent) // len(bound)
         parts = [cotangent[i * n : (i + 1) * n] for i in range(len(bound))]
         return [finish(part) for part, (_, _, finish) in zip(parts, bound, strict=True)]

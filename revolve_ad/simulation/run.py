@@ -1,10 +1,12 @@
 """What a call of a simulation returns."""
 
 import itertools
+import weakref
 from dataclasses import dataclass, field
 from typing import Any, final
 
 from revolve_ad.simulation.arrays.form import Form
+from revolve_ad.simulation.arrays.pool import Pool
 from revolve_ad.simulation.kernels.model import Model
 from revolve_ad.simulation.planning.costs import Costs
 from revolve_ad.simulation.planning.plan import Plan
@@ -30,14 +32,21 @@ class Record:
         Numbers the gradients, so that what is checked moves about.
     """
 
-    __slots__ = ("_plans", "costs", "grown", "report", "turns")
+    __slots__ = ("_plans", "_pool", "costs", "grown", "report", "turns")
 
-    def __init__(self, report: Report | None = None) -> None:
+    def __init__(self, report: Report | None = None, pool: Pool | None = None) -> None:
         self.report = report
         self.costs: dict[Form, Costs] = {}
         self.grown: dict[Form, int] = {}
         self.turns = itertools.count()
+        # Tapes that are kept by what they compute refer to this object.
+        self._pool = None if pool is None else weakref.ref(pool)
         self._plans: dict[Form, Standing] = {}
+
+    @property
+    def pool(self) -> Pool:
+        """Where checkpoints get their memory: from the simulation's, as long as that exists."""
+        return (self._pool and self._pool()) or Pool()
 
     def plan(self, settings: Settings, model: Model) -> Plan:
         """Return the plan of a gradient; see `plan_gradient`."""

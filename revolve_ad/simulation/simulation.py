@@ -9,6 +9,7 @@ from revolve_ad.ad.traced import apply, is_traced, plain
 from revolve_ad.errors import DivergedReplayError, ShapeError, StructureError
 from revolve_ad.simulation.arrays.form import Form
 from revolve_ad.simulation.arrays.layout import Layout, Leaves
+from revolve_ad.simulation.arrays.pool import Pool
 from revolve_ad.simulation.arrays.replay import ReplayCheck
 from revolve_ad.simulation.evaluation import evaluate
 from revolve_ad.simulation.gradient import Gradient
@@ -63,7 +64,8 @@ class Simulation:
         end are left out.
     memory : str or int, optional
         The budget for all arrays that the library holds for a gradient, such as ``"200 MB"``;
-        by default a quarter of what is free.
+        by default a quarter of what is free.  Within a budget that you give, the memory of compiled
+        steps' checkpoints is kept from gradient to gradient, until the simulation is deleted.
     disk : str or int, or sequence of them, optional
         The most bytes of checkpoints in a `storage` that isn't memory; by default unbounded.  With
         several storages one entry for each, None for any number, or one that holds for each.
@@ -96,10 +98,11 @@ class Simulation:
     checks.  Params, inputs and captured arrays are never written.
     """
 
-    __slots__ = ("_last", "_models", "settings")
+    __slots__ = ("_last", "_models", "_pool", "settings")
 
     settings: Settings
     _last: Record
+    _pool: Pool
     _models: dict[Form, Model]
 
     def __init__(
@@ -192,6 +195,7 @@ class Simulation:
             It prints as a table.
         """
         form, leaves = self._form(state, params, inputs)
+        self._pool.clear()  # the measurement needs memory too
         with paused():
             state_leaves, params_leaves, inputs_leaves = [
                 [plain(leaf) for leaf in group] for group in leaves
@@ -385,7 +389,8 @@ class Simulation:
 
     def __setstate__(self, settings: Settings) -> None:
         object.__setattr__(self, "settings", settings)
-        object.__setattr__(self, "_last", Record())
+        object.__setattr__(self, "_pool", Pool())
+        object.__setattr__(self, "_last", Record(pool=self._pool))
         object.__setattr__(self, "_models", {})
 
     def __setattr__(self, name: str, value: object) -> None:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from revolve_ad.simulation.arrays.layout import Layout
 from revolve_ad.simulation.arrays.ledger import Ledger
+from revolve_ad.simulation.arrays.pool import Pool
 from revolve_ad.simulation.arrays.replay import Replays
 from revolve_ad.simulation.kernels.observations import Observations
 from revolve_ad.simulation.kernels.protocol import Kernel
@@ -45,5 +46,9 @@ class Crew:
     replanner: Replanner
     progress: Progress
     tape_bytes: int
+    pool: Pool
+    """Where the memory of checkpoints comes from, and goes to."""
+    keeps_pool: bool = False
+    """Whether the user granted the memory that an idle pool holds."""
     careful: bool = False
     """Test every state and cotangent for NaN and Inf, to find the first."""

@@ -85,7 +85,7 @@ class NativeSweep:
         crew, rows, last = self._crew, self._rows, self._rows.last
         lookout, layout = crew.lookout, crew.layout
         sweep = _native(crew.kernel).sweep
-        self._pools = sweep.pools(rows.n_slots)
+        self._pools = crew.pool.take(sweep.pool_types(rows.n_slots))
         crew.ledger.set("checkpoints", sum(pool.nbytes for pool in self._pools))
         live = list(state)
         if lookout.next == 0:
@@ -164,6 +164,8 @@ class NativeSweep:
             raise
         finally:
             self._crew.progress.close()
+        self._crew.pool.give(self._pools, granted=self._crew.keeps_pool)
+        self._pools = []
         self.counters.restored = self._rows.counters.restored
         self.counters.reverse_seconds = perf_counter() - began
         return cotangent
