@@ -40,18 +40,26 @@ def add_parser(commands: Any) -> None:
         "--memory", metavar="SIZE", help="the budget (default: a quarter of what is free)"
     )
     parser.add_argument(
-        "--disk", metavar="SIZE", help="bytes for checkpoints on disk (default: any number)"
+        "--disk",
+        nargs="+",
+        metavar="SIZE",
+        help="bytes for checkpoints on disk (default: any number), or for each of up to three "
+        "storages, the fastest first, with as many times or bandwidths; any: any number",
     )
     for name, text in (
         ("--step-seconds", "time of a step, for a forecast of time"),
         ("--adjoint-seconds", "time of its adjoint, beside the step (default: 2 steps)"),
+    ):
+        parser.add_argument(name, type=_seconds, metavar="T", help=text)
+    for name, text in (
         ("--write-seconds", "time of writing a checkpoint to disk; without it there is no disk"),
         ("--read-seconds", "time of reading it back (default: that of writing)"),
     ):
-        parser.add_argument(name, type=_seconds, metavar="T", help=text)
+        parser.add_argument(name, type=_seconds, nargs="+", metavar="T", help=text)
     for verb in ("write", "read"):
         parser.add_argument(
             f"--{verb}-bandwidth",
+            nargs="+",
             metavar="SIZE",
             help=f"bytes a second that the disk {verb}s, in place of --{verb}-seconds",
         )
@@ -103,7 +111,7 @@ def run(given: argparse.Namespace) -> int:
         message = str(error)
         for name, option in _OPTIONS.items():
             message = message.replace(f"{name}=", option).replace(name, option)
-        if message.startswith(("memory is", "disk is")):
+        if message.startswith(("memory is", "disk is", "disk has", "disk[")):
             message = f"--{message}"
         raise type(error)(message) from error
 
@@ -121,13 +129,22 @@ def _run(given: argparse.Namespace) -> int:
             # What Simulation holds for a step in NumPy with a handful of operations.
             other_bytes=8 * state if given.other is None else given.other,
             memory=given.memory,
-            disk=given.disk,
+            disk=_rooms(given.disk),
             step_seconds=given.step_seconds,
             adjoint_seconds=given.adjoint_seconds,
-            write_seconds=given.write_seconds,
-            read_seconds=given.read_seconds,
-            write_bandwidth=given.write_bandwidth,
-            read_bandwidth=given.read_bandwidth,
+            write_seconds=_one_or_all(given.write_seconds),
+            read_seconds=_one_or_all(given.read_seconds),
+            write_bandwidth=_one_or_all(given.write_bandwidth),
+            read_bandwidth=_one_or_all(given.read_bandwidth),
         )
     )
     return 0
+
+
+def _rooms(given: list[str] | None) -> Any:
+    return _one_or_all(None if given is None else [None if v == "any" else v for v in given])
+
+
+def _one_or_all(given: list[Any] | None) -> Any:
+    """Return the value of one disk, or the values of several."""
+    return given[0] if given is not None and len(given) == 1 else given

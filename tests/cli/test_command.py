@@ -52,6 +52,20 @@ def test_plan_with_times_forecasts_seconds(capsys: pytest.CaptureFixture[str]) -
     assert "150" in capsys.readouterr().out
 
 
+def test_plan_takes_several_storages_the_fastest_first(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    numbers = ["--steps", "100000", "--state", "2 GB", "--memory", "64 GB", "--other", "0"]
+    disks = ["--step-seconds", "0.4", "--disk", "100 GB", "any"]
+    assert main(["plan", *numbers, *disks, "--write-bandwidth", "4 GB/s", "200 MB/s"]) == 0
+    printed = capsys.readouterr().out
+    rows = [line.split() for line in printed.splitlines()]
+    assert ["disk", "50", "50", "50"] in rows
+    assert "(50 on disk, " in printed
+    assert main(["plan", *numbers, *disks, "--write-bandwidth", "4 GB/s"]) == 2
+    assert "--disk" in capsys.readouterr().err
+
+
 def test_plan_uses_a_disk_that_is_worth_it_and_says_why(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

@@ -105,6 +105,7 @@ PLANS: list[Case] = [
     ({"write_seconds": (1, -2.0)}, ParameterError, r"write_seconds\[1\] is -2.0; a cost must be"),
     ({"write_bandwidth": ("1 MB", 0)}, ParameterError, r"write_bandwidth\[1\] is 0; give bytes"),
     ({"write_seconds": (1, 2), "disk": "1 MB"}, ParameterError, "disk is '1 MB', .* 2 storages"),
+    ({"write_seconds": 1, "disk": (3, 3)}, ParameterError, "disk has 2 entries, .* one storage"),
     ({"write_seconds": (1, 2), "disk": (3,)}, ParameterError, "disk has 1 entries, .* 2 storages"),
     ({"write_seconds": (1, 2), "disk": (None, "x")}, ParameterError, r"disk\[1\] is 'x'.*units"),
     (

@@ -283,6 +283,11 @@ def _is_several(given: Any) -> bool:
 
 def _rooms(disk: Any, number: int | None, state: int) -> tuple[Disk, ...]:
     """Return the room on each of so many storages; None: on one that isn't given as a sequence."""
+    if number is None and _is_several(disk) and len(disk) > 1:
+        raise ParameterError(
+            f"disk has {len(disk)} entries, but what writing takes is given for one storage; give "
+            "one entry for each, such as write_seconds=(0.1, 2)."
+        )
     if number is None:
         return (disk_room(None if disk is None else parse_bytes(disk, "disk"), state),)
     if disk is None:

@@ -78,7 +78,8 @@ def overlap(problem: Problem, free: int) -> Overlap | None:
     Parameters
     ----------
     problem : Problem
-        The run; its length must be known, its steps be alike, and their seconds known.
+        The run; its length must be known, its steps be alike, their seconds known, and there must
+        be one disk.
     free : int
         Bytes of memory for checkpoints and tapes.
 
@@ -90,7 +91,9 @@ def overlap(problem: Problem, free: int) -> Overlap | None:
     run.  The idea is that of Kukreja et al. (2018), arXiv:1806.01117.
     """
     n, costs, disk, sizes = problem.n_steps, problem.costs, problem.disk, problem.sizes
-    if n is None or costs is None or disk is None or problem.uneven is not None:
+    if n is None or costs is None or disk is None or problem.beyond:
+        return None
+    if problem.uneven is not None:
         return None
     state, tape = max(1, sizes.state), max(1, sizes.tape)
     period = min((free - _BUFFERS * state) // tape, n - 1)

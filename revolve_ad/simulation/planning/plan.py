@@ -206,7 +206,7 @@ class Plan:
     def overlap(self) -> Overlap | None:
         """What a disk that is written beside the computation would be worth; here it is waited for.
 
-        None without a disk, without seconds, or where all tapes fit into memory.
+        None without a disk or with several, without seconds, or where all tapes fit into memory.
         """
         if self.kind in ("store all", "given"):
             return None
