@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from revolve_ad.native import Loop, Sweep, compile_loop, rows, zeros
+from revolve_ad.native import Loop, Sweep, compile_loop, emit, rows, zeros
+from revolve_ad.native.load import Module
+from revolve_ad.native.threads import threaded_source
 from tests.native.test_compile_loop import STEPS, Case
 
 SEEDS = int(os.environ.get("REVOLVE_AD_FUZZ", "60"))
@@ -17,9 +20,10 @@ SEEDS = int(os.environ.get("REVOLVE_AD_FUZZ", "60"))
 
 @pytest.fixture(autouse=True)
 def everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Small arrays, too, are worth further loops, and have narrow ends of rows."""
+    """Small arrays, too, are worth further loops, narrow ends of rows, and threads."""
     monkeypatch.setattr(zeros, "LEAST", 1)
     monkeypatch.setattr(rows, "WIDE", 3)
+    monkeypatch.setattr(emit, "LARGE", 1)
 
 
 def relax(state: Any, p: Any, k: Any) -> Any:
@@ -108,6 +112,9 @@ def check(seed: int) -> bool:
     together = pulled(loop, case, STEPS)
     assert pulled(loop, case, 1) == together
     assert pulled(loop, case, 2) == together
+    # Threads may take rows in any order: here the last comes first.
+    turned = Module(threaded_source(loop.source), native=False)
+    assert pulled(replace(loop, module=turned, _functions={}), case, 2) == together
     return loop.zeros
 
 

@@ -21,6 +21,7 @@ from revolve_ad.native import (
     compile_loop,
     compile_tape,
     emit,
+    rows,
     threads,
 )
 from revolve_ad.native.load import Module
@@ -55,6 +56,7 @@ def test_a_compiled_loop_gives_the_same_bits_with_threads(monkeypatch: Any) -> N
 @pytest.mark.parametrize("seed", range(60))
 def test_rows_that_are_marked_can_be_computed_in_any_order(seed: int, monkeypatch: Any) -> None:
     monkeypatch.setattr(emit, "LARGE", 1)
+    monkeypatch.setattr(rows, "WIDE", 2)
     rng = np.random.default_rng(seed)
     tape = random_tape(rng, shape=[(7, 6), (4, 5, 3)][seed % 2], n_nodes=5 + seed % 9)
     for case in (tape, vjp(tape, [0, 1])):
