@@ -294,7 +294,13 @@ class _Call:
         types = [tape.type_of(i) for i in tape.outputs]
         if len(types) == 1 and types[0].shape == () and types[0].dtype.kind == "f":
             return
-        came = " and ".join(f"{t.dtype}{list(t.shape)}" for t in types) or "nothing"
+        came = " and ".join(f"{t.dtype}{list(t.shape)}" for t in types)
+        if not came:
+            raise NotDifferentiableError(
+                "the function returned None; a gradient is that of one real number. End it with "
+                "return, and give a Simulation observe= where Run.observed is read: else that is "
+                "None"
+            )
         raise NotDifferentiableError(
             f"the function returned {came}; a gradient is that of one real number. Sum it up "
             f"(np.sum), take the real part, or use ra.vjp or ra.jacobian"
@@ -473,6 +479,22 @@ def _fitted(leaves: list[Any], paths: Sequence[str], tape: Tape, where: Sequence
 # -- programs, kept by what they compute --------------------------------------------------------
 
 
+class _Key:
+    """A long key, of which the hash is computed once."""
+
+    __slots__ = ("_hash", "_value")
+
+    def __init__(self, value: tuple[Any, ...]) -> None:
+        self._value = value
+        self._hash = hash(value)
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Key) and self._value == other._value
+
+
 class _Kept:
     """A bounded table of what was prepared, by key; the longest unused goes first."""
 
@@ -481,11 +503,12 @@ class _Kept:
         self.entries: OrderedDict[Any, Any] = OrderedDict()
         self.lock = threading.Lock()
 
-    def get(self, key: Any, make: Callable[[], Any]) -> Any:
+    def get(self, key: _Key, make: Callable[[], Any]) -> Any:
         with self.lock:
-            if key in self.entries:
+            found = self.entries.get(key)
+            if found is not None:
                 self.entries.move_to_end(key)
-                return self.entries[key]
+                return found
         made = make()
         with self.lock:
             self.entries[key] = made
@@ -520,9 +543,8 @@ def _transformed(kind: str, recording: Recording, wrt: tuple[int, ...]) -> Tape:
 
     if len(tape.nodes) > _MOST_NODES:
         return make()
-    key = (kind, wrt, _shape_of_tape(recording))
     try:
-        hash(key)
+        key = _Key((kind, wrt, _shape_of_tape(recording)))
     except TypeError:  # a parameter that can't be hashed
         return make()
     return _tapes.get(key, lambda: _without_constants(make(), recording))  # type: ignore[no-any-return]

@@ -83,7 +83,7 @@ class Cell:
         Nodes whose kept values lie in this memory, so that a write must save them first.
     """
 
-    __slots__ = ("node", "owner", "reads", "root")
+    __slots__ = ("_address", "node", "owner", "reads", "root")
 
     whole: Cell | None = None  # what a part is a part of
 
@@ -97,6 +97,7 @@ class Cell:
         self.owner = owner
         self.node = node
         self.reads: list[int] | None = None
+        self._address = -1  # looked up where it is first of use, which takes 2 µs
 
     def locate(self, v: np.ndarray) -> StridedMap:
         """Return which elements of the root a view of it shows, by its address and strides."""
@@ -104,7 +105,9 @@ class Cell:
         if not v.size:
             return known_map(root.shape, 0, v.shape, c_strides(v.shape))
         size = self.itemsize
-        offset = v.__array_interface__["data"][0] - root.__array_interface__["data"][0]
+        if self._address < 0:
+            self._address = root.__array_interface__["data"][0]
+        offset = v.__array_interface__["data"][0] - self._address
         strides = tuple([s // size for s in v.strides])
         return known_map(root.shape, offset // size, v.shape, strides)
 
@@ -138,6 +141,7 @@ class Part(Cell):
         self.op = op
         self.root = whole.root.real if op is REAL else whole.root.imag
         self.owner = whole.owner
+        self._address = -1
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Part) and other.whole == self.whole and other.op is self.op
@@ -322,6 +326,8 @@ class Recorder:
         self.given: dict[tuple[int, int], tuple[int, Any]] | None = None
         self.captured: dict[int, tuple[np.ndarray, int]] = {}
         self.depends_on_values: str | None = None
+        # What to say if something turns out to be None.
+        self.hints: list[str] = []
         self.seen: list[tuple[int, bytes]] | None = []
         self.layouts = False
         # Arrays made from nothing, in order: their memory and first node; which stay plain.

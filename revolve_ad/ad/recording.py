@@ -195,13 +195,14 @@ def _record(
     if lines is not None:
         lines.clear()
         recorder.nodes = _Located(lines)
-    traced_args = []
+    traced_args, given = [], []
     for k, arg in enumerate(args):
         leaves, structure = trees.flatten(arg, f"argument {k}")
         lock = read_only is not None and read_only[k]
         traced = []
         for leaf, path in zip(leaves, structure.paths(f"args[{k}]"), strict=True):
             traced.append(Traced.of_input(recorder, plain(leaf), path, lock=lock))
+        given.append((traced, structure))
         traced_args.append(structure.unflatten(traced))
     others: dict[int, Recorder] = {}
     if around is not None:
@@ -211,7 +212,9 @@ def _record(
         if rebound is not None:
             f = rebound.copy(f, recorder)
         with intercepted(f):
-            result = f(*traced_args)
+            result = _called(f, traced_args, recorder)
+        if read_only is not None:
+            _require_untouched(traced_args, given, read_only)
         leaves, structure = trees.flatten(result, "result")
         outputs = []
         values = []
@@ -230,6 +233,36 @@ def _record(
         _refuse_hidden_state(tape, rebound.firsts)
     seen = None if recorder.seen is None else tuple(recorder.seen)
     return Recording(tape, structure.unflatten(values), structure, around, kept, seen)
+
+
+def _called(f: Callable[..., Any], args: Sequence[Any], recorder: Recorder) -> Any:
+    """Return ``f(*args)``; an error that only hides another gives way to it."""
+    try:
+        return f(*args)
+    except SystemError as error:
+        # A loop of C, such as brentq's, that went on after the function it calls had raised.
+        if isinstance(error.__cause__, RevolveError):
+            raise error.__cause__ from None
+        raise
+    except (AttributeError, TypeError) as error:
+        if "NoneType" in str(error):
+            for hint in recorder.hints:
+                error.add_note(hint)
+        raise
+
+
+def _require_untouched(
+    args: Sequence[Any],
+    given: Sequence[tuple[list[Any], trees.Structure]],
+    read_only: Sequence[bool],
+) -> None:
+    """Refuse what replaced a leaf of an argument that may only be read, such as a dict's item."""
+    for arg, (leaves, structure), lock in zip(args, given, read_only, strict=True):
+        if not lock or type(arg) is Traced:
+            continue
+        now, found = trees.flatten(arg, "argument")
+        if found != structure or any(a is not b for a, b in zip(now, leaves, strict=True)):
+            raise WriteError("it replaces an item of a dict or a list")
 
 
 class _Located(list[Node]):

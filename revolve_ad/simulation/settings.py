@@ -12,6 +12,8 @@ from revolve_ad.simulation.arrays.replay import ReplayCheck, require_replay_chec
 from revolve_ad.simulation.memory import parse_bytes
 from revolve_ad.simulation.places import rooms_of, storage_of
 from revolve_ad.simulation.progress import ProgressOption, require_progress
+from revolve_ad.simulation.steps.signature import require_arguments
+from revolve_ad.simulation.steps.user_step import Step
 from revolve_ad.storage import Ram
 
 __all__ = ["Settings", "make_settings"]
@@ -131,6 +133,7 @@ def make_settings(**given: Any) -> Settings:
 def _require_callable(name: str, value: object, signature: str) -> None:
     if not callable(value):
         raise ParameterError(f"{name} is {value!r}; give a function {signature}.")
+    require_arguments(name, value.function if isinstance(value, Step) else value)
 
 
 def _count(name: str, value: Any, smallest: int) -> int:

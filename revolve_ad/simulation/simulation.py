@@ -31,6 +31,11 @@ __all__ = ["Simulation"]
 
 Advance = Callable[[Leaves, int, int], Leaves]
 
+NOTHING_OBSERVED = (
+    "revolve_ad: Run.observed is None, since the Simulation has no observe=; the final state is "
+    "Run.state"
+)
+
 _FEW_STEPS = 50
 """So few steps are run by the Python function, without recording it for native code."""
 
@@ -276,6 +281,9 @@ class Simulation:
         form, row = call.model.form, call.model.observation
         n = call.n_final
         observed = None
+        recorder = active()
+        if row is None and recorder is not None:
+            recorder.hints.append(NOTHING_OBSERVED)
         if row is not None:
             observed = row.structure.unflatten(results[n : n + call.n_seen])
         assert call.n_steps is not None

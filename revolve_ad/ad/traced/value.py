@@ -158,7 +158,7 @@ class Traced:
         """Number of elements."""
         if self.rec.masks:
             FUNCTIONS["settle"](self)
-        return int(np.size(self.v))
+        return self.v.size if isinstance(self.v, _ndarray) else 1
 
     @property
     def nbytes(self) -> int:
@@ -343,7 +343,8 @@ class Traced:
             raise TracedValueError(
                 f"{library_call()}{what} of a traced value (or a function of math, cmath or C that "
                 f"calls it) loses its derivative. Use NumPy's function instead (np.sin for "
-                f"math.sin), an f-string to print it, or cut it on purpose with ra.stop_gradient"
+                f"math.sin) or an f-string to print it, give what calls it (a root finder) its "
+                f"derivative with ra.primitive, or cut it on purpose with ra.stop_gradient"
             )
         return self.v
 

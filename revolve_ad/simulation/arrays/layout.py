@@ -273,7 +273,7 @@ class Layout:
         if found.dtype != dtype and not weak and not loose:
             raise DtypeError(
                 f"{origin} returned {self.paths[i]} with dtype {found.dtype}, but it had dtype "
-                f"{dtype}; convert it with .astype, or start from {found.dtype}."
+                f"{dtype}; {_way_out(self.name, dtype, found.dtype)}"
             )
         return np.array(found, dtype, order="C", copy=True)
 
@@ -284,6 +284,21 @@ def detach(leaves: Leaves) -> None:
         leaf = leaves[i]
         if getrefcount(leaf) != _SOLE_IN_LIST:
             leaves[i] = leaf.copy()
+
+
+def _way_out(name: str, had: np.dtype[Any], came: np.dtype[Any]) -> str:
+    """Return what to do about a leaf that changes its dtype."""
+    if had.kind in "biu" and came.kind in "fc":
+        return (
+            f"a {name} of whole numbers is carried as whole numbers. Start from floats, such as "
+            f"np.zeros(3) or x.astype({came}); convert with .astype({had}) what has to stay whole."
+        )
+    if had == np.float32 and came == np.float64:
+        return (
+            "something of double precision came in, such as a param or a constant array. Make it "
+            "np.float32, or start from float64; plain Python numbers change nothing."
+        )
+    return f"convert it with .astype, or start from {came}."
 
 
 _ARRAY = trees.flatten(np.zeros(0))[1]

@@ -1,14 +1,15 @@
 """Says in which step an exception of the user's code was raised."""
 
-import inspect
 import re
 from collections.abc import Callable
 from typing import Any
 
 from revolve_ad.errors import IndexRangeError, RevolveError, WriteError
+from revolve_ad.simulation.steps.signature import named_arguments, takes
 
 __all__ = ["blame", "left_array", "one_of"]
 
+_OF_A_LIST = re.compile("multiply sequence|operand type.*'(list|tuple)'")
 _DOES_NOT_FIT = re.compile("could not broadcast input|broadcast to indexing result")
 
 
@@ -53,8 +54,17 @@ def blame(
             "refuses what doesn't fit into the rest; keep its start in range, such as by "
             "i = np.minimum(k, len(u) - 3), or make the array longer with np.pad"
         )
-    if called is not None and isinstance(error, TypeError) and not _takes(*called):
-        error.add_note(f"revolve_ad: it is called as {called[1]}; let it take these arguments")
+    if isinstance(error, TypeError) and _OF_A_LIST.search(text):
+        error.add_note(
+            "revolve_ad: a list or a tuple that is given as state, params or inputs stays one, "
+            "each number in it a leaf; give np.array(...) to compute with all of them at once"
+        )
+    if called is not None and isinstance(error, TypeError) and not takes(*called):
+        function, call = called
+        error.add_note(
+            f"revolve_ad: it takes {named_arguments(function)}, and is called as {call}; let it "
+            "take these arguments"
+        )
 
 
 def left_array(error: IndexError, where: str) -> IndexRangeError:
@@ -78,16 +88,3 @@ def left_array(error: IndexError, where: str) -> IndexRangeError:
 def one_of(start: int, stop: int) -> str:
     """Return which step it was, as far as code that takes many at once can tell."""
     return f"step {start}" if stop == start + 1 else f"one of the steps {start} to {stop - 1}"
-
-
-def _takes(function: Callable[..., Any], call: str) -> bool:
-    """Tell whether a function takes as many arguments as the call has; True if nobody can say."""
-    try:
-        signature = inspect.signature(function)
-    except (TypeError, ValueError):
-        return True
-    try:
-        signature.bind(*call.split(","))
-    except TypeError:
-        return False
-    return True

@@ -28,7 +28,7 @@ from revolve_ad.simulation.arrays.layout import NOTHING, Layout, Leaves
 from revolve_ad.simulation.steps.blame import blame
 from revolve_ad.simulation.steps.condition import Condition
 from revolve_ad.simulation.steps.lines import Lines
-from revolve_ad.simulation.steps.stepping import STEP_CALL, STEP_CALL_WITH_INPUTS
+from revolve_ad.simulation.steps.signature import STEP_CALL, STEP_CALL_WITH_INPUTS
 from revolve_ad.simulation.steps.writes import written_leaves
 
 if TYPE_CHECKING:  # the compiler is loaded where it is first of use

@@ -10,18 +10,18 @@ from typing import Any, Final, final
 
 import numpy as np
 
+from revolve_ad import trees
+from revolve_ad.errors import WriteError
 from revolve_ad.simulation.arrays.form import Form
 from revolve_ad.simulation.arrays.layout import Layout, Leaves, Tape
-from revolve_ad.simulation.steps.blame import blame
+from revolve_ad.simulation.steps.blame import blame, one_of
+from revolve_ad.simulation.steps.signature import STEP_CALL, STEP_CALL_WITH_INPUTS
 from revolve_ad.simulation.steps.user_step import Step
 from revolve_ad.simulation.steps.writes import written_leaves
 
 __all__ = ["SOLE", "Stepper", "hand_over"]
 
 _ndarray = np.ndarray
-
-STEP_CALL: Final = "step(state, params, k)"
-STEP_CALL_WITH_INPUTS: Final = "step(state, params, k, inputs_k)"
 
 
 def _count() -> int:
@@ -52,6 +52,7 @@ class Stepper:
         "_call",
         "_form",
         "_function",
+        "_held",
         "_inputs",
         "_layout",
         "_leaves",
@@ -71,6 +72,10 @@ class Stepper:
         self._call: Callable[..., Any] = function
         self._function = function
         self._leaves = params
+        # Dicts and lists can be written into though the arrays in them can't.
+        self._held: list[Any] | None = None
+        if not form.params.is_array and form.params.shapes:
+            self._held = trees.flatten(self.params, "params")[0]
         self._inputs: Leaves = []
         if form.inputs is not None:
             self._inputs = form.inputs.read_only(inputs)
@@ -100,6 +105,8 @@ class Stepper:
         except Exception as error:
             blame(error, f"step {k}", lambda: self._written(k), self._called)
             raise
+        if self._held is not None:
+            self._require_untouched(start, stop)
         return state
 
     def _run_array(self, state: Leaves, start: int, stop: int, tape: Tape | None = None) -> Leaves:
@@ -129,6 +136,8 @@ class Stepper:
         except Exception as error:
             blame(error, f"step {k}", lambda: self._written(k), self._called)
             raise
+        if self._held is not None:
+            self._require_untouched(start, stop)
         state.append(array)
         return state
 
@@ -152,6 +161,17 @@ class Stepper:
         """See `Kernel.record`: the tape is a copy of the state before each step."""
         tape: Tape = []
         return tape, self._run_for(state, start, stop, tape)
+
+    def _require_untouched(self, start: int, stop: int) -> None:
+        """Refuse what replaced an item of the params, for the steps that come would see it."""
+        assert self._held is not None
+        now, structure = trees.flatten(self.params, "params")
+        if structure != self._form.params.structure or any(
+            a is not b for a, b in zip(now, self._held, strict=True)
+        ):
+            error = WriteError("it replaces an item of a dict or a list")
+            blame(error, one_of(start, stop), lambda: self._written(stop - 1))
+            raise error
 
     @property
     def _called(self) -> tuple[Callable[..., Any], str]:

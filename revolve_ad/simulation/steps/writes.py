@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from revolve_ad import trees
 from revolve_ad.simulation.arrays.form import Form
 from revolve_ad.simulation.arrays.layout import Leaves
 
@@ -32,10 +33,12 @@ def written_leaves(
     """
     state = [np.ones(s, d) for s, d in zip(form.state.shapes, form.state.dtypes, strict=True)]
     copies = form.params.copy_in(params)
+    built = form.params.build(copies)
+    before, _ = trees.flatten(built, "params")
     originals: list[tuple[str, Any, Any]] = list(
         zip(form.params.paths, params, copies, strict=True)
     )
-    args = [form.state.build(state), form.params.build(copies), k]
+    args = [form.state.build(state), built, k]
     if row is not None:
         assert form.inputs is not None
         rows = form.inputs.rows
@@ -50,4 +53,9 @@ def written_leaves(
             function(*args)
     except Exception:
         pass
-    return [path for path, old, new in originals if np.asarray(old).tobytes() != new.tobytes()]
+    found = [path for path, old, new in originals if np.asarray(old).tobytes() != new.tobytes()]
+    after, structure = trees.flatten(built, "params")
+    if structure != form.params.structure:
+        return [*found, "params, which have other items then,"]
+    pairs = zip(form.params.paths, before, after, strict=True)
+    return list(dict.fromkeys([*found, *(path for path, a, b in pairs if a is not b)]))
