@@ -6,15 +6,17 @@ planned and compared: one price for a step on all levels, checkpoints every so m
 unbounded storage, each storage alone, and the positions of the binomial schedule.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
+from revolve_ad.schedule.disk_period import disk_period
 from revolve_ad.schedule.nest import Nest, nested
 from revolve_ad.schedule.nested_price import (
     Chain,
+    Found,
     Splits,
     by_price,
     by_rule,
@@ -188,7 +190,10 @@ class _Search:
     def run(self, orders: Sequence[Sequence[Tier]]) -> None:
         """Look for nests of each order, for as long as there is time."""
         for order in orders:
-            self._take(order, by_rule(self._chain(self.n, order, self._slots(order, 0.0))).splits)
+            slots = self._slots(order, 0.0)
+            self._take(order, by_rule(self._chain(self.n, order, slots)).splits)
+            for period in self._quick_periods(order, slots):
+                self._add_chains(order, period, slots[1:], by_rule)
         for tier in self.tiers:
             self.add(_alone(self.n, self.c, tier, self.u, self._left / 16)[0])
         seconds = self._left / len(orders)
@@ -280,21 +285,34 @@ class _Search:
         roots = [rest, Node(period, 0, True)] if periods else [rest]
         self.add(tables.nest(tree, *roots))
 
+    def _quick_periods(self, order: Sequence[Tier], slots: Sequence[int]) -> list[int]:
+        """The best periods if all slots further in were in RAM, and if there were none of them."""
+        u, c, outer = self.u, self.c, order[0]
+        few = {c + sum(slots[1:]), max(1, c)}
+        found = {disk_period(s, step=u, write=outer.write, read=outer.read) for s in few}
+        return sorted(period for period in found if period < self.n)
+
     def _add_priced(self, order: Sequence[Tier], period: int, slots: Sequence[int]) -> None:
         """Try one period whose chains are too long for a table."""
+        if self._affords(2 * price_seconds(_PERIODS_AT_END * period, _SLOTS_AT_END + sum(slots))):
+            self._add_chains(order, period, slots, lambda chain: by_price(chain) or by_rule(chain))
+
+    def _add_chains(
+        self,
+        order: Sequence[Tier],
+        period: int,
+        slots: Sequence[int],
+        split: Callable[[Chain], Found],
+    ) -> None:
+        """Try one period, its chain and what is left at the end split by themselves."""
         tree = SplitTree(self.n, {}, period=period, period_above=_PERIODS_AT_END * period)
         rest, periods = tree.after_periods()
         depth = _SLOTS_AT_END if order[0].slots is None else min(_SLOTS_AT_END, order[0].slots)
         end = self._chain(rest.length, order, (depth, *slots))
-        chains = [end]
-        if periods:
-            chains.append(replace(end, n_steps=period, kept=True))
+        chains = [end, replace(end, n_steps=period, kept=True)] if periods else [end]
         splits: list[dict[Node, int]] = [{} for _ in order]
         for chain in chains:
-            if not self._affords(price_seconds(chain.n_steps, depth + sum(slots))):
-                return
-            found = by_price(chain) or by_rule(chain)
-            for known, more in zip(splits, found.splits, strict=True):
+            for known, more in zip(splits, split(chain).splits, strict=True):
                 known.update(more)
         outer, *inner = splits
         tree = replace(tree, splits=outer)
