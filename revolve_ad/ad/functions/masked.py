@@ -62,6 +62,7 @@ class Masked(Cell):
         self.full = full
         self.root = self.owner = root
         self.reads = None
+        self._address = -1
         self.axis = axis
         self._settled: int | None = None
 

@@ -106,6 +106,13 @@ def apply(op: Primitive, operands: Any, params: tuple[Any, ...] = ()) -> Any:
     -------
     Traced, or a tuple of them for a primitive with several results.
     """
+    if len(operands) == 2 and type(operands[0]) is type(operands[1]) is Traced:
+        a, b = operands
+        rec = a.rec
+        if b.rec is rec and rec.simple:
+            keep = rec.keep and op.reads_operands
+            nodes = (a.saved(b), b.saved(a)) if keep else (a.read(), b.read())
+            return record_value(rec, op, nodes, params, op.evaluate(a.v, b.v, *params))
     rec = recorder_of(operands)
     if rec.keep and op.reads_operands:
         save_operands(rec, operands)
@@ -121,10 +128,10 @@ def apply(op: Primitive, operands: Any, params: tuple[Any, ...] = ()) -> Any:
 
 def save_operands(rec: Recorder, operands: Any, beside: Any = ()) -> None:
     """Keep the operands' values for the derivative rules; `beside` them stand further operands."""
-    traced = [x for x in (*operands, *beside) if type(x) is Traced and x.rec is rec]
-    for x in operands:
-        if type(x) is Traced and x.rec is rec:
-            x.saved(*traced)
+    traced = [x for x in operands if type(x) is Traced and x.rec is rec]
+    others = [x for x in beside if type(x) is Traced and x.rec is rec] if beside else ()
+    for x in traced:
+        x.saved(*traced, *others)
 
 
 def record_value(
