@@ -325,6 +325,9 @@ def _candidates(chain: Chain, low: _Best, high: _Best) -> Candidates:
         node, q = pending.popleft()
         m, i, is_kept = node
         tried, goes_in = candidates.get(node, (set(), False))
+        if m == 1:
+            candidates[node] = tried, goes_in
+            continue
         one = len(candidates) > most_nodes
         shorter, longer = low.row(q), high.row(q)
         k, within = chain.tier_of[i], chain.within(i)
@@ -377,6 +380,9 @@ def by_rule(chain: Chain) -> Found:
             continue
         m, i, _ = node
         tried: set[int] = set()
+        if m == 1:
+            candidates[node] = tried, False
+            continue
         k, within = chain.tier_of[i], chain.within(i)
         free = inner[k] + chain.first[k] + slots[k] - i
         times = repetitions(m, free) if free else 0

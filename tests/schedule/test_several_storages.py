@@ -110,6 +110,16 @@ def random_problems(
     return problems
 
 
+def test_without_time_short_chains_get_schedules_that_keep_the_rules() -> None:
+    for n, ram, slots, write, read in random_problems(60, 2, 12):
+        scaled = [cost / 50 for cost in write], [cost / 50 for cost in read]
+        quick = multilevel(n, ram, [slot or 1 for slot in slots], 1, 1, *scaled, effort=0)
+        exact = multilevel(n, ram, [slot or 1 for slot in slots], 1, 1, *scaled)
+        assert check(quick) == quick.counts()
+        assert exact.cost <= quick.cost * (1 + 1e-12)
+        assert quick.lower_bound <= exact.cost * (1 + 1e-12)
+
+
 @pytest.mark.parametrize(("effort", "ratio"), [(0.0, 1.4), (0.1, 1.05)])
 def test_long_chains_are_within_the_stated_ratio_and_never_below_the_bound(
     effort: float, ratio: float
