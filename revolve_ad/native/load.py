@@ -49,6 +49,11 @@ def without_numba() -> str | None:
     return None
 
 
+_CALLED_BY_GENERATED = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+"""Options for functions that aren't called from Python: what would unpack their arguments takes a
+sixth of the time of compiling."""
+
+
 @lru_cache(maxsize=3)
 def kernel(*, apart: bool = False, sums: bool = False) -> Callable[[Any], Any]:
     """Return the decorator that compiles a generated function.
@@ -56,6 +61,8 @@ def kernel(*, apart: bool = False, sums: bool = False) -> Callable[[Any], Any]:
     `apart`: LLVM is told that the arrays don't overlap.  It then keeps values in registers across
     statements.
     `sums`: it may add in any order, so that sums become vector code; for adjoints.
+
+    Other generated functions can call it; for Python see `Module.function`.
     """
     import numba
     from numba.core.compiler import CompilerBase, DefaultPassBuilder
@@ -66,7 +73,9 @@ def kernel(*, apart: bool = False, sums: bool = False) -> Callable[[Any], Any]:
             builder: Any = DefaultPassBuilder
             return [builder.define_nopython_pipeline(self.state)]
 
-    options: dict[str, Any] = {"pipeline_class": WithoutAliases} if apart else {}
+    options: dict[str, Any] = dict(_CALLED_BY_GENERATED)
+    if apart:
+        options["pipeline_class"] = WithoutAliases
     if sums:
         options["fastmath"] = {"reassoc", "nsz", "contract"}
     found: Callable[[Any], Any] = numba.njit(error_model="numpy", nogil=True, **options)
@@ -194,6 +203,7 @@ class Module:
         """
         found = self.space[name]
         if self.native and not found.overloads:
+            found.targetoptions["no_cpython_wrapper"] = False
             _compile(found, needed(source) + source, name, signature(arguments))
             # Arguments of other types are a mistake of ours, not a reason to compile.
             found.disable_compile()
