@@ -126,10 +126,8 @@ def _can_be_in_place(fused: Fused, target: str, source: str) -> bool:
             began = began or bool(own)
             if any(s.buffer == source or s.flat or s.add or s.at >= 0 for s in own):
                 return False
-            # What is written a second time was read for the first.
             boxes = [reach(s.index, loops.extent) for s in own]
-            if any(overlap(a, b) for a in boxes for b in written):
-                return False
+            again = any(overlap(a, b) for a in boxes for b in written)
             written += boxes
             if began and any(s.buffer == source for s in loops.stores):
                 return False
@@ -141,7 +139,8 @@ def _can_be_in_place(fused: Fused, target: str, source: str) -> bool:
                 if not began or expr.kind != "load":
                     continue
                 same = len(own) == 1 and expr.what[1:] == (own[0].index, False)
-                if expr.what[0] == source and not same:
+                # Where it was written once already, it is no more what it was.
+                if expr.what[0] == source and (again or not same):
                     return False
                 # What is written once more is read where it was written.
                 if expr.what[0] == target and not same:

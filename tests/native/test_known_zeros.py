@@ -45,6 +45,24 @@ def test_a_relaxation_between_two_arrays_reads_and_writes_as_much_in_reverse() -
         case.check(loop, block)
 
 
+def looked_at(state: Any, p: Any, k: Any) -> Any:
+    """Relax, but read one element before it is overwritten: its cotangent isn't zero."""
+    a, b = state
+    seen = a[7, 8]
+    a[1:-1, 1:-1] = p * (b[1:-1, :-2] + b[1:-1, 2:] + b[2:, 1:-1] + b[:-2, 1:-1])
+    b[1:-1, 1:-1] = 0.3 * a[1:-1, 1:-1] + 0.5 * seen
+    return a, b
+
+
+def test_an_element_that_is_read_before_it_is_overwritten_counts() -> None:
+    rng = np.random.default_rng(1)
+    case = Case(looked_at, tuple(rng.random((2, 15, 17))), 0.2)
+    loop = compile_loop(case.tape, case.layout, native=False)
+    assert isinstance(loop, Loop)
+    for block in (1, STEPS):
+        case.check(loop, block)
+
+
 class Overwriting:
     """A step that writes boxes of its arrays in place, from boxes of others: a list of writes."""
 

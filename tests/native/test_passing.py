@@ -8,6 +8,11 @@ import numpy as np
 import pytest
 
 from revolve_ad.native import Loop, compile_loop
+from revolve_ad.native.expression import Graph, Position
+from revolve_ad.native.fuse import Fused, Nest, Target
+from revolve_ad.native.nests import Loops, Store
+from revolve_ad.native.passing import pass_on
+from revolve_ad.native.turns import Turns
 from tests.native.test_compile_loop import Case
 
 
@@ -59,3 +64,40 @@ def test_a_wave_takes_two_arrays_for_its_cotangents() -> None:
     assert isinstance(loop, Loop)
     assert loop.backward.source == (1, 0)
     assert not loop.backward.computed
+
+
+FLOAT = np.dtype(float)
+HERE, NEXT, THIRD = (Position(0, 1, 0),), (Position(0, 1, 1),), (Position(-1, 0, 3),)
+
+
+def written(at: Any, read: Any, n: int = 9, *, add: bool = False) -> Any:
+    """Loops that write ``h0[at]`` from ``g0[read]``; from nothing without `read`."""
+
+    def loops(graph: Graph) -> Loops:
+        value = graph.const(0.0, FLOAT) if read is None else graph.load("g0", read, FLOAT)
+        return Loops((n,), (Store("h0", at, value, add=add),))
+
+    return loops
+
+
+@pytest.mark.parametrize(
+    ("loops", "in_place"),
+    [
+        ([written(HERE, HERE)], True),
+        ([written(HERE, NEXT)], False),
+        ([written(HERE, HERE, 3), written(THIRD, THIRD, 1)], True),
+        ([written(HERE, HERE), written(THIRD, THIRD, 1)], False),
+        ([written(HERE, None), written(HERE, HERE, add=True)], False),
+    ],
+    ids=["there", "a neighbour", "apart", "once more", "added to zero"],
+)
+def test_a_cotangent_is_computed_in_place_where_it_is_read_only_there(
+    loops: Any, in_place: bool
+) -> None:
+    graph = Graph(False)
+    nest = Nest((Target(0, "h0"),), tuple(made(graph) for made in loops))
+    turns, negated = pass_on(
+        Fused(graph, [nest], {}, {}), Turns((None,), {0: 0}), [((9,), FLOAT)], fixed=()
+    )
+    assert (turns.source == (0,)) == in_place
+    assert negated == ()
