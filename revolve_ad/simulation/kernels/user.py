@@ -38,6 +38,7 @@ class UserKernel(StepByStep):
     __slots__ = (
         "_form",
         "_gradients",
+        "_is_array",
         "_stepper",
         "_vjp",
         "advance",
@@ -48,6 +49,7 @@ class UserKernel(StepByStep):
         assert step._vjp is not None
         self._vjp: Callable[..., Any] = step._vjp
         self._form = form
+        self._is_array = form.state.is_array
         self._stepper = Stepper(step, form, params, inputs)
         self.advance = self._stepper.advance
         self.record = self._stepper.record
@@ -57,17 +59,12 @@ class UserKernel(StepByStep):
         """See `Kernel.bind_gradients`."""
         self._gradients = gradients
 
-    @property
-    def pull(self) -> Callable[[Leaves, int, Leaves], Leaves]:  # type: ignore[override]
-        """The function ``(state, k, cotangent) -> cotangent``; kept, it would keep this object."""
-        return self._pull_array if self._form.state.is_array else self._pull_any
-
-    def _pull_any(self, state: Leaves, k: int, cotangent: Leaves) -> Leaves:
-        layout = self._form.state
-        given = layout.cotangents.build(cotangent)
-        return self._copied(self._call(hand_over(layout, state), k, given), k)
-
-    def _pull_array(self, state: Leaves, k: int, cotangent: Leaves) -> Leaves:
+    def pull(self, state: Leaves, k: int, cotangent: Leaves) -> Leaves:
+        """Reverse step `k` from state `k`."""
+        if not self._is_array:
+            layout = self._form.state
+            value = layout.cotangents.build(cotangent)
+            return self._copied(self._call(hand_over(layout, state), k, value), k)
         given = cotangent[0]
         new = self._call(state.pop(), k, given)
         if (

@@ -24,7 +24,11 @@ from revolve_ad.schedule.actions import (
 )
 from revolve_ad.schedule.protocol import OnlineDriver
 from revolve_ad.simulation.arrays.addends import Addend, add
-from revolve_ad.simulation.arrays.finiteness import first_bad, require_finite, require_finite_state
+from revolve_ad.simulation.arrays.finiteness import (
+    require_finite,
+    require_finite_state,
+    soundness,
+)
 from revolve_ad.simulation.arrays.layout import Leaves, Tape, detach
 from revolve_ad.simulation.arrays.shelf import Shelf, free_idle_buffers
 from revolve_ad.simulation.kernels.growth import GrownTapeError
@@ -68,6 +72,7 @@ class Sweep:
         "_known_bytes",
         "_n_last",
         "_seen",
+        "_sound",
         "_storages",
         "_tape_bytes",
         "_tapes",
@@ -91,6 +96,7 @@ class Sweep:
         )
         self._known_bytes = 0  # of checkpoints, when the ledger was last told
         self._tape_bytes = crew.tape_bytes
+        self._sound = soundness(crew.layout)
         self._final: Leaves = []
         self.n_steps = crew.ending.n_steps or 0
         self.counters = Counters()
@@ -209,6 +215,9 @@ class Sweep:
         """Play the actions that are left; return the cotangent of state 0."""
         crew, counters, storages = self._crew, self.counters, self._storages
         advance, record_and_reverse = kernel.advance, kernel.record_and_reverse
+        restore = [storage.restore for storage in storages]
+        discard = [storage.discard for storage in storages]
+        sound = self._sound
         advanced = restored = recorded = 0
         step = crew.progress.step if crew.progress.wanted else None
         whole = crew.observations is None and not crew.replays.digests and not crew.careful
@@ -222,14 +231,12 @@ class Sweep:
             playing = True
             while playing:
                 for action in self._actions:
-                    kind = type(action)
-                    if last is not None and kind is not Reverse and kind is not Discard:
-                        self._release_last()
-                        live, last = self._record(kernel, last, first, after), None
+                    if last is not None:
+                        kind = type(action)
+                        if kind is not Reverse and kind is not Discard:
+                            self._release_last()
+                            live, last = self._record(kernel, last, first, after), None
                     match action:
-                        case Restore():
-                            live = storages[action.level].restore(action.state)
-                            restored += 1
                         case Advance():
                             assert live is not None
                             start, stop = action.start, action.stop
@@ -237,6 +244,9 @@ class Sweep:
                             advanced += stop - start
                             if step is not None:
                                 step(stop - start)
+                        case Restore():
+                            live = restore[action.level](action.state)
+                            restored += 1
                         case Record():
                             assert live is not None
                             first, after = action.start, action.stop
@@ -266,13 +276,14 @@ class Sweep:
                                 self._replan(kernel, grown)
                                 break
                             last = None
-                            if first_bad(cotangent) is not None:
+                            if not sound(cotangent):
                                 self._require_finite(cotangent, start)
+                        case Discard():
+                            discard[action.level](action.state)
+                            counters.checkpoints -= 1
                         case Save():
                             assert live is not None
                             self._save(action, live)
-                        case Discard():
-                            self._discard(action)
                         case _:
                             assert_never(action)
                 else:
@@ -432,13 +443,14 @@ class Sweep:
         self._crew.ledger.add("tapes", -n * self._tape_bytes)
 
     def _save(self, action: Save, live: Leaves) -> None:
-        if first_bad(live) is not None:
+        if not self._sound(live):
             require_finite_state(live, self._crew.layout, action.state)
         storage, counters = self._storages[action.level], self.counters
         storage.save(action.state, live)
         counters.saved += 1
-        counters.checkpoints += 1
-        counters.peak_checkpoints = max(counters.peak_checkpoints, counters.checkpoints)
+        held = counters.checkpoints = counters.checkpoints + 1
+        if held > counters.peak_checkpoints:
+            counters.peak_checkpoints = held
         if storage.nbytes > self._known_bytes:
             self._kernel.give_back()
             self._known_bytes = storage.nbytes
