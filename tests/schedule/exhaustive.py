@@ -118,30 +118,6 @@ def cheapest(machine: Machine) -> list[float]:
     return [distance.get(start, float("inf")) for start in starts]
 
 
-def cheapest_with_slots(
-    n_steps: int,
-    ram: int,
-    disk: int,
-    *,
-    step: float = 1.0,
-    adjoint: float = 1.0,
-    write: float = 0.0,
-    read: float = 0.0,
-) -> list[float]:
-    """The optimum for slots in RAM (free to use) and on disk, for 1 … n_steps steps."""
-    return cheapest(
-        Machine(
-            step=[step] * n_steps,
-            record_and_reverse=[step + adjoint] * n_steps,
-            ram_bytes=ram,
-            state_bytes=[1] * n_steps,
-            disk_slots=disk,
-            disk_write=write,
-            disk_read=read,
-        )
-    )
-
-
 def fewest_advances(
     step: list[float],
     budget: int,
