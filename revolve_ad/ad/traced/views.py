@@ -281,6 +281,16 @@ def view_of(x: Traced, v: Any) -> Any:
         raise AssertionError("a view is an array")
     t = new_traced(Traced)
     t.rec, t.v, t.cell, t._node, t._seen, t._map = x.rec, v, x.cell, -1, -1, None
+    m = x._map
+    if (
+        m is not None
+        and type(x.cell) is Cell
+        and v.size == m.size > 1
+        and v.dtype is x.v.dtype
+        and v.flags.c_contiguous
+        and x.v.flags.c_contiguous
+    ):  # another shape of the same elements: to ask for the address takes 4 µs
+        t._map = known_map(m.source, m.offset, v.shape, c_strides(v.shape))
     return t
 
 
