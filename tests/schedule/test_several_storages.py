@@ -1,5 +1,6 @@
 """Multilevel schedules over several storages: as cheap as any, on every level within its slots."""
 
+import functools
 import itertools
 import math
 import pickle
@@ -89,6 +90,51 @@ def test_no_schedule_whatever_is_cheaper_in_1000_cases() -> None:
                 if n > 3:
                     assert check(schedule) == schedule.counts()
     assert compared >= 1000, compared
+
+
+def cheapest_by_free_choice(
+    n_steps: int, slots: tuple[int, ...], write: list[float], read: list[float]
+) -> list[float]:
+    """The least cost of 1 … n_steps steps where any level may be chosen at each save.
+
+    Checkpoints are still kept until all steps behind them are reversed, or moved to another level
+    when they are restored; that nothing else is of use is what the search above shows.
+    """
+
+    @functools.cache
+    def live(n: int, free: tuple[int, ...]) -> float:
+        if n == 1:
+            return 0.0
+        ways = [k for k, slot in enumerate(free) if slot]
+        return min((write[k] + kept(k, n, taken(free, k, 1)) for k in ways), default=math.inf)
+
+    @functools.cache
+    def kept(k: int, n: int, free: tuple[int, ...]) -> float:
+        if n == 1:
+            return 0.0
+        splits = [j + live(n - j, free) + read[k] + left(k, j, free) for j in range(1, n)]
+        return min(splits)
+
+    def left(k: int, n: int, free: tuple[int, ...]) -> float:
+        return min(kept(k, n, free), live(n, taken(free, k, -1)))
+
+    def taken(free: tuple[int, ...], k: int, number: int) -> tuple[int, ...]:
+        return (*free[:k], free[k] - number, *free[k + 1 :])
+
+    return [live(n, slots) + 2 * n for n in range(1, n_steps + 1)]
+
+
+def test_longer_chains_are_as_cheap_as_with_a_free_choice_of_levels() -> None:
+    rng = random.Random(5)
+    for _ in range(12):
+        disk = [rng.randint(1, 2) for _ in range(rng.choice((2, 2, 3)))]
+        write, read = ([rng.choice((0.0, 0.5, 2.0, 7.3, 20.0)) for _ in disk] for _ in range(2))
+        ram = rng.randint(0, 2)
+        least = cheapest_by_free_choice(13, (ram, *disk), [0.0, *write], [0.0, *read])
+        for n, cost in enumerate(least, start=1):
+            assert multilevel(n, ram, disk, 1, 1, write, read).cost == pytest.approx(
+                cost, rel=1e-12
+            )
 
 
 def random_problems(
