@@ -232,11 +232,19 @@ class Gradient:
 
     def _replanner(self) -> Replanner:
         plan, sizes = self.plan, self.plan.sizes
-        slots: tuple[int | None, int | None] = None, plan.problem.slots_on(Level.DISK)
+        rooms = plan.problem.slots_by_level.items()
+        disk, on_disk = next((room for room in rooms if room[1] != 0), (Level.DISK, 0))
+        slots: tuple[int | None, int | None] = None, on_disk
         if plan.all_on_disk:
             slots = plan.n_checkpoints, 0
         state = 0 if plan.all_on_disk else sizes.state
-        return Replanner(ledger=self._ledger, state_bytes=state, tape_bytes=sizes.tape, slots=slots)
+        return Replanner(
+            ledger=self._ledger,
+            state_bytes=state,
+            tape_bytes=sizes.tape,
+            slots=slots,
+            disk=disk,
+        )
 
     def _plan_by(self, costs: Costs) -> Iterable[Action]:
         """Plan anew, by what the first steps took."""

@@ -239,3 +239,22 @@ def test_a_tape_that_grows_leaves_checkpoints_on_all_storages_where_they_are(
         replanned += report.replanned
         assert [len(storage) for storage in storages] == [0, 0]
     assert replanned
+
+
+def test_a_tape_that_grows_moves_checkpoints_to_the_first_storage_with_room(
+    tmp_path: pathlib.Path,
+) -> None:
+    expected = bits(gradient_of_growing(ra.Simulation(growing, steps=30)))
+    storages = [Disk(tmp_path / "a"), Disk(tmp_path / "b")]
+    given: dict[str, Any] = {"storage": storages, "disk": (0, None)}
+    fixed = ra.Simulation(growing, steps=30).plan(GROWING_START, np.array(0.3)).sizes.all_fixed
+    moved = 0
+    for states in (25, 27):
+        simulation = ra.Simulation(growing, steps=30, memory=fixed + states * STATE, **given)
+        assert bits(gradient_of_growing(simulation)) == expected
+        report = simulation.report
+        assert report is not None
+        assert report.by_level[0].saved == 0
+        moved += bool(report.replanned and report.by_level[1].saved)
+        assert [len(storage) for storage in storages] == [0, 0]
+    assert moved

@@ -29,25 +29,28 @@ class Room:
     tape : int
         Bytes of the tape of one step, at least 1.
     slots : tuple of (int or None)
-        The most checkpoints of each level, beside what the bytes allow; None: any number.
+        The most checkpoints in memory, beside what the bytes allow, and on disk; None: any number.
+    disk : Level
+        Where checkpoints go that memory can't hold: the first level with room.
     """
 
     free: int
     state: int
     tape: int
     slots: tuple[int | None, int | None] = (None, 0)
+    disk: Level = Level.DISK
 
     @property
     def in_ram(self) -> int:
         """The most checkpoints of `Level.RAM` that leave room for a tape."""
-        most = _MOST_LEVELS if self.slots[Level.RAM] is None else self.slots[Level.RAM]
+        most = _MOST_LEVELS if self.slots[0] is None else self.slots[0]
         assert most is not None
         return min(most, (self.free - self.tape) // self.state) if self.state else most
 
     @property
     def on_disk(self) -> int:
-        """The most checkpoints of `Level.DISK`."""
-        slots = self.slots[Level.DISK]
+        """The most checkpoints of the level `disk`."""
+        slots = self.slots[1]
         return _MOST_LEVELS if slots is None else slots
 
     def tapes(self, held: int) -> int:
@@ -83,8 +86,8 @@ def places(
         return {}
     if 0 not in kept and not room.in_ram:
         # Memory has no room for state 0 beside a tape.
-        taken = list(kept.values()).count(Level.DISK)
-        return {0: Level.DISK, **kept} if taken < room.on_disk else {}
+        taken = list(kept.values()).count(room.disk)
+        return {0: room.disk, **kept} if taken < room.on_disk else {}
     chosen = candidates if room.in_ram else []
     if len(chosen) > room.in_ram:
         chosen = _nearest(_ideal(n_steps, room), candidates, room.in_ram)
@@ -127,10 +130,10 @@ def reversing(n_steps: int, kept: dict[int, Level], room: Room) -> Iterator[Acti
     """
     stop = n_steps
     in_ram = list(kept.values()).count(Level.RAM)
-    on_disk = list(kept.values()).count(Level.DISK)
+    on_disk = list(kept.values()).count(room.disk)
     for start in sorted(kept, reverse=True):
         in_ram -= kept[start] == Level.RAM
-        on_disk -= kept[start] == Level.DISK
+        on_disk -= kept[start] == room.disk
         yield from _chain(start, stop, kept[start], (in_ram, on_disk), room)
         stop = start
 
@@ -172,14 +175,14 @@ def _levels(
     levels, leaves = [first], [room.tapes(in_ram)]
     while True:
         in_ram += levels[-1] == Level.RAM
-        on_disk += levels[-1] == Level.DISK
+        on_disk += levels[-1] == room.disk
         leaves.append(room.tapes(in_ram))
         if len(levels) >= n_steps:
             break
         if in_ram < room.in_ram:
             levels.append(Level.RAM)
         elif on_disk < room.on_disk:
-            levels.append(Level.DISK)
+            levels.append(room.disk)
         else:
             break
     return levels, leaves

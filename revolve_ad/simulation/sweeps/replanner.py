@@ -36,13 +36,16 @@ class Replanner:
     state_bytes, tape_bytes : int
         Bytes of a checkpoint and of the tape of a step.
     slots : tuple of (int or None)
-        The most checkpoints of each level, beside what the bytes allow; None: any number.
+        The most checkpoints in memory, beside what the bytes allow, and on disk; None: any number.
+    disk : Level
+        Where checkpoints go that memory can't hold.
     """
 
     ledger: Ledger
     state_bytes: int
     tape_bytes: int
     slots: tuple[int | None, int | None]
+    disk: Level = Level.DISK
 
     def resume(
         self,
@@ -93,16 +96,16 @@ class Replanner:
         for state in in_memory:
             if kept.get(state) == Level.RAM:
                 continue
-            if kept.get(state) == Level.DISK:
-                storages[Level.DISK].save(state, ram.restore(state))
+            if kept.get(state) == self.disk:
+                storages[self.disk].save(state, ram.restore(state))
                 saved(1, 1)
             ram.discard(state)
             saved(0, -1)
         for state, level in kept.items():
             if state in in_memory or state in on_disk:
                 continue
-            if level == Level.DISK:
-                storages[Level.DISK].save(state, on_tape[state])
+            if level == self.disk:
+                storages[self.disk].save(state, on_tape[state])
                 saved(1, 1)
             else:
                 tapes.append((state, state + 1, [on_tape[state]]))
@@ -151,6 +154,7 @@ class Replanner:
             state=self.state_bytes,
             tape=max(1, self.tape_bytes),
             slots=self.slots,
+            disk=self.disk,
         )
         return room, headroom
 
