@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from revolve_ad.ad.tape import Tape
-from revolve_ad.native import loop as fused
 from revolve_ad.native.compiled import MAX_OPERATIONS, Refusal
-from revolve_ad.native.loop import Layout, Loop
+from revolve_ad.native.loop import Layout, Loop, fused_loop
 from revolve_ad.native.worth import estimated_rolled
 
 __all__ = ["compile_loop"]
@@ -58,9 +57,7 @@ def compile_loop(
         rolled = _rolled(tape, layout, observe, native)
         if isinstance(rolled, Loop):
             return rolled
-    found = fused.compile_loop(
-        tape, layout, observe=observe, native=native, max_operations=max_operations
-    )
+    found = fused_loop(tape, layout, observe=observe, native=native, max_operations=max_operations)
     short = len(tape.nodes) <= SHORT or tape.depends_on_values
     if isinstance(found, Loop) or rolled is not None or short:
         return found

@@ -1,6 +1,6 @@
 """The time loop as native code: advance or reverse a stretch of steps in one call.
 
-`compile_loop` plans a step and its adjoint together.  What depends on params alone is computed once
+`fused_loop` plans a step and its adjoint together.  What depends on params alone is computed once
 a sweep (*prepared*); what a step adds to the cotangents of params is added up before the linear
 operations that assemble them (*sums*); states take turns in buffers without copies.
 """
@@ -40,7 +40,7 @@ from revolve_ad.native.watching import Watch, watch
 from revolve_ad.native.worth import Estimate, estimated
 from revolve_ad.native.zeros import known_zeros
 
-__all__ = ["Entry", "Layout", "Loop", "compile_loop"]
+__all__ = ["Entry", "Layout", "Loop", "fused_loop"]
 
 
 class Layout(NamedTuple):
@@ -204,7 +204,7 @@ def _size(types: Sequence[Type]) -> int:
     return sum(prod(shape) * dtype.itemsize for shape, dtype in types)
 
 
-def compile_loop(
+def fused_loop(
     tape: Tape,
     layout: Layout,
     *,
@@ -212,31 +212,10 @@ def compile_loop(
     native: bool = True,
     max_operations: int = MAX_OPERATIONS,
 ) -> Loop | Refusal:
-    """Plan the native loop of a step and of its adjoint.
+    """Plan the native loop of a step as it stands: `compile_loop` without rolling.
 
-    Parameters
-    ----------
-    tape : Tape
-        The step: its inputs are as `layout` says, its outputs the leaves of the next state.
-    layout : Layout
-        What the inputs are.
-    observe : Tape, optional
-        An observation, of the leaves of the state, the params and k.  The loop observes by itself
-        what it can: see `Loop.watch`.
-    native : bool
-        False runs the generated source as plain Python, for tests.
-    max_operations : int
-        A step that with its adjoint has more is refused: compiling grows faster than its length.
-
-    Returns
-    -------
-    Loop or Refusal
-        A refusal is false and says which operation has no compiled form.
-
-    Raises
-    ------
-    UnsupportedOperationError
-        If an operation has no derivative.
+    A step that with its adjoint has more than `max_operations` is refused: compiling grows faster
+    than its length.  For the other arguments, and what is returned, see `compile_loop`.
     """
     start = time.perf_counter()
     if tape.depends_on_values:
