@@ -23,6 +23,7 @@ from revolve_ad.native.rolling.tree import (
     Statement,
     Store,
     accesses_of,
+    made,
     statements,
     uses,
 )
@@ -80,7 +81,7 @@ class _Nest(NamedTuple):
 def merged(body: Sequence[Statement]) -> list[Statement]:
     """Return statements with nests merged."""
     out: list[Statement] = []
-    for s in body:
+    for s in _numbers_first(body):
         if isinstance(s, Loop):
             nest = _nest(s)
             if nest is None:
@@ -92,6 +93,23 @@ def merged(body: Sequence[Statement]) -> list[Statement]:
                     continue
         out.append(s)
     return out
+
+
+def _numbers_first(body: Sequence[Statement]) -> list[Statement]:
+    """Return statements with what no loop changes before the loops, so that it parts none."""
+    late = {v for s in body if isinstance(s, Loop) for v in made([s])}
+    first: list[Statement] = []
+    rest: list[Statement] = []
+    for s in body:
+        if isinstance(s, Let) or (isinstance(s, Load) and s.access.buffer.fixed):
+            if late.isdisjoint(uses(s)):
+                first.append(s)
+                continue
+            late.add(s.out)
+        elif isinstance(s, Load):
+            late.add(s.out)
+        rest.append(s)
+    return [*first, *rest]
 
 
 def _nest(s: Statement) -> _Nest | None:
@@ -189,9 +207,23 @@ def _separate(a: Affine, b: Affine, counts: dict[int, int]) -> bool:
     """Whether two accesses touch no common element in a run of the nest."""
     if [t for t in a.steps if t[0] not in counts] != [t for t in b.steps if t[0] not in counts]:
         return False
+    steps = {name: step for name, step in a.steps if name in counts}
+    if steps == {name: step for name, step in b.steps if name in counts}:
+        spans = sorted(((abs(t), counts[name] - 1) for name, t in steps.items()), reverse=True)
+        return not _adds_up(b.base - a.base, spans)
     a_lo, a_hi = reach(a, counts)
     b_lo, b_hi = reach(b, counts)
     return a_hi < b_lo or b_hi < a_lo
+
+
+def _adds_up(number: int, spans: Sequence[tuple[int, int]]) -> bool:
+    """Whether a number is a sum of multiples of some steps, none by more than its most."""
+    if not spans:
+        return number == 0
+    (step, most), rest = spans[0], spans[1:]
+    far = sum(s * n for s, n in rest)
+    low, high = max(-most, -((far - number) // step)), min(most, (number + far) // step)
+    return any(_adds_up(number - step * k, rest) for k in range(low, high + 1))
 
 
 def _joined(first: Statement, second: _Nest) -> Statement:

@@ -12,6 +12,7 @@ from revolve_ad.ad.tape import Tape
 from revolve_ad.native.rolling.buffers import Buffer
 from revolve_ad.native.rolling.dependence import set_free
 from revolve_ad.native.rolling.detect import roll
+from revolve_ad.native.rolling.interchange import interchanged
 from revolve_ad.native.rolling.making import trimmed
 from revolve_ad.native.rolling.merge import merged
 from revolve_ad.native.rolling.passes import hoisted, pruned, shared
@@ -106,7 +107,7 @@ def forward_program(
     body = shared(body)
     body = pruned(body, set(), set(outputs))
     set_free(body)
-    body = pruned(shared(merged(body)), set(), set(outputs))
+    body = interchanged(pruned(shared(merged(body)), set(), set(outputs)))
     for c in computed:
         outputs[c].name = f"y{c}"
     reversing = Reversing(body, values, program.inputs, outputs, computed, floats, sums)

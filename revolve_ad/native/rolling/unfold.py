@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from revolve_ad.ad.core import CAST
+from revolve_ad.ad.strided import c_strides
 from revolve_ad.native.rolling.buffers import Buffer
 from revolve_ad.native.rolling.detect import Carry, External, Internal, LoopForm
 from revolve_ad.native.rolling.records import Item, Program, Record
@@ -215,10 +216,17 @@ class _Unfold:
         """Append a copy of a whole array."""
         if not source.size:
             return
-        loop, value = self.values.loop(), self.values.new(source.dtype)
-        at = Affine(0).moved(loop, 1)
+        value, at = self.values.new(source.dtype), Affine(0)
+        loops: list[tuple[int, int]] = []
+        # A loop an axis, as operations on these arrays have, so that they can go together.
+        for n, stride in zip(source.shape, c_strides(source.shape), strict=True):
+            if n > 1:
+                loops.append((self.values.loop(), n))
+                at = at.moved(loops[-1][0], stride)
         inner: list[Statement] = [
             Load(value, Access(source, at)),
             Store(Access(target, at), value, True),
         ]
-        body.append(Loop(loop, Affine(source.size), inner, free=True))
+        for loop, n in reversed(loops):
+            inner = [Loop(loop, Affine(n), inner, free=True)]
+        body.extend(inner)
