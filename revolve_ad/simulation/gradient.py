@@ -225,16 +225,16 @@ class Gradient:
             opening = Opening(self._plan_by, in_memory=room, n_timed=n_timed, levels=timed)
             return opening, on_levels(given)
         if plan.all_on_disk:
-            return iter(plan.schedule), (Shelf(given[0]),) * len(Level)
+            first = given[plan.problem.first_level - Level.DISK]
+            return iter(plan.schedule), (Shelf(first),) * len(Level)
         if plan.in_memory:  # the disk is there for a plan that doesn't hold to the end
             return iter(plan.schedule), on_levels(given)
         return iter(plan.schedule), storages_by_level(plan.schedule, plan.counts, given)
 
     def _replanner(self) -> Replanner:
         plan, sizes = self.plan, self.plan.sizes
-        rooms = plan.problem.slots_by_level.items()
-        disk, on_disk = next((room for room in rooms if room[1] != 0), (Level.DISK, 0))
-        slots: tuple[int | None, int | None] = None, on_disk
+        disk = plan.problem.first_level
+        slots: tuple[int | None, int | None] = None, plan.problem.slots_on(disk)
         if plan.all_on_disk:
             slots = plan.n_checkpoints, 0
         state = 0 if plan.all_on_disk else sizes.state

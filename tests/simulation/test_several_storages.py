@@ -212,13 +212,28 @@ def test_what_a_storage_has_free_bounds_the_plan_or_is_an_error_where_it_was_giv
             gradient(full)
 
 
-def test_without_room_on_the_fast_storage_the_next_one_is_used() -> None:
-    simulation = simulated([Slow(0.0), Slow(1e-4)], disk=(0, None))
+@pytest.mark.parametrize(("disk", "used"), [((0, None), 1), (("1 MB", 0), 0), ((0, 4 * BELOW), 1)])
+def test_a_storage_without_room_is_left_alone(disk: Any, used: int) -> None:
+    simulation = simulated([Slow(0.0), Slow(1e-4)], disk=disk)
     assert gradient(simulation) == gradient(ra.Simulation(slow, steps=60))
     report = simulation.report
     assert report is not None
-    assert report.by_level[0].saved == 0
-    assert report.by_level[1].saved > 0
+    assert report.by_level[1 - used].saved == 0
+    assert report.by_level[used].saved > 0
+    lines = str(simulation.plan(START, 0.7)).splitlines()
+    timed = [line.split()[2] for line in lines if line.startswith("written to ")]
+    assert timed == [("disk", "remote")[used]]
+
+
+def test_a_run_of_unknown_length_uses_the_first_storage_with_room(tmp_path: pathlib.Path) -> None:
+    given: dict[str, Any] = {"until": lambda u, p, k: k == 50, "max_steps": 80}
+    storages = [Disk(tmp_path / "a"), Disk(tmp_path / "b")]
+    least = ra.Simulation(slow, **given, storage=Slow(0)).plan(START, 0.7).smallest_budget
+    simulation = ra.Simulation(slow, **given, storage=storages, disk=(0, None), memory=least)
+    assert gradient(simulation) == gradient(ra.Simulation(slow, **given))
+    assert simulation.report is not None
+    assert simulation.report.disk_saved > 0
+    assert not (tmp_path / "a").exists()
 
 
 def test_a_tape_that_grows_leaves_checkpoints_on_all_storages_where_they_are(

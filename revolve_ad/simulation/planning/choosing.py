@@ -86,7 +86,7 @@ def ways(problem: Problem, free: int) -> list[Way]:
         assert problem.max_steps is not None
         step = (problem.costs or Costs.at_least(state)).step
         found = _online_ways(
-            problem.max_steps, free, state, tape, problem.slots_on(Level.DISK), step
+            problem.max_steps, free, state, tape, problem.slots_on(problem.first_level), step
         )
     else:
         found = _known_ways(problem.n_steps, free, state, tape, rooms, costs, effort)
@@ -225,8 +225,8 @@ def _known_ways(
             rooms if several else rooms[0],
             step=costs.step,
             adjoint=costs.adjoint,
-            write=costs.writes[: len(rooms)] if several else costs.write,
-            read=costs.reads[: len(rooms)] if several else costs.read,
+            write=_padded(costs.writes, len(rooms)) if several else costs.write,
+            read=_padded(costs.reads, len(rooms)) if several else costs.read,
             effort=effort / 2,
         )
         counts = levels.counts()
@@ -283,6 +283,11 @@ def _peak_of(schedule: Iterable[Action], state: int, tape: int) -> int:
                 continue
         peak = max(peak, held)
     return peak
+
+
+def _padded(seconds: Sequence[float], number: int) -> list[float]:
+    """Return so many entries; storages at the end that have no room were not measured."""
+    return [*seconds, *[0.0] * number][:number]
 
 
 def _multilevel_seconds(n: int, rooms: Sequence[int | None]) -> float:

@@ -46,7 +46,8 @@ class Plan:
     ways : tuple of Way
         All that was compared, the cheapest first.
     all_on_disk : bool
-        Whether a schedule that knows no levels has its checkpoints on disk.
+        Whether a schedule that knows no levels has its checkpoints on disk: on the first storage
+        that has room.
     remarks : tuple of str
         What one should know, such as the line that makes a tape depend on values.
     """
@@ -155,9 +156,9 @@ class Plan:
         level : Level
             `Level.DISK`, `Level.REMOTE` or `Level.ARCHIVE`: the first, second or third storage.
         """
-        if self.counts is not None:
-            return self.counts.on(level).peak
-        return self.n_on_disk if level == Level.DISK else 0
+        if self.all_on_disk:
+            return self.n_on_disk if level == self.problem.first_level else 0
+        return 0 if self.counts is None else self.counts.on(level).peak
 
     @property
     def disk_bytes(self) -> int:
@@ -262,16 +263,13 @@ class Plan:
         for level, disk in zip(self.problem.slots_by_level, self.disks, strict=True):
             room = "unbounded" if disk.nbytes is None else format_bytes(disk.nbytes)
             lines.append(f"{level.name.lower():<22}{room:>14}")
-        timed = [
-            ("a plain step", self.step_seconds),
-            ("recorded, reversed", self.reverse_seconds),
-            ("written to disk", self.write_seconds),
-            ("read from disk", self.read_seconds),
-        ]
+        timed = [("a plain step", self.step_seconds), ("recorded, reversed", self.reverse_seconds)]
         if self.costs is not None:
-            for level, (write, read) in zip(_BEYOND_DISK, self.costs.beyond, strict=False):
+            rooms, io = self.problem.slots_by_level, (self.costs.writes, self.costs.reads)
+            for (level, slots), write, read in zip(rooms.items(), *io, strict=False):
                 name = level.name.lower()
-                timed += [(f"written to {name}", write), (f"read from {name}", read)]
+                if slots != 0:
+                    timed += [(f"written to {name}", write), (f"read from {name}", read)]
         for name, seconds in timed:
             if seconds is not None:
                 lines.append(f"{name:<22}{format_seconds(seconds):>14}")
@@ -284,7 +282,7 @@ class Plan:
             _HEAD,
             *(plan._row() for plan in rows if plan is not None),
         ]
-        if self.counts is not None and len(self.disks) > 1:
+        if self.counts is not None and len(self.disks) > 1 and not self.all_on_disk:
             lines += ["", *_storages(self.counts, list(self.problem.slots_by_level))]
         lines += [f"note: {remark}" for remark in self.remarks]
         if self.overlap is not None:
@@ -315,7 +313,6 @@ def _storages(counts: Counts, levels: Sequence[Level]) -> list[str]:
     return lines
 
 
-_BEYOND_DISK = tuple(Level)[Level.DISK + 1 :]
 _HEAD = (
     f"{'budget':>12} {'peak':>12} {'checkpoints':>12} {'on disk':>10} {'recomputation':>14} "
     f"{'seconds':>10}"

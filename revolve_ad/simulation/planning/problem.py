@@ -116,6 +116,12 @@ class Problem:
         levels = zip(list(Level)[Level.DISK :], self.disks, strict=False)
         return {level: disk.slots(self.sizes.state) for level, disk in levels}
 
+    @property
+    def first_level(self) -> Level:
+        """The first level beyond RAM that has room; `Level.DISK` if none has."""
+        rooms = self.slots_by_level.items()
+        return next((level for level, slots in rooms if slots != 0), Level.DISK)
+
     def slots_on(self, level: Level) -> int | None:
         """Return how many checkpoints fit on one level; None: any number."""
         return self.slots_by_level.get(level, 0)
