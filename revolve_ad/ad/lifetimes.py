@@ -30,7 +30,7 @@ from revolve_ad.ad.core import (
 )
 from revolve_ad.ad.tape import Node, Tape, live_nodes
 
-__all__ = ["REUSE_BYTES", "Lifetimes", "Storage", "c_ordered", "is_view"]
+__all__ = ["REUSE_BYTES", "Lifetimes", "Storage", "c_ordered", "goes_into", "is_view"]
 
 # Below this size the views of an input that a program takes cost more than a copy of it would:
 # measured, 200 ns a view, 200 ns and an eighth of a nanosecond a byte for the copy.
@@ -45,6 +45,15 @@ _NEGATIVE = elementwise(np.negative)
 def is_view(node: Node) -> bool:
     """Whether the value shares the memory of its operand."""
     return node.op in (GATHER, BROADCAST) and node.shape != ()
+
+
+def goes_into(nodes: Sequence[Node], node: Node) -> bool:
+    """Whether the value is computed by `Primitive.into`."""
+    return (
+        node.op.into is not None
+        and node.shape != ()
+        and all(0 < len(nodes[a].shape) < 3 and nodes[a].dtype == node.dtype for a in node.args)
+    )
 
 
 def c_ordered(nodes: Sequence[Node]) -> list[bool]:
@@ -72,7 +81,7 @@ def c_ordered(nodes: Sequence[Node]) -> list[bool]:
         elif op in (SUM, WHERE, CAST, CONCATENATE):
             found = all(ordered[a] and nodes[a].op is not BROADCAST for a in node.args)
         else:
-            found = False
+            found = goes_into(nodes, node)
         ordered.append(found)
     return ordered
 

@@ -54,11 +54,15 @@ class Primitive:
     together : callable, optional
         ``together(list of operands, *params)`` computes as many values at once, where that costs
         less than one after the other.
+    into : callable, optional
+        ``into(*operands, out)`` computes the value of vectors and matrices of one dtype, with the
+        same bits, into an array in C order; without `out` the value is in C order too.
     """
 
     __slots__ = (
         "evaluate",
         "infer",
+        "into",
         "kind",
         "name",
         "params",
@@ -80,6 +84,7 @@ class Primitive:
         reads_operands: bool = True,
         reads_result: bool = True,
         together: Callable[..., Any] | None = None,
+        into: Callable[..., Any] | None = None,
     ) -> None:
         self.name = name
         self.evaluate = evaluate
@@ -90,6 +95,7 @@ class Primitive:
         self.reads_operands = reads_operands
         self.reads_result = reads_result
         self.together = together
+        self.into = into
 
     def __repr__(self) -> str:
         return self.name

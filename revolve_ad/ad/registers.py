@@ -22,7 +22,9 @@ _WRITTEN = (FULL, SCATTER, SCATTER_ADD, CAST, SUM, CONCATENATE)
 def has_register(lives: Lifetimes, i: int) -> bool:
     """Whether a value can be computed into memory that is there already."""
     node = lives.nodes[i]
-    return lives.ordered[i] and (node.op in _WRITTEN or node.op.ufunc is not None)
+    return lives.ordered[i] and (
+        node.op in _WRITTEN or node.op.ufunc is not None or node.op.into is not None
+    )
 
 
 class Registers:

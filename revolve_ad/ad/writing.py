@@ -332,6 +332,8 @@ class Code:
             axes, keepdims = node.params
             reduce = self._value("reduce", np.add.reduce)
             body.append(f"{reduce}({names[0]}, {axes}, None, {target}, {keepdims})")
+        elif op.into is not None:
+            body.append(f"{self._value('into', op.into)}({', '.join(names)}, {target})")
         else:
             assert op is CONCATENATE
             start = 0

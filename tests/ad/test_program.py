@@ -233,6 +233,22 @@ def test_sums_over_the_steps_come_first_so_that_less_is_held():
     assert same(program.run([v.copy() for v in values]), expected)
 
 
+def test_products_of_matrices_are_computed_into_registers_to_the_same_bits():
+    def function(a, b, v):
+        c = np.tanh(a @ b + np.dot(a, a.T)[:, :40])
+        return np.dot(c.T, a[::-1]) @ v, np.dot(v, a.T), a[:0] @ b
+
+    rng = np.random.default_rng(5)
+    values = [rng.normal(size=shape) for shape in ((60, 50), (50, 40), (50,))]
+    tape = simplify(trace(function, tuple(values)).tape)
+    seeds = [rng.normal(size=tape.nodes[i].shape) for i in tape.outputs]
+    for made, given in ((tape, values), (simplify(vjp(tape, [0, 1, 2])), [*values, *seeds])):
+        program = Program(made)
+        assert same(program.run(given), Interpreter(made).run(given))
+        assert same(program.run(given), Interpreter(made).run(given))
+        assert program.source.count("into") >= 3
+
+
 def test_a_sum_that_is_given_away_grows_in_place():
     def function(total, x):
         return total + np.sin(x) * x

@@ -35,7 +35,7 @@ def _matmul_infer(a: ArrayType, b: ArrayType) -> ArrayType:
     return ArrayType((*stack, *rows, *columns), np.promote_types(a.dtype, b.dtype))
 
 
-MATMUL = Primitive("matmul", np.matmul, infer=_matmul_infer)
+MATMUL = Primitive("matmul", np.matmul, infer=_matmul_infer, into=np.matmul)
 
 
 def matmul(a: Symbol, b: Symbol) -> Symbol:
@@ -103,7 +103,7 @@ def _product(name: str, function: Callable[..., Any], equal: Callable[..., Any])
         value = function(np.zeros(a.shape, np.int8), np.zeros(b.shape, np.int8))
         return ArrayType(np.shape(value), np.promote_types(a.dtype, b.dtype))
 
-    op = Primitive(name, function, infer=infer)
+    op = Primitive(name, function, infer=infer, into=np.dot if function is np.dot else None)
     define_by_equal(op, equal)
     return op
 
