@@ -19,7 +19,7 @@ def _counted(found: Any, n: Any, k: Any) -> Any:
     return np.where((k <= n) & (n >= 0) & (k >= 0), found, 0.0)
 
 
-def _comb(n: Any, k: Any, exact: bool, repetition: bool) -> Any:
+def _comb(n: Any, k: Any, exact: bool, repetition: bool, **_: Any) -> Any:
     if repetition:
         return _special("binom")(n + k - 1, k)
     return _counted(_special("binom")(n, k), n, k)

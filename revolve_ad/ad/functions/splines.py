@@ -15,8 +15,10 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
+from revolve_ad.ad.functions.arguments import prepared
 from revolve_ad.ad.functions.foreign import Keywords, bound, foreign, opaque, scipy_function
 from revolve_ad.ad.functions.formulas import define_by_equal
+from revolve_ad.ad.interception import FOREIGN
 from revolve_ad.ad.recorder import Recorder
 from revolve_ad.ad.tape import Primitive
 from revolve_ad.ad.traced import apply
@@ -122,6 +124,8 @@ def _interpolated(
         One for each of the d axes, all of the shape of the result.
     """
     d = len(places)
+    if 0 in x.shape[:d]:  # nothing is inside
+        return np.zeros_like(x, shape=(*places[0].shape, *x.shape[d:])) + cval
     c, before = _coefficients(x, d, order, mode, cval, prefilter)
     rest = c.ndim - d
     outside = False
@@ -220,6 +224,18 @@ def _rotate(
 
 opaque(_MODULE, "map_coordinates", ("input", "coordinates"), _map_coordinates)
 opaque(_MODULE, "affine_transform", ("input", "matrix", "offset"), _affine_transform)
+_of_arrays = FOREIGN[_MODULE]["affine_transform"]
+
+
+@foreign(_MODULE, "affine_transform")
+def affine_transform(rec: Recorder, original: Any, *args: Any, **kwargs: Any) -> Any:
+    given = inspect.signature(original).bind(*args, **kwargs)
+    # An array without axes is no number for each version of SciPy.
+    offset = prepared(rec, given.arguments.get("offset", 0.0))
+    given.arguments["offset"] = offset + np.zeros(np.ndim(given.arguments["input"]))
+    return _of_arrays(rec, original, *given.args, **given.kwargs)
+
+
 opaque(_MODULE, "rotate", ("input",), _rotate)
 
 

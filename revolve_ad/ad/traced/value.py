@@ -325,7 +325,10 @@ class Traced:
         return bool(self._concrete("a branch on a traced value"))
 
     def __index__(self) -> int:
-        return operator.index(self._concrete("a traced integer used as a plain one"))
+        # An array of floats isn't one, though NumPy 2.0 asks each exponent: that looks at nothing.
+        found = operator.index(self.v)
+        self._concrete("a traced integer used as a plain one")
+        return found
 
     def __int__(self) -> int:
         return int(self._concrete("int() of a traced value"))

@@ -295,8 +295,9 @@ def _way_out(name: str, had: np.dtype[Any], came: np.dtype[Any]) -> str:
         )
     if had == np.float32 and came == np.float64:
         return (
-            "something of double precision came in, such as a param or a constant array. Make it "
-            "np.float32, or start from float64; plain Python numbers change nothing."
+            "something of double precision came in, such as a param, a constant array or a number "
+            "of NumPy's (np.sqrt(2)). Make it np.float32, or start from float64; plain Python "
+            "numbers change nothing."
         )
     return f"convert it with .astype, or start from {came}."
 

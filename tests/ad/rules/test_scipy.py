@@ -524,6 +524,7 @@ OTHERS = {
 }
 
 
+@pytest.mark.filterwarnings("ignore:The behavior of affine_transform:UserWarning")
 @pytest.mark.parametrize("name", OTHERS)
 def test_functions_of_scipy(name):
     f, operands, options = OTHERS[name]
