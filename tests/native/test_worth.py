@@ -107,7 +107,7 @@ MEASURED = {
     "channel": 28.8,
     "nbody": 22.7,
     "hdiff": 7.4,
-    "vadv": 25.9,
+    "vadv": 16.4,
 }
 """CPU seconds that compiling took, of arrays with 64 cells a side; 24 in three dimensions."""
 
@@ -123,16 +123,16 @@ def test_the_seconds_of_compiling_are_those_measured_within_half(name: str) -> N
     assert 1 / 1.5 < loop.estimate.compiling / MEASURED[name] < 1.5
 
 
-@pytest.mark.parametrize(("name", "worth"), [("vadv", False), ("adi", True), ("cavity", True)])
-def test_sweeps_over_whole_columns_gain_less(name: str, worth: bool) -> None:
-    """Measured, steps of 64 cells a side get 1.2 times, 8 times and 7 times as fast."""
+@pytest.mark.parametrize("name", ["vadv", "adi", "cavity"])
+def test_sweeps_over_columns_and_rows_are_worth_compiling(name: str) -> None:
+    """Measured, steps of 64 cells a side get 2.9 times, 8 times and 7 times as fast."""
     module = load(name)
     state, params = module.make(64, np.random.default_rng(0))
     tape = trace(module.step, (state, params, 0)).tape
     loop = compile_loop(tape, Layout(len(state), len(params)), native=False)
     assert isinstance(loop, Loop)
     assert loop.estimate is not None
-    assert (loop.estimate.gain >= LEAST_GAIN) == worth
+    assert loop.estimate.gain >= LEAST_GAIN
 
 
 def test_the_estimate_depends_on_the_tape_alone() -> None:
