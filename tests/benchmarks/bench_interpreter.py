@@ -1,7 +1,8 @@
 """The NumPy interpreter beside adjoints written by hand in NumPy: time and memory of a gradient.
 
 Run ``python -m tests.benchmarks.bench_interpreter`` (or with names of problems, such as
-``P4 P5``); it prints ours / by hand for each problem and number of checkpoints.  Both run the same
+``P4 P5``, and ``--steps 1000``, as many as the problems have); it prints ours / by hand for each
+problem and number of checkpoints.  Both run the same
 schedule in one process, in turn; times are CPU seconds of the thread, memory is what NumPy and
 Python allocate from before the gradient is built until it has run twice.
 """
@@ -114,17 +115,20 @@ def compare(name: str, checkpoints: int, steps: int, repeats: int = 7) -> Found:
     )
 
 
-def main(names: Sequence[str] = ("P4", "P5"), repeats: int = 7) -> list[Found]:
+def main(
+    names: Sequence[str] = ("P4", "P5"), repeats: int = 7, steps: int | None = None
+) -> list[Found]:
     """Return ours and by hand for each problem and number of checkpoints."""
-    return [compare(name, s, STEPS[name], repeats) for name in names for s in CHECKPOINTS]
+    return [compare(name, s, steps or STEPS[name], repeats) for name in names for s in CHECKPOINTS]
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", default=["P4", "P5"])
     parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument("--steps", type=int)
     given = parser.parse_args()
-    for found in main(given.names, given.repeats):
+    for found in main(given.names, given.repeats, given.steps):
         which = f"s = {found.checkpoints}" if found.checkpoints else "store all"
         print(
             f"{found.problem} {which:<10} by hand {found.by_hand_seconds * 1e3:8.1f} ms "
