@@ -161,6 +161,14 @@ class Disk:
                 return shutil.disk_usage(folder).free
         return None
 
+    @property
+    def device(self) -> int | None:
+        """The number of the file system of the folder, whose room others there share."""
+        for folder in (self._path, *self._path.absolute().parents):
+            with contextlib.suppress(OSError):
+                return folder.stat().st_dev
+        return None
+
     def __len__(self) -> int:
         """Return the number of checkpoints held."""
         return len(self._held)

@@ -135,8 +135,10 @@ def test_a_schedule_for_more_storages_than_there_are_is_refused_before_any_step(
 class Slow:
     """A storage that takes some time for each checkpoint, and says what it has free."""
 
-    def __init__(self, seconds: float, free_bytes: int | None = None) -> None:
-        self.seconds, self.free_bytes = seconds, free_bytes
+    def __init__(
+        self, seconds: float, free_bytes: int | None = None, device: int | None = None
+    ) -> None:
+        self.seconds, self.free_bytes, self.device = seconds, free_bytes, device
         self.ram = Ram()
 
     def save(self, key: Any, leaves: Sequence[Any]) -> None:
@@ -210,6 +212,16 @@ def test_what_a_storage_has_free_bounds_the_plan_or_is_an_error_where_it_was_giv
         )
         with pytest.raises(StorageFullError, match="1 checkpoints of 4,096 bytes remote at a time"):
             gradient(full)
+
+
+def test_storages_on_one_disk_share_what_it_has_free(tmp_path: pathlib.Path) -> None:
+    assert Disk(tmp_path / "a").device == Disk(tmp_path / "b").device == tmp_path.stat().st_dev
+    shared = [Slow(0.0, free_bytes=9 * 4096, device=1), Slow(1e-4, free_bytes=9 * 4096, device=1)]
+    plan = simulated(shared, disk=(5 * BELOW, None)).plan(START, 0.7)
+    assert plan.n_on(Level.DISK) + plan.n_on(Level.REMOTE) <= 9
+    shared[1].device = 2
+    plan = simulated(shared).plan(START, 0.7)
+    assert 9 < plan.n_on(Level.DISK) + plan.n_on(Level.REMOTE) <= 18
 
 
 @pytest.mark.parametrize(("disk", "used"), [((0, None), 1), (("1 MB", 0), 0), ((0, 4 * BELOW), 1)])

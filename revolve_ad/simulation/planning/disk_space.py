@@ -1,6 +1,6 @@
 """Compares what a plan puts on disk with what the disk has free, before the run."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Final
@@ -25,7 +25,9 @@ def bytes_of_file(state_bytes: int, n_leaves: int) -> int:
     return -(-size // _BLOCK) * _BLOCK
 
 
-def within_free_space(plan: Plan, storages: Sequence[Any], n_leaves: int, *, exact: bool) -> Plan:
+def within_free_space(
+    plan: Plan, storages: Sequence[Any], n_leaves: int, *, exact: Collection[Level]
+) -> Plan:
     """Return a plan whose checkpoints fit into what the disk has free now.
 
     Parameters
@@ -36,8 +38,9 @@ def within_free_space(plan: Plan, storages: Sequence[Any], n_leaves: int, *, exa
         Where its checkpoints go, by level; one that can't tell its free space isn't asked.
     n_leaves : int
         Leaves of the state.
-    exact : bool
-        Whether the room on disk, or the schedule, was given: it is not planned anew then.
+    exact : collection of Level
+        The levels whose room was given, or for which the schedule was: what doesn't fit there is
+        not planned anew.
 
     Raises
     ------
@@ -48,20 +51,26 @@ def within_free_space(plan: Plan, storages: Sequence[Any], n_leaves: int, *, exa
         return plan
     each = bytes_of_file(plan.sizes.state, n_leaves)
     short: list[tuple[Level, Any, int]] = []
+    left: dict[object, int] = {}  # of what storages share that are on the same disk
     for level, storage in zip(plan.problem.slots_by_level, storages, strict=False):
         free = getattr(storage, "free_bytes", None)
         if free is None or plan.problem.slots_on(level) == 0:
             continue
+        device = getattr(storage, "device", None)
+        shared = id(storage) if device is None else ("device", device)
+        free = left.get(shared, free)
+        left[shared] = max(0, free - plan.n_on(level) * each)
         fitting = free // each
         if plan.n_on(level) > fitting or (not fitting and plan.kind != "given"):
             short.append((level, storage, free))
     if not short:
         return plan
-    if not exact or not any(plan.n_on(level) for level, _, _ in short):
+    full = [found for found in short if plan.n_on(found[0]) and found[0] in exact]
+    if not full:
         with suppress(BudgetError):
             # What doesn't fit on one storage may now be planned for another.
             return within_free_space(_with_less(plan, short, each), storages, n_leaves, exact=exact)
-    level, storage, free = short[0]
+    level, storage, free = (full or short)[0]
     wanted, fitting = plan.n_on(level), free // each
     raise StorageFullError(
         f"the plan keeps up to {wanted:,} checkpoints of {each:,} bytes {WHERE[level]} at a time, "

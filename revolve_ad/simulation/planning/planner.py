@@ -126,9 +126,13 @@ def fitted(plan: Plan, settings: Settings, model: Model, *, running: bool = Fals
     running : bool
         Whether steps have been run already: it then makes do with what there is.
     """
-    exact = settings.schedule is not None or settings.disk is not None
+    exact = [
+        level
+        for level, room in zip(plan.problem.slots_by_level, settings.rooms, strict=False)
+        if not running and (settings.schedule is not None or room is not None)
+    ]
     n_leaves = len(model.form.state.shapes)
-    return within_free_space(plan, settings.storages, n_leaves, exact=exact and not running)
+    return within_free_space(plan, settings.storages, n_leaves, exact=exact)
 
 
 def is_planned_on_the_way(plan: Plan) -> bool:
