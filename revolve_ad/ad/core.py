@@ -302,6 +302,7 @@ SCATTER_ADD = Primitive(
 
 
 def _broadcast(x: Any, shape: tuple[int, ...]) -> np.ndarray:
+    x = np.asarray(x)
     if x.size == 1 and 0 not in shape:  # the adjoint of a sum over all; NumPy takes 5 µs for it
         return np.ndarray(shape, x.dtype, x, 0, (0,) * len(shape))
     return np.broadcast_to(x, shape)
