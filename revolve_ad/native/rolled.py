@@ -33,13 +33,10 @@ from revolve_ad.native.rolling.tree import Statement, Values, accesses_of, state
 from revolve_ad.native.turns import Type, labels, spares, turns_of
 from revolve_ad.native.watching import Watch, watch
 
-__all__ = ["compile_rolled", "worth_rolling"]
+__all__ = ["compile_rolled"]
 
 MOST = 3_000
 """Statements of a rolled step and its adjoint from which compiling takes too long."""
-
-SHORT = 60
-"""Operations of a tape that is fused as it is."""
 
 GAIN = 2.0
 """How many times shorter rolling must make a step."""
@@ -48,11 +45,6 @@ OWN = ("temp", "bar", "tape", "spill", "strip")
 """Kinds of buffers that a step works with."""
 
 Call = tuple[str, list[str]]
-
-
-def worth_rolling(tape: Tape) -> bool:
-    """Whether a tape is long enough to look for loops."""
-    return len(tape.nodes) > SHORT and not tape.depends_on_values
 
 
 def compile_rolled(
