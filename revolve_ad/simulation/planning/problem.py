@@ -113,6 +113,8 @@ class Problem:
     @property
     def slots_by_level(self) -> dict[Level, int | None]:
         """How many checkpoints fit on each storage; None: any number."""
+        if self.disk is None:
+            return {}
         levels = zip(list(Level)[Level.DISK :], self.disks, strict=False)
         return {level: disk.slots(self.sizes.state) for level, disk in levels}
 
