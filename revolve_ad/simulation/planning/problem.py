@@ -107,6 +107,8 @@ class Problem:
     @property
     def slots(self) -> int | None:
         """How many checkpoints fit on all storages together; None: any number."""
+        if self.disk is None:
+            return 0
         rooms = list(self.slots_by_level.values())
         return None if None in rooms else sum(room for room in rooms if room is not None)
 
@@ -121,8 +123,10 @@ class Problem:
     @property
     def first_level(self) -> Level:
         """The first level beyond RAM that has room; `Level.DISK` if none has."""
-        rooms = self.slots_by_level.items()
-        return next((level for level, slots in rooms if slots != 0), Level.DISK)
+        for level, slots in self.slots_by_level.items():
+            if slots != 0:
+                return level
+        return Level.DISK
 
     def slots_on(self, level: Level) -> int | None:
         """Return how many checkpoints fit on one level; None: any number."""
