@@ -57,6 +57,7 @@ _undo: list[tuple[dict[str, Any], str, Any]] = []
 _undo_methods: list[tuple[type, str, Any]] = []
 _methods: list[tuple[type, str, Any]] = []
 _prepared_modules: set[str] = set()
+_prepared_for: Any = None
 _replacements: dict[int, Any] = {}
 _scanned: tuple[Any, list[tuple[dict[str, Any], str, int]]] = (None, [])
 
@@ -98,14 +99,18 @@ def leave_whole(entered: WeakSet[Token], token: Token, leave: Callable[[Token], 
 
 
 def _enter(f: Callable[..., Any], token: Token) -> None:
+    global _prepared_for
     with _lock:
         if not _open:
             _put_back()  # what is left if an interrupt came before one could leave
         if not _replacements:
             _prepare()
-        for module_name in FOREIGN.keys() - _prepared_modules:
-            if module_name in sys.modules:
-                _prepare_foreign(module_name)
+        now = _modules_now()
+        if now != _prepared_for:
+            for module_name in FOREIGN.keys() - _prepared_modules:
+                if module_name in sys.modules:
+                    _prepare_foreign(module_name)
+            _prepared_for = now
         _open.add(token)
         for owner, name, method in _methods:
             if (original := vars(owner)[name]) is not method:
@@ -226,18 +231,32 @@ def _imported(own: FunctionType | None) -> list[tuple[dict[str, Any], str, int]]
     """
     global _scanned
     package = _package(own.__module__ if own else "")
-    key = (len(sys.modules), package)
+    key = (_modules_now(), package)
     if _scanned[0] == key:
         return _scanned[1]
     found = []
+    # A recording that is open has replaced some already; they are to be found again after it.
+    stand_ins = {id(stand_in): original for original, stand_in in _replacements.items()}
     for name, module in list(sys.modules.items()):
         if _package(name) in _SKIPPED or not isinstance(module, ModuleType):
             continue
         file = getattr(module, "__file__", None) or ""
         if _package(name) == package or not _INSTALLED.search(file):
-            found += _in_namespace(vars(module))
+            namespace = vars(module)
+            found += _in_namespace(namespace)
+            found += [
+                (namespace, name, stand_ins[id(v)])
+                for name, v in list(namespace.items())
+                if id(v) in stand_ins
+            ]
     _scanned = (key, found)
     return found
+
+
+def _modules_now() -> Any:
+    """Return what changes whenever a module is imported, also in place of one that was removed."""
+    last = next(reversed(sys.modules), "")
+    return len(sys.modules), last, id(sys.modules.get(last))
 
 
 def _package(module_name: str | None) -> str:

@@ -3,9 +3,11 @@
 import contextlib
 import gc
 import signal
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -304,3 +306,23 @@ def test_elements_of_np_empty_that_nobody_writes_are_zero_and_have_no_derivative
     np.testing.assert_allclose(
         ra.grad(f)(X), [4 * X[0], 4 * X[1], 2 * X[2], 2 * X[3], 0, 0], rtol=1e-15
     )
+
+
+def test_a_module_that_comes_during_a_recording_hides_no_other_from_the_next(monkeypatch):
+    helper = ModuleType("helper_of_a_user")
+    exec("import numpy as np\ndef pair(x):\n    return np.array([x, 2.0 * x])", helper.__dict__)
+    monkeypatch.setitem(sys.modules, helper.__name__, helper)
+
+    replaced = []
+
+    def objective(x):
+        replaced.append(helper.np is not sys.modules["numpy"])
+        # Modules are looked through anew while this recording has replaced NumPy's names.
+        monkeypatch.setitem(sys.modules, "imported_late", ModuleType("imported_late"))
+        inner = ra.grad(lambda y: y * y)(x)
+        return np.sum(helper.pair(x)) + inner
+
+    for _ in range(3):
+        assert ra.grad(objective)(1.5) == 5.0
+    assert replaced == [True, True, True]
+    assert helper.np is np
