@@ -182,7 +182,6 @@ class Gradient:
             observations=self._observations,
             replays=self._replays,
             ledger=self._ledger,
-            replanner=self._replanner(),
             progress=Progress(settings.progress, _executed(self.plan)),
             tape_bytes=model.tape_bytes,
             pool=self._past.pool,
@@ -211,7 +210,7 @@ class Gradient:
         if self.plan.disk is not None:
             shelves = [one for one in storages[Level.DISK :] if isinstance(one, Shelf)]
             self._shelves = tuple(dict.fromkeys(shelves))
-        return Sweep(crew, actions, storages)
+        return Sweep(crew, actions, storages, self._replanner())
 
     def _actions(self) -> tuple[Iterator[Action], tuple[Ram | Shelf, ...]]:
         """Return what is played, and where the checkpoints of each level are kept."""

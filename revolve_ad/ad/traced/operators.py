@@ -13,7 +13,13 @@ from revolve_ad.ad.core import SCALAR_POWER, elementwise
 from revolve_ad.ad.dispatch import FUNCTIONS
 from revolve_ad.ad.recorder import _PYTHON_DTYPE
 from revolve_ad.ad.traced.operations import result, save_operands
-from revolve_ad.ad.traced.ufuncs import as_array, call_ufunc, operand_nodes, write_result
+from revolve_ad.ad.traced.ufuncs import (
+    as_array,
+    call_ufunc,
+    loop_dtypes,
+    operand_nodes,
+    write_result,
+)
 from revolve_ad.ad.traced.value import PYTHON_NUMBERS, Traced, method, recorder_of
 
 __all__: list[str] = []
@@ -133,6 +139,12 @@ def _fast_power(kind: Any, p: Any, dtype: np.dtype[Any]) -> np.ufunc | None:
 
 def _power(x: Any, p: Any) -> Any:
     """Record ``x ** p`` as NumPy computes it, with its fast forms for some exponents."""
+    if type(x) is Traced and type(p) in PYTHON_NUMBERS and x.rec.simple:
+        if isinstance(x.v, np.generic):  # the usual case of losses of few numbers
+            rec, value = x.rec, x.v**p
+            node = x.saved() if rec.keep else x.read()
+            dtype = loop_dtypes(np.power, (x.v.dtype, type(p)))[1]
+            return result(rec, SCALAR_POWER, (node, rec.literal(p, dtype)), (), value)
     value_x, value_p = (y.v if type(y) is Traced else y for y in (x, p))
     if not all(
         isinstance(v, np.ndarray | np.generic | bool | int | float | complex)

@@ -29,6 +29,7 @@ __all__ = [
     "as_type",
     "call_ufunc",
     "captured_write",
+    "loop_dtypes",
     "operand_nodes",
     "write_result",
 ]
@@ -169,7 +170,7 @@ def operand_nodes(rec: Recorder, inputs: Any, ufunc: np.ufunc) -> tuple[int, ...
     ]
     weak = [x for x in inputs if type(x) in PYTHON_NUMBERS or (type(x) is Traced and x.weak)]
     if strong and weak:
-        dtypes = _loop_dtypes(ufunc, tuple(map(_weak_or_dtype, inputs)))
+        dtypes = loop_dtypes(ufunc, tuple(map(_weak_or_dtype, inputs)))
     args = []
     for k, x in enumerate(inputs):
         if type(x) is Traced:
@@ -189,7 +190,7 @@ def _weak_or_dtype(x: Any) -> Any:
 
 
 @lru_cache(maxsize=4096)
-def _loop_dtypes(ufunc: np.ufunc, kinds: tuple[Any, ...]) -> tuple[np.dtype[Any], ...]:
+def loop_dtypes(ufunc: np.ufunc, kinds: tuple[Any, ...]) -> tuple[np.dtype[Any], ...]:
     """Return the dtypes in which a ufunc takes its operands, Python numbers among them."""
     known = [np.dtype(bool) if kind is bool else kind for kind in kinds]
     return tuple(ufunc.resolve_dtypes((*known, *(None,) * ufunc.nout)))

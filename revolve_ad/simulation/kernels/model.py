@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol, final
 
 from revolve_ad.simulation.arrays.form import Form
@@ -190,13 +191,12 @@ class TapeModel:
             return Account(compiled=False, why_not=self.why_not)
         from revolve_ad.native.threads import n_threads
 
-        return Account(
-            compiled=True,
-            operations=loop.operations,
-            loops=loop.nests,
-            called=tuple(r + ("" if lines is None else lines.of_called(r)) for r in loop.called),
-            compile_seconds=loop.plan_seconds + loop.compile_seconds,
-            threads=1 if loop.threaded is None else n_threads(),
+        return _account_of(
+            loop.operations,
+            loop.nests,
+            tuple([r + ("" if lines is None else lines.of_called(r)) for r in loop.called]),
+            loop.plan_seconds + loop.compile_seconds,
+            1 if loop.threaded is None else n_threads(),
         )
 
     @property
@@ -277,6 +277,21 @@ class UserModel(Unrecorded):
             raise refuse_forward(self.step)
         seen = None if self.seen is None else self.seen.tangent
         return UserTangentModel(self.form.doubled, self.step, seen, self.form)
+
+
+@lru_cache(maxsize=64)
+def _account_of(
+    operations: int, loops: int, called: tuple[str, ...], seconds: float, threads: int
+) -> Account:
+    """Return what every report on a compiled step says: one object for all gradients."""
+    return Account(
+        compiled=True,
+        operations=operations,
+        loops=loops,
+        called=called,
+        compile_seconds=seconds,
+        threads=threads,
+    )
 
 
 def record_model(

@@ -11,7 +11,6 @@ from revolve_ad.simulation.kernels.protocol import Kernel
 from revolve_ad.simulation.progress import Progress
 from revolve_ad.simulation.sweeps.ending import Ending
 from revolve_ad.simulation.sweeps.lookout import Lookout
-from revolve_ad.simulation.sweeps.replanner import Replanner
 
 __all__ = ["Counters", "Crew"]
 
@@ -43,7 +42,6 @@ class Crew:
     observations: Observations | None
     replays: Replays
     ledger: Ledger
-    replanner: Replanner
     progress: Progress
     tape_bytes: int
     pool: Pool

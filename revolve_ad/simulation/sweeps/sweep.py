@@ -36,7 +36,7 @@ from revolve_ad.simulation.kernels.observations import Observations
 from revolve_ad.simulation.kernels.protocol import Kernel
 from revolve_ad.simulation.sweeps.crew import Counters, Crew
 from revolve_ad.simulation.sweeps.exploring import explore
-from revolve_ad.simulation.sweeps.replanner import bytes_of
+from revolve_ad.simulation.sweeps.replanner import Replanner, bytes_of
 from revolve_ad.simulation.sweeps.several import has_every_state
 from revolve_ad.storage import Ram
 
@@ -55,6 +55,8 @@ class Sweep:
         One pass over a schedule of as many steps as the run has, or an `OnlineDriver`.
     storages : sequence of Ram or Shelf
         Where checkpoints are kept, by level; they belong to this run.
+    replanner : Replanner
+        Plans the rest anew where a tape has grown.
 
     Attributes
     ----------
@@ -71,6 +73,7 @@ class Sweep:
         "_kernel",
         "_known_bytes",
         "_n_last",
+        "_replanner",
         "_seen",
         "_sound",
         "_storages",
@@ -82,8 +85,13 @@ class Sweep:
     )
 
     def __init__(
-        self, crew: Crew, actions: Iterator[Action], storages: Sequence[Ram | Shelf]
+        self,
+        crew: Crew,
+        actions: Iterator[Action],
+        storages: Sequence[Ram | Shelf],
+        replanner: Replanner,
     ) -> None:
+        self._replanner = replanner
         self._crew = crew
         self._kernel = crew.kernel
         self._actions = actions
@@ -413,7 +421,7 @@ class Sweep:
             tape.clear()
         self._tapes, self._n_last = [], 0
         self.counters.replanned += 1
-        self._actions = self._crew.replanner.resume(
+        self._actions = self._replanner.resume(
             grown, held, self._tapes, self._storages, self._count_checkpoints
         )
 
