@@ -3,8 +3,9 @@
 import itertools
 import weakref
 from dataclasses import dataclass, field
-from typing import Any, final
+from typing import Any, NoReturn, final
 
+from revolve_ad.errors import StructureError
 from revolve_ad.simulation.arrays.form import Form
 from revolve_ad.simulation.arrays.pool import Pool
 from revolve_ad.simulation.kernels.model import Model
@@ -82,7 +83,15 @@ class Run:
     state: Any
     observed: Any
     steps: int
-    _record: Record = field(default_factory=Record, repr=False, compare=False)
+    _record: Record = field(
+        default_factory=Record, repr=False, compare=False, metadata={"static": True}
+    )
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NoReturn:
+        raise StructureError(
+            "a Run isn't an array: take Run.state, the final state, or Run.observed, what observe= "
+            "has seen."
+        )
 
     @property
     def report(self) -> Report | None:

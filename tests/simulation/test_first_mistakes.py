@@ -71,6 +71,22 @@ def test_nothing_is_observed_without_observe() -> None:
         ra.grad(lambda p: np.sum(simulation(START, p).observed))(0.5)
 
 
+def test_a_run_is_no_array() -> None:
+    simulation = ra.Simulation(lambda u, p, k: u * p, steps=3)
+    for f in (lambda p: np.sum(simulation(START, p)), lambda p: simulation(START, p) - 1.0):
+        with pytest.raises(TypeError, match="Run") as caught:
+            ra.grad(f)(0.5)
+    assert "'Run' and 'float'" in str(caught.value)
+    with pytest.raises(TypeError, match="take Run.state"):
+        np.asarray(simulation(START, 0.5))
+
+
+def test_params_that_are_not_given_are_none() -> None:
+    with pytest.raises(TypeError) as caught:
+        ra.Simulation(lambda u, p, k: u * p, steps=3)(START)
+    assert "sim(state)" in notes(caught.value)
+
+
 def counting(u: Any, p: Any, k: Any) -> Any:
     p["a"] += 1
     return u * p["a"]

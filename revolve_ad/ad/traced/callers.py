@@ -30,6 +30,7 @@ def library_call() -> str:
         public = [part for part in module.split(".") if not part.startswith("_")]
         called = frame.f_code.co_qualname
         if called.endswith(".__call__"):  # an object that stands for a function
-            called = getattr(frame.f_locals.get("self"), "__name__", called)
+            owner = frame.f_locals.get("self")
+            called = getattr(owner, "__name__", type(owner).__name__)
         name = ".".join([*public, called])
     return f"{name} has no rule for traced arrays: " if name else ""

@@ -48,6 +48,10 @@ def blame(
             "neither params nor inputs: copy them first, or make what changes a part of the state."
         ) from error
     error.add_note(f"revolve_ad: raised in {where}")
+    if isinstance(error, (AttributeError, TypeError)) and "NoneType" in text:
+        error.add_note(
+            "revolve_ad: where params aren't given, sim(state), they are None in the step"
+        )
     if isinstance(error, ValueError) and _DOES_NOT_FIT.search(text):
         error.add_note(
             "revolve_ad: NumPy cuts a slice such as u[k : k + 3] off at the end of its array, and "

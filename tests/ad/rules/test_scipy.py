@@ -11,6 +11,7 @@ import scipy.signal
 import scipy.sparse
 import scipy.sparse.linalg
 import scipy.special
+from scipy import interpolate
 from scipy.linalg import solve_banded
 
 from revolve_ad.ad.recording import trace
@@ -37,6 +38,17 @@ def bands(rows, n):
 def vector(first, n):
     """Numbers of which the first is so large that a Toeplitz matrix or a filter is tame."""
     return Draw((n,), lambda x: 0.2 * x + first * (np.arange(n) == 0))
+
+
+KNOTS = np.array([0.0, 1.3, 2.7, 4.0, 5.1])
+SPLINES = {
+    "CubicSpline": interpolate.CubicSpline(KNOTS, np.sin(KNOTS)),
+    "Akima": interpolate.Akima1DInterpolator(KNOTS, np.sin(KNOTS)),
+    "BSpline": interpolate.make_interp_spline(KNOTS, np.sin(KNOTS)),
+    "of arrays": interpolate.CubicSpline(
+        KNOTS, np.sin(np.outer([1.0, 2.0], KNOTS))[..., None], axis=1
+    ),
+}
 
 
 def places():
@@ -482,6 +494,20 @@ OTHERS = {
     ),
     "expm": (lambda a: la.expm(0.3 * a), [one(3, 3)], {"complex": True, "single": False}),
     "norm": (lambda a: la.norm(a), [one(3)], {}),
+    # -- interpolate
+    **{
+        f"{name} {nu}": (
+            lambda x, name=name, nu=nu: SPLINES[name](x, nu=nu),
+            [Draw((2, 3), lambda x: 2.0 + 0.4 * np.tanh(x))],
+            {"single": False, "layouts": False},
+        )
+        for name, nu in (("CubicSpline", 0), ("CubicSpline", 1), ("Akima", 0), ("BSpline", 0))
+    },
+    "spline of arrays": (
+        lambda x: SPLINES["of arrays"](x, extrapolate=True) * SPLINES["of arrays"](x[0]),
+        [Draw((2,), lambda x: 2.0 + 0.4 * np.tanh(x))],
+        {"single": False, "layouts": False},
+    ),
     # -- integrate
     "trapezoid": (lambda y: it.trapezoid(y, [0.0, 0.3, 0.4, 1.0], axis=0), [one(4, 2)], C),
     "simpson odd": (lambda y: it.simpson(y, dx=0.3), [one(2, 5)], C),
