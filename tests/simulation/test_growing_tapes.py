@@ -94,6 +94,9 @@ def test_under_every_budget_the_gradient_is_that_of_store_all_or_the_error_says_
     ids=["growing", "interpreted", "native"],
 )
 def test_an_observation_may_grow_too(step: Any, native: bool) -> None:
+    if native:
+        pytest.importorskip("numba")
+
     def simulated(**options: Any) -> ra.Simulation:
         at = [0, 3, 4, 5, 11, 14, 15, 20]
         if native:

@@ -21,6 +21,7 @@ def step(u: Any, p: Any, k: Any) -> Any:
 
 
 def simulation(memory: Any = "1 MB", steps: int = 60, **options: Any) -> ra.Simulation:
+    pytest.importorskip("numba")
     return ra.Simulation(step, steps=steps, memory=memory, native=True, **options)
 
 
