@@ -55,6 +55,15 @@ class EveryOther:
             yield s.Reverse(k, k + 2)
 
 
+def online_kinds(n: int) -> dict[str, Any]:
+    """A schedule of each kind that needs no number of steps, for at most n."""
+    return {
+        "online": s.online(3),
+        "online, bytes": s.online(state_bytes=2, tape_bytes=3, budget=9),
+        "online, all tapes": s.online(state_bytes=2, tape_bytes=3, budget=3 * n, max_steps=n),
+    }
+
+
 def kinds(n: int) -> dict[str, Any]:
     """A schedule of each kind, for n steps."""
     rng = np.random.default_rng(n)
@@ -72,9 +81,7 @@ def kinds(n: int) -> dict[str, Any]:
         "streaming, few tapes": s.streaming(n, 3, 1, 1, write=4, read=2),
         "heterogeneous": s.heterogeneous(costs, 3),
         "heterogeneous_bytes": s.heterogeneous_bytes(costs, 9, states, tapes),
-        "online": s.online(3),
-        "online, bytes": s.online(state_bytes=2, tape_bytes=3, budget=9),
-        "online, all tapes": s.online(state_bytes=2, tape_bytes=3, budget=3 * n, max_steps=n),
+        **online_kinds(n),
         "a list": list(s.mixed(n, 5, 1, 1)),
         "a class": EveryOther(n),
     }
@@ -157,7 +164,7 @@ def test_a_run_that_until_ends_has_the_gradient_of_a_run_of_as_many_steps(
         at = [k for k in (0, 1, 5, n) if k <= n and (k != 1 or n > 1)]
         expected, _ = gradient(function, native, sorted({*at}), steps=n, schedule=store_all(n))
         for most in (n, n + 1, 60):
-            schedule = kinds(most).get(kind)
+            schedule = online_kinds(most).get(kind)
             found, report = gradient(
                 function,
                 native,
