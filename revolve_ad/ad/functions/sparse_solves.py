@@ -100,12 +100,18 @@ for _name in ("splu", "spilu", "factorized"):
 # -- solves --------------------------------------------------------------------------------------
 
 
-def _spsolve(b: Any, matrix: Matrix) -> Any:
-    return np.asarray(scipy_function(_MODULE, "spsolve")(matrix.value, np.asarray(b)))
+def _spsolve(b: Any, matrix: Matrix, order: str | None, umfpack: bool) -> Any:
+    solve = scipy_function(_MODULE, "spsolve")
+    return np.asarray(solve(matrix.value, np.asarray(b), order, umfpack))
 
 
-SPSOLVE = Primitive("spsolve", _spsolve, params=("matrix",))
-define_linear(SPSOLVE, lambda g, y, b, matrix: g.apply(SPSOLVE, params=(matrix.adjoint,)))
+SPSOLVE = Primitive("spsolve", _spsolve, params=("matrix", "permc_spec", "use_umfpack"))
+define_linear(
+    SPSOLVE,
+    lambda g, y, b, matrix, order, umfpack: g.apply(
+        SPSOLVE, params=(matrix.adjoint, order, umfpack)
+    ),
+)
 
 
 @foreign(_MODULE, "spsolve")
@@ -116,7 +122,7 @@ def spsolve(
     b = prepared(rec, b)
     if b.shape[1:] == (1,):  # SciPy gives a vector back
         b = b[:, 0]
-    return apply(SPSOLVE, (b,), (frozen_matrix(A),))
+    return apply(SPSOLVE, (b,), (frozen_matrix(A), permc_spec, bool(use_umfpack)))
 
 
 _TRIANGULAR = Primitive(

@@ -15,6 +15,8 @@ import scipy.integrate
 import scipy.linalg
 import scipy.ndimage
 import scipy.signal
+import scipy.sparse
+import scipy.sparse.linalg
 import scipy.special
 
 from revolve_ad.ad.interception import FOREIGN
@@ -30,7 +32,13 @@ SPACES = {
     "ft": scipy.fft,
     "it": scipy.integrate,
     "sp": scipy.special,
+    "ss": scipy.sparse.linalg,
 }
+SPARSE = scipy.sparse.csc_array(
+    np.diag(4.0 + np.arange(5)) + np.diag([0.5, -1, 2, 0.1], 1) - np.diag([1, 0.2, 0.7, 1], -1)
+)
+LOWER = scipy.sparse.csr_array(scipy.sparse.tril(SPARSE))
+CONSTANTS = {"SPARSE": SPARSE, "LOWER": LOWER, "np": np}
 OPERANDS = {
     "x": one(4, 5),
     "v": one(5),
@@ -112,6 +120,11 @@ sp.spherical_yn(n=2, z=p, derivative=True)
 sp.zeta(2.5, q=p)
 ft.fftshift(x, axes=0)
 ft.ifftshift(x, axes=1)
+ss.factorized(SPARSE)(v)
+ss.spilu(SPARSE, 1e-9, 9, 'basic', 'NATURAL', 0.5, 1, 1, {}).solve(v)
+ss.splu(SPARSE, 'NATURAL', 0.5, 1, 1, {}).solve(v)
+ss.spsolve(SPARSE, v, permc_spec='NATURAL', use_umfpack=False)
+ss.spsolve_triangular(LOWER, v, True, False, True, True)
 """.strip().splitlines()
 LINES += [
     f"ft.{name}(x, type={kind}, n=6, axis=0, norm='ortho', overwrite_x=True, workers=1)"
@@ -170,12 +183,12 @@ ELSEWHERE = {("factorial", "extend")}
 
 def names_in(line):
     found = {n.id for n in ast.walk(ast.parse(line, mode="eval")) if isinstance(n, ast.Name)}
-    return sorted(found - SPACES.keys())
+    return sorted(found - SPACES.keys() - CONSTANTS.keys())
 
 
 def function_of(line):
     names = names_in(line)
-    space = {**SPACES, "np": np}
+    space = {**SPACES, **CONSTANTS}
     return eval(f"lambda {', '.join(names)}: {line}", space), [OPERANDS[n] for n in names]
 
 
