@@ -126,7 +126,7 @@ def multilevel(
     >>> both.cost < multilevel(1000, 5, disk=4, write=2, read=1).cost
     True
     >>> both.counts().on(Level.REMOTE).saved
-    8
+    2
     """
     n = count("n_steps", n_steps, 1, "a loop without steps needs no schedule")
     c = count("ram", ram, 0)
