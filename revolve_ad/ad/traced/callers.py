@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import sys
 
+from revolve_ad.ad.interception import FOREIGN
+
 __all__ = ["library_call"]
 
 _INSTALLED = re.compile(r"[/\\\\](site|dist)-packages[/\\\\]")
@@ -33,4 +35,10 @@ def library_call() -> str:
             owner = frame.f_locals.get("self")
             called = getattr(owner, "__name__", type(owner).__name__)
         name = ".".join([*public, called])
+    module, _, function = name.rpartition(".")
+    if function in FOREIGN.get(module, ()):
+        return (
+            f"{name} is called through a reference that recordings don't see, such as an attribute, "
+            f"a dict or a functools.partial; call it as {name}, or import it by name. Like this, "
+        )
     return f"{name} has no rule for traced arrays: " if name else ""

@@ -129,3 +129,9 @@ def test_a_function_without_a_rule_names_itself(call, name):
 
     with pytest.raises((UnsupportedOperationError, TracedValueError), match=name):
         transform.vjp(trace(call, (np.eye(2),)).tape, [0])
+
+
+def test_a_function_with_a_rule_that_is_kept_out_of_sight_says_so():
+    kept = {"solve": scipy.linalg.solve}
+    with pytest.raises(TracedValueError, match="reference.*call it as scipy.linalg.solve"):
+        trace(lambda x: kept["solve"](x, x[0]), (np.eye(2),))
