@@ -38,7 +38,8 @@ def library_call() -> str:
     module, _, function = name.rpartition(".")
     if function in FOREIGN.get(module, ()):
         return (
-            f"{name} is called through a reference that recordings don't see, such as an attribute, "
-            f"a dict or a functools.partial; call it as {name}, or import it by name. Like this, "
+            f"{name} is called through a reference that recordings don't see, such as an "
+            f"attribute, a dict or a functools.partial; call it as {name}, or import it by name. "
+            f"Like this, "
         )
     return f"{name} has no rule for traced arrays: " if name else ""
