@@ -13,8 +13,9 @@ __all__ = ["random_loops"]
 def random_loops(rng: Any, n: int = 6) -> Callable[[Any, Any, Any], Any]:
     """Return a step of a state of shape (n, n), with params of shapes (n, n) and (n,)."""
     plans = [
-        (int(rng.integers(0, 10)), rng.integers(0, 1 << 30)) for _ in range(rng.integers(1, 4))
+        (int(rng.integers(0, 13)), rng.integers(0, 1 << 30)) for _ in range(rng.integers(1, 4))
     ]
+    last = bool(rng.integers(0, 2))
 
     def step(u: Any, params: Any, k: Any) -> Any:
         a, b = params
@@ -22,6 +23,9 @@ def random_loops(rng: Any, n: int = 6) -> Callable[[Any, Any, Any], Any]:
         for kind, seed in plans:
             draw = np.random.default_rng(seed)
             u, v = _part(kind, draw, n, u, v, a, b, k)
+        if last:
+            # The reverse then has the final elements, and those before them are in its own arrays.
+            return u
         w = u + 0.1 * v
         # Bounded, so that some steps in a row don't overflow.
         return w / (1.0 + w * w)
@@ -99,6 +103,31 @@ def _part(kind: int, draw: Any, n: int, u: Any, v: Any, a: Any, b: Any, k: Any) 
         for i in range(n):
             x, y = y, 0.5 * x + (0.3 * y * b[i] if nonlinear else 0.3 * y)
             target[i, 0] = y
+    elif kind == 9:  # a solve along an axis, level by level, whole planes at once
+        x = target.reshape(n, 2, n // 2) if n % 2 == 0 else target.reshape(1, n, n)
+        c = np.zeros(x.shape)
+        for z in range(1, x.shape[-1]):
+            y = 0.2 + 0.1 * a[0, z] * c[:, :, z - 1]
+            c[:, :, z] = y + (0.3 * x[:, :, z] * x[:, :, z - 1] if nonlinear else x[:, :, z])
+            x[:, :, z] -= 0.1 * y * c[:, :, z]
+        for z in range(x.shape[-1] - 2, -1, -1):
+            x[:, :, z] += 0.2 * c[:, :, z] * x[:, :, z + 1]
+    elif kind == 10:  # sweeps of a stencil in all directions, of fluxes too
+        for _ in range(3):
+            flux = a[:-1, 1:-1] * (target[1:, 1:-1] - target[:-1, 1:-1])
+            flux = flux * target[:-1, :-2] if nonlinear else flux
+            target[1:-1, 1:-1] += 0.1 * (flux[1:] - flux[:-1])
+            near = target[1:-1, 2:] + target[1:-1, :-2] + target[2:, 1:-1] + target[:-2, 1:-1]
+            target[1:-1, 1:-1] = 0.2 * near - 0.1 * other[2:, 2:]
+            target[:, 0] = target[:, 1]
+    elif kind == 11:  # a solve in place, down and up
+        for i in range(1, n):
+            for j in range(n):
+                x = target[i - 1, j] * (target[i, j] if nonlinear else a[i, j])
+                target[i, j] = (target[i, j] + 0.3 * b[i] * x) / (1.5 + b[i] * a[0, i])
+        for i in range(n - 2, -1, -1):
+            for j in range(n):
+                target[i, j] += 0.2 * b[i] * target[i + 1, j] * a[i, j]
     else:  # a minimum, and a scratch array used again
         w = np.zeros(n)
         for i in range(1, n):

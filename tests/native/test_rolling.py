@@ -149,6 +149,17 @@ def stages(state: Any, params: Any, k: Any) -> Any:
     return u
 
 
+def ending(state: Any, params: Any, k: Any) -> Any:
+    """End with what the last pass of a loop has made."""
+    a, b = params
+    x, y = state, np.zeros(len(state))
+    for _ in range(4):
+        x[1:-1] = a[1:-1] * (x[2:] + x[:-2])
+        y = y + b * x * y
+        y = y + 0.1 * x
+    return y
+
+
 def mixed(state: Any, params: Any, k: Any) -> Any:
     """Loop over elements between operations on whole arrays."""
     a, b = params
@@ -178,6 +189,7 @@ LOOPS = [
     red_black,
     swapped,
     stages,
+    ending,
     mixed,
     rows,
 ]

@@ -14,6 +14,7 @@ from revolve_ad.native.rolling.buffers import Buffer
 from revolve_ad.native.rolling.dependence import set_free
 from revolve_ad.native.rolling.detect import LoopForm
 from revolve_ad.native.rolling.factoring import exact_values, factored_loops, gives_numpys_bits
+from revolve_ad.native.rolling.interchange import interchanged
 from revolve_ad.native.rolling.making import trimmed
 from revolve_ad.native.rolling.merge import merged, read_once
 from revolve_ad.native.rolling.part import parted
@@ -112,6 +113,41 @@ def test_nests_over_equal_boxes_become_one_unless_an_element_is_read_beside_its_
     after = merged(body)
     assert [s.name for s in after if isinstance(s, Loop)] == [first, third]
     same(body, after, w, (a, b, c))
+
+
+def test_nests_over_interleaved_elements_become_one() -> None:
+    w = Writing()
+    a = w.buffer("a")
+    first, second = w.values.loop(), w.values.loop()
+    x, y = w.load(a, 0, first, 3), w.load(a, 1, second, 3)
+    half, twice = w.let(np.negative, x.out), w.let(np.square, y.out)
+    body: list[Statement] = [
+        Loop(first, Affine(12), [x, half, Store(at(a, 0, first, 3), half.out)], True),
+        Loop(second, Affine(12), [y, twice, Store(at(a, 2, second, 3), twice.out)], True),
+    ]
+    after = merged(body)
+    assert len(after) == 1
+    same(body, after, w, [a])
+
+
+@pytest.mark.parametrize(("width", "rows_outside"), [(7, True), (6, False)])
+def test_rows_go_around_levels_if_none_touches_another(width: int, rows_outside: bool) -> None:
+    """Levels 0 … 4 of pairs: a row spans 7 elements, so that rows of 6 overlap."""
+    w = Writing()
+    a, b = w.buffer("a"), w.buffer("b", "x")
+    level, row, pair = (w.values.loop() for _ in range(3))
+
+    def place(buffer: Buffer, base: int, step: int) -> Access:
+        return Access(buffer, Affine(base).moved(level, 1).moved(row, step).moved(pair, 1))
+
+    x, y = Load(w.values.new(FLOAT), place(a, 0, width)), w.load(b, 0, level)
+    product = w.let(np.multiply, x.out, y.out)
+    inner = Loop(pair, Affine(2), [x, product, Store(place(a, 1, width), product.out)])
+    body: list[Statement] = [Loop(level, Affine(5), [y, Loop(row, Affine(4), [inner], True)])]
+    after = interchanged(body)
+    assert isinstance(after[0], Loop)
+    assert after[0].name == (row if rows_outside else level)
+    same(body, after, w, (a, b))
 
 
 def test_an_array_is_read_once_if_one_nest_writes_it_whole_and_one_reads_it_whole() -> None:

@@ -69,7 +69,18 @@ class Rolled:
 def rolled_items(tape: Tape, kinds: Sequence[tuple[str, int]]) -> tuple[Program, list[Any]]:
     """Return the records of a tape, and what remains of them when loops are found."""
     program = lowered(tape, kinds)
-    return program, roll(program.items)
+    items = roll(program.items)
+    outside = {id(item) for item in items}
+    # An array that a loop makes anew in each pass is no result: what the last pass has made is.
+    lost = {
+        j
+        for j, (_, item) in enumerate(program.outputs)
+        if item is not None and id(item) not in outside
+    }
+    if lost:
+        program = lowered(tape, kinds, apart=lost)
+        items = roll(program.items)
+    return program, items
 
 
 def forward_program(

@@ -9,7 +9,7 @@ and flat offsets.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from math import prod
@@ -42,6 +42,9 @@ from revolve_ad.native.rolling.buffers import FRESH, STABLE, Buffer
 __all__ = ["Item", "Program", "Record", "lowered"]
 
 _ADD = elementwise(np.add)
+
+ALONE = -(2**40)
+"""Signatures from here downwards are of single records."""
 
 
 @dataclass(eq=False, slots=True)
@@ -191,7 +194,9 @@ def _is_packed(shape: tuple[int, ...], strides: tuple[int, ...]) -> bool:
     )
 
 
-def lowered(tape: Tape, kinds: Sequence[tuple[str, int]]) -> Program:
+def lowered(
+    tape: Tape, kinds: Sequence[tuple[str, int]], *, apart: Collection[int] = ()
+) -> Program:
     """Return a tape as records.
 
     Parameters
@@ -200,6 +205,8 @@ def lowered(tape: Tape, kinds: Sequence[tuple[str, int]]) -> Program:
         What to lower.
     kinds : sequence of (str, int)
         Kind and number of the buffer of each input.
+    apart : collection of int
+        Results that are copied at the end, by records that go into no loop.
 
     Raises
     ------
@@ -215,7 +222,7 @@ def lowered(tape: Tape, kinds: Sequence[tuple[str, int]]) -> Program:
     for i, node in enumerate(tape.nodes):
         if node.op is not INPUT:
             lowering.take(i, node)
-    return lowering.finish()
+    return lowering.finish(apart)
 
 
 @dataclass(slots=True)
@@ -566,21 +573,24 @@ class _Lowering:
                 kept.append(v)
         self.viewers[buffer] = kept
 
-    def finish(self) -> Program:
+    def finish(self, apart: Collection[int]) -> Program:
         """Return the program; each result gets a buffer of its own."""
         outputs: list[tuple[Buffer, Item | None]] = []
         used: set[int] = set()
-        for i in self.tape.outputs:
+        for j, i in enumerate(self.tape.outputs):
             value, node = self.values[i], self.tape.nodes[i]
             buffer = value.buffer
             if (
-                buffer is None
+                j in apart
+                or buffer is None
                 or not value.whole
                 or value.shape != buffer.shape
                 or (id(buffer) in used or (buffer.fixed and buffer.kind != "x"))
             ):
                 buffer = self.array(value, node.dtype, node.shape).buffer
                 assert buffer is not None
+                if j in apart:
+                    self.items[-1].sig = ALONE - j
             used.add(id(buffer))
             outputs.append((buffer, self.makers.get(buffer)))
         self.flag()
