@@ -7,10 +7,7 @@ unbounded storage, each storage alone, and the positions of the binomial schedul
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-
-import numpy as np
-import numpy.typing as npt
+from dataclasses import replace
 
 from revolve_ad.schedule.disk_period import disk_period
 from revolve_ad.schedule.nest import Nest, nested
@@ -23,9 +20,9 @@ from revolve_ad.schedule.nested_price import (
     critical_price,
     price_seconds,
 )
+from revolve_ad.schedule.nested_table import NestTables, nest_seconds, tabulated
 from revolve_ad.schedule.one_storage import leaves_in_ram, plan_one_storage
 from revolve_ad.schedule.split_price import unbounded_bound
-from revolve_ad.schedule.split_table import Table, table_seconds, tabulate
 from revolve_ad.schedule.split_tree import Node, SplitTree
 from revolve_ad.schedule.tiers import Tier, nestings
 
@@ -57,7 +54,7 @@ def plan_storages(
     if u == 0:
         # State 0 is saved, and all else is advanced to from there.
         return min((_alone(n, c, tier, u, seconds) for tier in used), key=lambda found: found[1])
-    if sum(_table_seconds(n, order) for order in orders) <= seconds / 2:
+    if sum(nest_seconds(n, order) for order in orders) <= seconds / 2:
         exact = [_exact(n, c, order, u) for order in orders]
         return min(exact, key=lambda found: found[1])
     search = _Search(n, c, u, used, seconds)
@@ -70,80 +67,10 @@ def _alone(n: int, c: int, tier: Tier, u: float, seconds: float) -> tuple[Nest, 
     return nested((tier,), tree, (), c), bound
 
 
-def _depth(tier: Tier, n: int) -> int:
-    return 1 if tier.slots is None or tier.holds(n - 1) else tier.slots
-
-
-def _table_seconds(n: int, order: Sequence[Tier]) -> float:
-    return sum(table_seconds(n, _depth(tier, n)) for tier in order)
-
-
-@dataclass(frozen=True, slots=True)
-class _TableLeaves:
-    """Leaves whose costs are those of the tier further in."""
-
-    table: npt.NDArray[np.float64]
-    depth: int
-    step: float
-    write: float
-    read: float
-    tail: int = -1
-
-    def cost(self, held: int, length: int) -> float:
-        """Cost of a leaf."""
-        return float(self.table[length])
-
-    def tail_cost(self, length: int) -> float:
-        """Never asked for."""
-        return float("inf")
-
-    def costs(self, held: int, n_steps: int) -> list[float]:
-        """Cost of leaves of 0 … n_steps steps."""
-        return self.table[: n_steps + 1].tolist()  # type: ignore[no-any-return]
-
-    def priced(self, price: float) -> tuple[list[int], list[float]]:
-        """Never asked for: a table needs no prices."""
-        raise NotImplementedError
-
-
-@dataclass(frozen=True, slots=True)
-class _Tables:
-    """The least costs of all chains up to a length, for each tier of an order."""
-
-    order: Sequence[Tier]
-    ram: int
-    tables: list[Table]  # the outermost first
-
-    def nest(self, tree: SplitTree, *roots: Node) -> Nest:
-        """Return the cheapest nest in which these chains stand at the outermost tier."""
-        outer, *inner = self.tables
-        tree = replace(tree, splits=outer.splits(*roots), counted=outer.counted)
-        splits = []
-        chains = tree
-        for table in inner:
-            wanted = {Node(leaf.length, 0, False): 1 for leaf in chains.totals().leaves}
-            found = table.splits(*wanted)
-            splits.append((found, table.counted))
-            chains = SplitTree(tree.n_steps, found, counted=table.counted, roots=wanted)
-        return nested(self.order, tree, splits, self.ram)
-
-
-def _tabulated(n: int, c: int, order: Sequence[Tier], u: float, bounded: int) -> _Tables:
-    """Solve the recursion for chains of up to `n` steps, in a run of `bounded` steps."""
-    tables: list[Table] = []
-    costs = np.array(leaves_in_ram(n, c, 0, u, 0.0, 0.0).costs(0, n))
-    for tier in reversed(order):
-        leaves = _TableLeaves(costs, _depth(tier, bounded), u, tier.write, tier.read)
-        tables.append(tabulate(n, leaves, counted=not tier.holds(bounded - 1)))
-        costs = tables[-1].live[0]
-    tables.reverse()
-    return _Tables(order, c, tables)
-
-
 def _exact(n: int, c: int, order: Sequence[Tier], u: float) -> tuple[Nest, float]:
     """Return the cheapest nest of this order, and its cost."""
-    tables = _tabulated(n, c, order, u, n)
-    return tables.nest(SplitTree(n, {}), Node(n, 0, False)), tables.tables[0].cost(n)
+    tables = tabulated(n, c, order, u, n)
+    return tables.nest(SplitTree(n, {}), Node(n, 0, False)), tables.cost(n)
 
 
 _MOST_SLOTS = 2000
@@ -266,12 +193,12 @@ class _Search:
         bound, periods = critical_price(self._chain(n, inner, slots), order[0])
         above = _PERIODS_AT_END * periods[-1]
         end = min(n, max(above, _LONGEST_TABLE))
-        while end > above and _table_seconds(end, (_free(order[0]), *inner)) > self._left / 2:
+        while end > above and nest_seconds(end, (_free(order[0]), *inner)) > self._left / 2:
             end //= 2
         end = min(n, max(end, above))
-        if self._affords(_table_seconds(end, (_free(order[0]), *inner))):
-            tables = _tabulated(end, self.c, (_free(order[0]), *inner), self.u, n)
-            period = _best_period(tables, order[0])
+        if self._affords(nest_seconds(end, (_free(order[0]), *inner))):
+            tables = tabulated(end, self.c, (_free(order[0]), *inner), self.u, n)
+            period = tables.period()
             if end == n or period <= end:
                 self._add_periodic(tables, period, end)
         else:
@@ -279,7 +206,7 @@ class _Search:
                 self._add_priced(order, period, slots)
         return bound if _all_slots(inner, slots) else -float("inf")
 
-    def _add_periodic(self, tables: _Tables, period: int, above: int) -> None:
+    def _add_periodic(self, tables: NestTables, period: int, above: int) -> None:
         tree = SplitTree(self.n, {}, period=period, period_above=above)
         rest, periods = tree.after_periods()
         roots = [rest, Node(period, 0, True)] if periods else [rest]
@@ -337,14 +264,6 @@ def _free(tier: Tier) -> Tier:
 
 def _all_slots(order: Sequence[Tier], slots: Sequence[int]) -> bool:
     return all(tier.slots == most for tier, most in zip(order, slots, strict=True))
-
-
-def _best_period(tables: _Tables, outer: Tier) -> int:
-    """The period that costs least a step, from the costs of all lengths in the table."""
-    kept = tables.tables[0].kept[0]
-    lengths = range(1, len(kept))
-    fixed = outer.write + outer.read
-    return min(lengths, key=lambda j: (fixed + float(kept[j])) / j)
 
 
 def _shared(wanted: Sequence[int], room: int) -> list[int]:
