@@ -119,7 +119,12 @@ class Layout:
     @cached_property
     def is_array(self) -> bool:
         """Whether the value is one array, not nested in anything: the case to be fast in."""
-        return self.kinds == (Kind.ARRAY,) and self.structure == _ARRAY
+        return self.kinds == (Kind.ARRAY,) and self.is_leaf
+
+    @cached_property
+    def is_leaf(self) -> bool:
+        """Whether the value is one array or number, not nested in anything."""
+        return self.structure == _ARRAY
 
     @cached_property
     def rows(self) -> "Layout":

@@ -74,7 +74,7 @@ class Stepper:
         self._leaves = params
         # Dicts and lists can be written into though the arrays in them can't.
         self._held: list[Any] | None = None
-        if not form.params.is_array and form.params.shapes:
+        if form.params.shapes and not form.params.is_leaf:
             self._held = trees.flatten(self.params, "params")[0]
         self._inputs: Leaves = []
         if form.inputs is not None:
@@ -105,7 +105,7 @@ class Stepper:
         except Exception as error:
             blame(error, f"step {k}", lambda: self._written(k), self._called)
             raise
-        if self._held is not None:
+        if self._held is not None and (start == 0 or stop > start + 1):
             self._require_untouched(start, stop)
         return state
 
@@ -136,7 +136,7 @@ class Stepper:
         except Exception as error:
             blame(error, f"step {k}", lambda: self._written(k), self._called)
             raise
-        if self._held is not None:
+        if self._held is not None and (start == 0 or stop > start + 1):
             self._require_untouched(start, stop)
         state.append(array)
         return state
@@ -163,7 +163,10 @@ class Stepper:
         return tape, self._run_for(state, start, stop, tape)
 
     def _require_untouched(self, start: int, stop: int) -> None:
-        """Refuse what replaced an item of the params, for the steps that come would see it."""
+        """Refuse what replaced an item of the params, for the steps that come would see it.
+
+        Asked after the first step and after several, since it takes as long as a trivial step.
+        """
         assert self._held is not None
         now, structure = trees.flatten(self.params, "params")
         if structure != self._form.params.structure or any(
