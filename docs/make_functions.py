@@ -18,8 +18,8 @@ import scipy.special
 
 from revolve_ad.ad import functions
 from revolve_ad.ad.core import elementwise
-from revolve_ad.ad.dispatch import FUNCTIONS
-from revolve_ad.ad.interception import CREATION, FOREIGN
+from revolve_ad.ad.recording.dispatch import FUNCTIONS
+from revolve_ad.ad.recording.interception import CREATION, FOREIGN
 from revolve_ad.ad.rules.special import MANY, ONE
 from revolve_ad.ad.rules.table import FREE, VJP, Missing
 

@@ -10,14 +10,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from revolve_ad import trees
-from revolve_ad.ad import transform
 from revolve_ad.ad.core import CONSTANT, INPUT, Frozen
-from revolve_ad.ad.inlining import inline
-from revolve_ad.ad.interpreter import Interpreter
-from revolve_ad.ad.program import Program
-from revolve_ad.ad.recording import Recording, trace
+from revolve_ad.ad.passes import transform
+from revolve_ad.ad.recording.call import Recording, trace
+from revolve_ad.ad.recording.inlining import inline
+from revolve_ad.ad.running.interpreter import Interpreter
+from revolve_ad.ad.running.program import Program
+from revolve_ad.ad.running.together import gains_together, run_together
 from revolve_ad.ad.tape import Node, Tape, live_nodes
-from revolve_ad.ad.together import gains_together, run_together
 from revolve_ad.ad.traced import is_traced, plain
 from revolve_ad.errors import (
     NotDifferentiableError,

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from revolve_ad import trees
-from revolve_ad.ad import transform
 from revolve_ad.ad.builder import Symbol
 from revolve_ad.ad.core import CONSTANT, FULL, INPUT
-from revolve_ad.ad.recording import trace
+from revolve_ad.ad.passes import transform
+from revolve_ad.ad.recording.call import trace
 from revolve_ad.ad.rules.table import JVP, VJP, no_derivative
 from revolve_ad.ad.tape import ArrayType, Tape
 from revolve_ad.ad.tape import Primitive as Operation

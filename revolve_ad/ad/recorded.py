@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 
 from revolve_ad import trees
-from revolve_ad.ad.interpreter import Interpreter, evaluate
-from revolve_ad.ad.recording import Recording, trace
+from revolve_ad.ad.passes.transform import adjoints, is_differentiable
+from revolve_ad.ad.recording.call import Recording, trace
+from revolve_ad.ad.running.interpreter import Interpreter, evaluate
 from revolve_ad.ad.table import Table, table
 from revolve_ad.ad.tape import Tape
 from revolve_ad.ad.traced import is_traced, plain
-from revolve_ad.ad.transform import adjoints, is_differentiable
 from revolve_ad.errors import DtypeError, ParameterError, ShapeError, UnsupportedOperationError
 
 __all__ = ["RecordedTape", "record"]

@@ -11,11 +11,11 @@ import numpy as np
 
 from revolve_ad.ad.core import CONSTANT
 from revolve_ad.ad.tape import Tape
-from revolve_ad.native.emit import named_calls, nest_functions
-from revolve_ad.native.fuse import Target, fuse
 from revolve_ad.native.load import Argument, Module, indexable, without_numba, writable
-from revolve_ad.native.points import RefusedError
-from revolve_ad.native.simplify import simplified
+from revolve_ad.native.passes.fuse import Target, fuse
+from revolve_ad.native.passes.points import RefusedError
+from revolve_ad.native.passes.simplify import simplified
+from revolve_ad.native.source.emit import named_calls, nest_functions
 
 __all__ = ["Compiled", "Refusal", "compile_tape"]
 

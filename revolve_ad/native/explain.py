@@ -13,13 +13,13 @@ from math import prod
 from typing import Any
 
 from revolve_ad import trees
-from revolve_ad.ad.recording import trace
+from revolve_ad.ad.recording.call import trace
 from revolve_ad.ad.table import _names
 from revolve_ad.ad.tape import Tape
 from revolve_ad.native.choice import compile_loop
 from revolve_ad.native.compiled import Refusal
-from revolve_ad.native.fuse import Fused
 from revolve_ad.native.loop import Layout
+from revolve_ad.native.passes.fuse import Fused
 from revolve_ad.native.worth import Estimate
 
 __all__ = ["Explanation", "explain"]

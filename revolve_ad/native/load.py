@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from revolve_ad.native.cache import entry_path, read_entry, write_entry
-from revolve_ad.native.library import needed
+from revolve_ad.native.source.library import needed
 
 __all__ = ["Argument", "Module", "has_numba", "indexable", "without_numba", "writable"]
 

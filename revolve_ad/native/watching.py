@@ -23,15 +23,15 @@ from revolve_ad.ad.core import (
     elementwise,
 )
 from revolve_ad.ad.functions.indexing import INDEX
+from revolve_ad.ad.passes.transform import vjp
 from revolve_ad.ad.tape import Node, Tape
-from revolve_ad.ad.transform import vjp
-from revolve_ad.native.emit import nest_functions
-from revolve_ad.native.fuse import Target, fuse
-from revolve_ad.native.indices import PUT_ADD
 from revolve_ad.native.load import Argument, indexable, writable
-from revolve_ad.native.points import RefusedError
-from revolve_ad.native.simplify import simplified
-from revolve_ad.native.turns import Type
+from revolve_ad.native.passes.fuse import Target, fuse
+from revolve_ad.native.passes.indices import PUT_ADD
+from revolve_ad.native.passes.points import RefusedError
+from revolve_ad.native.passes.simplify import simplified
+from revolve_ad.native.source.emit import nest_functions
+from revolve_ad.native.source.turns import Type
 
 __all__ = ["Watch", "watch"]
 

@@ -26,10 +26,15 @@ from revolve_ad.schedule.actions import (
 )
 from revolve_ad.schedule.arguments import cost, count, sequence
 from revolve_ad.schedule.heterogeneous import checked_costs
-from revolve_ad.schedule.least_memory import frugal
 from revolve_ad.schedule.mixed import Mixed, mixed, smallest_budget
 from revolve_ad.schedule.protocol import Counts, Limits
-from revolve_ad.schedule.replacing import Replacing, longest_window, replacing_seconds, tidied
+from revolve_ad.schedule.search.least_memory import frugal
+from revolve_ad.schedule.search.replacing import (
+    Replacing,
+    longest_window,
+    replacing_seconds,
+    tidied,
+)
 
 __all__ = ["HeterogeneousBytes", "heterogeneous_bytes", "least_bytes"]
 

@@ -20,12 +20,12 @@ from revolve_ad.schedule.actions import (
     Save,
 )
 from revolve_ad.schedule.arguments import cost, count
-from revolve_ad.schedule.block_leaves import BlockLeaves, by_capacity
 from revolve_ad.schedule.protocol import ActionIterator, Counts, Limits
-from revolve_ad.schedule.spines import Spines, sum_of_capacities
-from revolve_ad.schedule.split_price import by_price, price_seconds
-from revolve_ad.schedule.split_table import table_seconds, tabulate
-from revolve_ad.schedule.split_tree import Node, SplitTree
+from revolve_ad.schedule.search.block_leaves import BlockLeaves, by_capacity
+from revolve_ad.schedule.search.spines import Spines, sum_of_capacities
+from revolve_ad.schedule.search.split_price import by_price, price_seconds
+from revolve_ad.schedule.search.split_table import table_seconds, tabulate
+from revolve_ad.schedule.search.split_tree import Node, SplitTree
 
 __all__ = ["Mixed", "MixedMachine", "mixed", "smallest_budget"]
 

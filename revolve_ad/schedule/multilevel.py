@@ -22,12 +22,12 @@ from revolve_ad.schedule.actions import (
 )
 from revolve_ad.schedule.arguments import cost, count
 from revolve_ad.schedule.binomial import BinomialMachine
-from revolve_ad.schedule.nest import Nest, Stage
-from revolve_ad.schedule.one_storage import ROUNDING
 from revolve_ad.schedule.protocol import ActionIterator, Counts, Limits
-from revolve_ad.schedule.several_storages import plan_storages
-from revolve_ad.schedule.split_tree import Node, SplitTree
-from revolve_ad.schedule.tiers import Tier
+from revolve_ad.schedule.search.nest import Nest, Stage
+from revolve_ad.schedule.search.one_storage import ROUNDING
+from revolve_ad.schedule.search.several_storages import plan_storages
+from revolve_ad.schedule.search.split_tree import Node, SplitTree
+from revolve_ad.schedule.search.tiers import Tier
 
 __all__ = ["Multilevel", "multilevel"]
 

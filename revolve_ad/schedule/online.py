@@ -17,11 +17,11 @@ from revolve_ad.schedule.actions import (
 )
 from revolve_ad.schedule.arguments import count
 from revolve_ad.schedule.binomial import BinomialMachine
-from revolve_ad.schedule.block_machine import BlockMachine, Reversal, reversal
-from revolve_ad.schedule.capacity import Capacity
 from revolve_ad.schedule.closed_form import min_saves, t
-from revolve_ad.schedule.placement import Placement
 from revolve_ad.schedule.protocol import ActionIterator, Counts, Limits, Machine
+from revolve_ad.schedule.search.block_machine import BlockMachine, Reversal, reversal
+from revolve_ad.schedule.search.capacity import Capacity
+from revolve_ad.schedule.search.placement import Placement
 
 __all__ = ["Online", "OnlinePass", "online"]
 

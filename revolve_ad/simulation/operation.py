@@ -15,7 +15,7 @@ from typing import Any, NoReturn, final
 import numpy as np
 
 from revolve_ad.ad.builder import Symbol
-from revolve_ad.ad.recorder import paused
+from revolve_ad.ad.recording.recorder import paused
 from revolve_ad.ad.rules.table import define_rules
 from revolve_ad.ad.tape import ArrayType, Primitive
 from revolve_ad.errors import BudgetError, NonFiniteError, NotDifferentiableError

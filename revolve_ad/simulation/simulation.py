@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any, final
 
-from revolve_ad.ad.recorder import Recorder, active, paused
+from revolve_ad.ad.recording.recorder import Recorder, active, paused
 from revolve_ad.ad.traced import apply, is_traced, plain
 from revolve_ad.errors import DivergedReplayError, ShapeError, StructureError
 from revolve_ad.simulation.arrays.form import Form

@@ -6,7 +6,7 @@ from typing import Any, final
 import numpy as np
 
 from revolve_ad import trees
-from revolve_ad.ad.program import Program
+from revolve_ad.ad.running.program import Program
 from revolve_ad.errors import ParameterError, StructureError
 from revolve_ad.simulation.arrays.form import Form
 from revolve_ad.simulation.arrays.layout import NOTHING, Layout

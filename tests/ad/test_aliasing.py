@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 import revolve_ad as ra
-from revolve_ad.ad.program import Program
-from revolve_ad.ad.recording import trace
+from revolve_ad.ad.recording.call import trace
+from revolve_ad.ad.running.program import Program
 
 X = np.array(
     [

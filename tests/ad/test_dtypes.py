@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import revolve_ad as ra
-from revolve_ad.ad.recording import trace
+from revolve_ad.ad.recording.call import trace
 
 pytestmark = pytest.mark.filterwarnings("ignore::numpy.exceptions.ComplexWarning")
 

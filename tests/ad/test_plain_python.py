@@ -16,7 +16,7 @@ import scipy.sparse
 import scipy.sparse.linalg
 
 import revolve_ad as ra
-from revolve_ad.ad.recording import trace
+from revolve_ad.ad.recording.call import trace
 from revolve_ad.errors import TracedValueError, WriteError
 
 X = np.array([0.31, -1.2, 2.6, 0.7, 1.1, -0.4])

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from revolve_ad.ad.derivatives import grad, hvp, value_and_grad
-from revolve_ad.ad.program import Program as TapeProgram
-from revolve_ad.ad.recording import trace
+from revolve_ad.ad.recording.call import trace
+from revolve_ad.ad.running.program import Program as TapeProgram
 from tests.ad import broad_programs
 from tests.ad.random_programs import draw
 

@@ -8,8 +8,8 @@ import pytest
 from numpy import zeros as zeros_by_name
 
 import revolve_ad as ra
-from revolve_ad.ad.recorder import active
-from revolve_ad.ad.recording import trace
+from revolve_ad.ad.recording.call import trace
+from revolve_ad.ad.recording.recorder import active
 from revolve_ad.errors import (
     HiddenStateError,
     TracedValueError,
@@ -354,7 +354,7 @@ def test_integer_steps_index_as_numpy_does():
 
     tape = trace(f, (X, 1)).tape
     assert tape.depends_on_values is None
-    from revolve_ad.ad.program import Program
+    from revolve_ad.ad.running.program import Program
 
     for k in range(4):
         assert Program(tape).run([X, np.int64(k)])[0] == f(X, k)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 import revolve_ad as ra
-from revolve_ad.ad.recording import trace
+from revolve_ad.ad.recording.call import trace
 
 __all__ = ["ALLOWED_SECONDS", "main", "seconds_an_operation"]
 

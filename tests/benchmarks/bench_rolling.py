@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 
 import revolve_ad as ra
-from revolve_ad.ad.recording import trace
+from revolve_ad.ad.recording.call import trace
 from revolve_ad.native import Layout, Loop, Sweep, compile_loop
 from tests.benchmarks.recurrences import PROBLEMS, Recurrence
 from tests.programs import load

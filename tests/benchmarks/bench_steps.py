@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from revolve_ad import trees
-from revolve_ad.ad.recording import trace
+from revolve_ad.ad.recording.call import trace
 from revolve_ad.native import Layout, Loop, Sweep, compile_loop
 from tests.benchmarks.problems import make
 

@@ -97,7 +97,7 @@ def test_what_a_killed_process_was_writing_is_deleted_later(folder: Path) -> Non
 
 WORKER = """
 import numpy as np
-from revolve_ad.ad.recording import trace
+from revolve_ad.ad.recording.call import trace
 from revolve_ad.native import compile_tape
 
 def program(u):  # what code in the cache may need: functions, powers, errors, memory

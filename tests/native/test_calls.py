@@ -9,7 +9,7 @@ import pytest
 import scipy.sparse
 
 import revolve_ad as ra
-from revolve_ad.ad.recording import trace
+from revolve_ad.ad.recording.call import trace
 from revolve_ad.native import Compiled, Layout, Loop, compile_loop, compile_tape
 from tests.native.test_compile_loop import Case
 

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from revolve_ad import trees
-from revolve_ad.ad.interpreter import Interpreter
-from revolve_ad.ad.recording import trace
+from revolve_ad.ad.passes.transform import vjp
+from revolve_ad.ad.recording.call import trace
+from revolve_ad.ad.running.interpreter import Interpreter
 from revolve_ad.ad.tape import Tape
-from revolve_ad.ad.transform import vjp
 from revolve_ad.native import Layout, Loop, Sweep, compile_loop
 from tests.benchmarks.problems import make
 

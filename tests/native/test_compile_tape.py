@@ -10,11 +10,12 @@ import pytest
 from revolve_ad.ad import symbolic as s
 from revolve_ad.ad.builder import Builder, Symbol
 from revolve_ad.ad.core import SUM, elementwise
-from revolve_ad.ad.interpreter import Interpreter
+from revolve_ad.ad.passes.transform import jvp, vjp
+from revolve_ad.ad.running.interpreter import Interpreter
 from revolve_ad.ad.strided import box_map
 from revolve_ad.ad.tape import Tape
-from revolve_ad.ad.transform import jvp, vjp
-from revolve_ad.native import Compiled, Refusal, compile_tape, rows
+from revolve_ad.native import Compiled, Refusal, compile_tape
+from revolve_ad.native.source import rows
 from tests.native.random_tapes import random_tape, random_values
 
 SHAPES = [(7, 6), (12,), (40,), (4, 3, 5), (9, 8)]

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from revolve_ad.native.expression import Graph, Position
-from revolve_ad.native.factors import factored
-from revolve_ad.native.nests import Loops, Store
+from revolve_ad.native.passes.expression import Graph, Position
+from revolve_ad.native.passes.factors import factored
+from revolve_ad.native.passes.nests import Loops, Store
 
 F8 = np.dtype(np.float64)
 

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from revolve_ad.ad.interpreter import Interpreter
-from revolve_ad.ad.recording import trace
-from revolve_ad.ad.transform import vjp
+from revolve_ad.ad.passes.transform import vjp
+from revolve_ad.ad.recording.call import trace
+from revolve_ad.ad.running.interpreter import Interpreter
 from revolve_ad.native import Compiled, Layout, Loop, compile_loop, compile_tape
 from tests.native.test_compile_loop import Case
 

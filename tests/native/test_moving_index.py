@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from revolve_ad.ad.recording import trace
+from revolve_ad.ad.recording.call import trace
 from revolve_ad.native import Layout, Loop, Sweep, compile_loop
-from revolve_ad.native.indices import placement
+from revolve_ad.native.passes.indices import placement
 from tests.native.test_compile_loop import Case
 
 

@@ -10,16 +10,16 @@ import pytest
 
 from revolve_ad.ad import symbolic as s
 from revolve_ad.ad.builder import Builder, Symbol
-from revolve_ad.ad.interpreter import Interpreter
-from revolve_ad.ad.recording import trace
+from revolve_ad.ad.passes.transform import vjp
+from revolve_ad.ad.recording.call import trace
+from revolve_ad.ad.running.interpreter import Interpreter
 from revolve_ad.ad.strided import box_map
-from revolve_ad.ad.transform import vjp
 from revolve_ad.native import Compiled, compile_tape
-from revolve_ad.native.expression import Graph, Position
-from revolve_ad.native.regions import Region, ResidueError, complement, locate
-from revolve_ad.native.rotation import ROTATE, pieces
-from revolve_ad.native.simplify import simplified
-from revolve_ad.native.turns import landing, period, turns_of
+from revolve_ad.native.passes.expression import Graph, Position
+from revolve_ad.native.passes.regions import Region, ResidueError, complement, locate
+from revolve_ad.native.passes.rotation import ROTATE, pieces
+from revolve_ad.native.passes.simplify import simplified
+from revolve_ad.native.source.turns import landing, period, turns_of
 
 FLOAT = np.dtype(float)
 

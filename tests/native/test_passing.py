@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from revolve_ad.native import Loop, compile_loop
-from revolve_ad.native.expression import Graph, Position
-from revolve_ad.native.fuse import Fused, Nest, Target
-from revolve_ad.native.nests import Loops, Store
-from revolve_ad.native.passing import pass_on
-from revolve_ad.native.turns import Turns
+from revolve_ad.native.passes.expression import Graph, Position
+from revolve_ad.native.passes.fuse import Fused, Nest, Target
+from revolve_ad.native.passes.nests import Loops, Store
+from revolve_ad.native.passes.passing import pass_on
+from revolve_ad.native.source.turns import Turns
 from tests.native.test_compile_loop import Case
 
 

@@ -12,7 +12,8 @@ import pytest
 import revolve_ad as ra
 import revolve_ad.native
 from revolve_ad.errors import NonFiniteError
-from revolve_ad.native import choice, zeros
+from revolve_ad.native import choice
+from revolve_ad.native.passes import zeros
 from revolve_ad.schedule import Record, Reverse
 from revolve_ad.simulation.planning import playing
 from revolve_ad.simulation.sweeps import native

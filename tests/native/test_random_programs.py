@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from revolve_ad.ad.interpreter import Interpreter
-from revolve_ad.ad.recording import trace
-from revolve_ad.ad.transform import vjp
+from revolve_ad.ad.passes.transform import vjp
+from revolve_ad.ad.recording.call import trace
+from revolve_ad.ad.running.interpreter import Interpreter
 from revolve_ad.native import Compiled, compile_tape
 from tests.ad.random_programs import draw
 

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from revolve_ad.ad.interpreter import Interpreter
-from revolve_ad.ad.recording import trace
-from revolve_ad.ad.transform import vjp
+from revolve_ad.ad.passes.transform import vjp
+from revolve_ad.ad.recording.call import trace
+from revolve_ad.ad.running.interpreter import Interpreter
 from revolve_ad.native import Layout, Loop, Sweep, compile_loop
 from tests.native.random_steps import OPERATIONS, draw_step
 

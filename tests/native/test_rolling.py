@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import revolve_ad as ra
-from revolve_ad.ad.recording import trace
+from revolve_ad.ad.recording.call import trace
 from revolve_ad.native import Loop, Refusal, sweep
 from revolve_ad.native.rolled import compile_rolled
 from revolve_ad.native.rolling import part

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from revolve_ad.ad.core import elementwise
-from revolve_ad.ad.recording import trace
+from revolve_ad.ad.recording.call import trace
 from revolve_ad.native.rolling.buffers import Buffer
 from revolve_ad.native.rolling.dependence import set_free
 from revolve_ad.native.rolling.detect import LoopForm

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from revolve_ad.native.expression import Graph, Position
-from revolve_ad.native.nests import Loops, Store
-from revolve_ad.native.rows import bundled, dependent, reach
+from revolve_ad.native.passes.expression import Graph, Position
+from revolve_ad.native.passes.nests import Loops, Store
+from revolve_ad.native.source.rows import bundled, dependent, reach
 
 FLOAT = np.dtype(float)
 

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from revolve_ad.ad.recording import trace
-from revolve_ad.ad.transform import vjp
+from revolve_ad.ad.passes.transform import vjp
+from revolve_ad.ad.recording.call import trace
 from revolve_ad.errors import RevolveError
 from revolve_ad.native import (
     Compiled,

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from revolve_ad.ad.recording import trace
+from revolve_ad.ad.recording.call import trace
 from revolve_ad.native import Layout, Loop, compile_loop
 from revolve_ad.native.worth import GRADIENTS, LEAST_GAIN, LONGEST, Estimate
 from tests.programs import load

@@ -8,12 +8,12 @@ from itertools import islice
 
 import pytest
 
-from revolve_ad.schedule.block_leaves import BlockLeaves, by_capacity
 from revolve_ad.schedule.mixed import mixed, smallest_budget
 from revolve_ad.schedule.referee import check
-from revolve_ad.schedule.split_price import by_price
-from revolve_ad.schedule.split_table import tabulate
-from revolve_ad.schedule.split_tree import SplitTree
+from revolve_ad.schedule.search.block_leaves import BlockLeaves, by_capacity
+from revolve_ad.schedule.search.split_price import by_price
+from revolve_ad.schedule.search.split_table import tabulate
+from revolve_ad.schedule.search.split_tree import SplitTree
 from tests.schedule.exhaustive import fewest_advances
 
 

@@ -18,12 +18,12 @@ from revolve_ad.schedule.actions import (
     Reverse,
     Save,
 )
-from revolve_ad.schedule.capacity import Capacity
 from revolve_ad.schedule.closed_form import t
 from revolve_ad.schedule.online import Online, OnlinePass, online
-from revolve_ad.schedule.placement import Placement
 from revolve_ad.schedule.protocol import OnlineDriver, OnlineSchedule
 from revolve_ad.schedule.referee import check
+from revolve_ad.schedule.search.capacity import Capacity
+from revolve_ad.schedule.search.placement import Placement
 
 LENGTHS = [*range(60), 99, 100, 101, 365, 1000]
 BUDGETS = [(8, 40, 2048), (64, 256, 2048), (1, 1, 9), (1, 1, 2), (3, 1, 7), (5, 2, 33), (1, 4, 40)]

@@ -12,7 +12,7 @@ import pytest
 from revolve_ad import schedule as s
 from revolve_ad.schedule.heterogeneous import _in_blocks
 from revolve_ad.schedule.mixed import Mixed
-from revolve_ad.schedule.spines import Spines
+from revolve_ad.schedule.search.spines import Spines
 
 rng = random.Random(5)
 COSTS = [rng.lognormvariate(0, 1) for _ in range(210)]

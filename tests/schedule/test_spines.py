@@ -10,7 +10,7 @@ import pytest
 
 from revolve_ad.schedule.mixed import mixed
 from revolve_ad.schedule.referee import check
-from revolve_ad.schedule.spines import Spines
+from revolve_ad.schedule.search.spines import Spines
 
 
 @pytest.fixture

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 import revolve_ad as ra
-from revolve_ad.ad.hoist import hoist
-from revolve_ad.ad.recording import trace
+from revolve_ad.ad.passes.hoist import hoist
+from revolve_ad.ad.recording.call import trace
 from revolve_ad.simulation.steps import recording
 
 N = 24

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
-from revolve_ad.ad.dispatch import implements
-from revolve_ad.ad.recorder import Recorder
+from revolve_ad.ad.recording.dispatch import implements
+from revolve_ad.ad.recording.recorder import Recorder
 from revolve_ad.ad.traced import Traced, as_array, captured_write
 
 __all__ = ["axes_of", "finished", "prepared", "reduction"]

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from revolve_ad.ad.dispatch import FUNCTIONS, implements
-from revolve_ad.ad.interception import CREATION
-from revolve_ad.ad.recorder import _PYTHON_DTYPE, Recorder
+from revolve_ad.ad.recording.dispatch import FUNCTIONS, implements
+from revolve_ad.ad.recording.interception import CREATION
+from revolve_ad.ad.recording.recorder import _PYTHON_DTYPE, Recorder
 from revolve_ad.ad.traced import Traced, node_and_value
 from revolve_ad.errors import UnsupportedOperationError
 

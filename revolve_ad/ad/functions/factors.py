@@ -22,7 +22,7 @@ from revolve_ad.ad.functions.linalg import (
     _svdvals_tangent,
 )
 from revolve_ad.ad.functions.scipy_linalg import SOLVE_TRIANGULAR
-from revolve_ad.ad.recorder import Recorder
+from revolve_ad.ad.recording.recorder import Recorder
 from revolve_ad.ad.rules.table import no_derivative
 from revolve_ad.ad.tape import ArrayType, Primitive
 from revolve_ad.ad.traced import apply, plain

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 from numpy._core import multiarray
 
-from revolve_ad.ad.dispatch import implements
 from revolve_ad.ad.functions.formulas import define_by_equal, define_by_formulas
 from revolve_ad.ad.functions.source import INSTEAD, from_source
-from revolve_ad.ad.interception import FOREIGN
-from revolve_ad.ad.recorder import Recorder
+from revolve_ad.ad.recording.dispatch import implements
+from revolve_ad.ad.recording.interception import FOREIGN
+from revolve_ad.ad.recording.recorder import Recorder
 from revolve_ad.ad.tape import ArrayType, Primitive
 from revolve_ad.ad.traced import Traced, apply, node_and_value, plain, view_of
 from revolve_ad.errors import ParameterError

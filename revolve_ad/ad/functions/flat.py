@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from revolve_ad.ad.dispatch import implements
+from revolve_ad.ad.recording.dispatch import implements
 from revolve_ad.ad.traced import Traced
 
 __all__ = ["Flat"]

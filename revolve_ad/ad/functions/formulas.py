@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from revolve_ad.ad import transform
 from revolve_ad.ad.builder import Builder, Symbol
 from revolve_ad.ad.core import INPUT
-from revolve_ad.ad.recording import trace
+from revolve_ad.ad.passes import transform
+from revolve_ad.ad.recording.call import trace
 from revolve_ad.ad.rules.table import define_rules
 from revolve_ad.ad.symbolic import cast, match, zeros
 from revolve_ad.ad.tape import ArrayType, Primitive, Tape

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
-from revolve_ad.ad.dispatch import implements
 from revolve_ad.ad.functions.arguments import finished
 from revolve_ad.ad.functions.formulas import define_by_formulas
 from revolve_ad.ad.functions.source import from_source
-from revolve_ad.ad.recorder import Recorder
+from revolve_ad.ad.recording.dispatch import implements
+from revolve_ad.ad.recording.recorder import Recorder
 from revolve_ad.ad.tape import Primitive
 from revolve_ad.ad.traced import Traced, apply
 

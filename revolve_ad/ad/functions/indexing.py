@@ -9,10 +9,10 @@ import numpy as np
 
 from revolve_ad.ad import symbolic as s
 from revolve_ad.ad.builder import Symbol
-from revolve_ad.ad.dispatch import FUNCTIONS, implements
 from revolve_ad.ad.functions.arguments import finished
 from revolve_ad.ad.node import Kind
-from revolve_ad.ad.recorder import Recorder, Window
+from revolve_ad.ad.recording.dispatch import FUNCTIONS, implements
+from revolve_ad.ad.recording.recorder import Recorder, Window
 from revolve_ad.ad.rules.table import ACCUMULATE, define_linear, define_rules, no_derivative
 from revolve_ad.ad.tape import ArrayType, Primitive
 from revolve_ad.ad.traced import (

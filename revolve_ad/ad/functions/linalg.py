@@ -15,7 +15,6 @@ from numpy.linalg import _linalg
 
 from revolve_ad.ad.builder import Symbol
 from revolve_ad.ad.core import common_shape
-from revolve_ad.ad.dispatch import implements
 from revolve_ad.ad.functions.arguments import prepared
 from revolve_ad.ad.functions.formulas import (
     define_by_equal,
@@ -24,7 +23,8 @@ from revolve_ad.ad.functions.formulas import (
     insert,
 )
 from revolve_ad.ad.functions.source import INSTEAD, from_source, source_of
-from revolve_ad.ad.recorder import Recorder
+from revolve_ad.ad.recording.dispatch import implements
+from revolve_ad.ad.recording.recorder import Recorder
 from revolve_ad.ad.rules.table import JVP, VJP, Missing, define_rules, no_derivative
 from revolve_ad.ad.tape import ArrayType, Primitive
 from revolve_ad.ad.traced import Traced, apply, plain

@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
-from revolve_ad.ad.dispatch import implements
 from revolve_ad.ad.functions.arguments import finished, prepared
 from revolve_ad.ad.functions.formulas import define_by_equal
 from revolve_ad.ad.functions.order import positions
-from revolve_ad.ad.recorder import Recorder
+from revolve_ad.ad.recording.dispatch import implements
+from revolve_ad.ad.recording.recorder import Recorder
 from revolve_ad.ad.tape import Primitive
 from revolve_ad.ad.traced import Traced, apply
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from revolve_ad.ad.dispatch import FUNCTIONS, implements
-from revolve_ad.ad.recorder import Recorder
+from revolve_ad.ad.recording.dispatch import FUNCTIONS, implements
+from revolve_ad.ad.recording.recorder import Recorder
 from revolve_ad.ad.traced import Traced
 
 

@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from revolve_ad.ad.dispatch import implements
 from revolve_ad.ad.functions.arguments import prepared
 from revolve_ad.ad.functions.creation import concrete, contains_traced, made
-from revolve_ad.ad.interception import CREATION
-from revolve_ad.ad.recorder import Recorder
+from revolve_ad.ad.recording.dispatch import implements
+from revolve_ad.ad.recording.interception import CREATION
+from revolve_ad.ad.recording.recorder import Recorder
 from revolve_ad.ad.traced import Traced, plain
 
 _arange, _linspace, _logspace, _geomspace = np.arange, np.linspace, np.logspace, np.geomspace

@@ -12,9 +12,9 @@ from numpy.lib.array_utils import normalize_axis_tuple
 from revolve_ad.ad import symbolic as s
 from revolve_ad.ad.builder import Symbol
 from revolve_ad.ad.core import SUM, reduced_shape
-from revolve_ad.ad.dispatch import implements
 from revolve_ad.ad.functions.arguments import axes_of, finished, prepared, reduction
-from revolve_ad.ad.recorder import Recorder
+from revolve_ad.ad.recording.dispatch import implements
+from revolve_ad.ad.recording.recorder import Recorder
 from revolve_ad.ad.rules.table import define_linear, define_rules, no_derivative
 from revolve_ad.ad.tape import ArrayType, Kind, Primitive
 from revolve_ad.ad.traced import METHODS, Traced, apply, as_array, as_type, plain

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from revolve_ad.ad.core import WHERE
-from revolve_ad.ad.dispatch import FUNCTIONS, implements
 from revolve_ad.ad.functions.arguments import finished
-from revolve_ad.ad.recorder import Recorder
+from revolve_ad.ad.recording.dispatch import FUNCTIONS, implements
+from revolve_ad.ad.recording.recorder import Recorder
 from revolve_ad.ad.traced import (
     METHODS,
     Traced,

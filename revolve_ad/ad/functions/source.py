@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 from numpy._core._multiarray_umath import _array_converter  # type: ignore[import-not-found]
 
-from revolve_ad.ad.dispatch import implements
 from revolve_ad.ad.functions import ranges  # noqa: F401  # fills CREATION
-from revolve_ad.ad.interception import CREATION
-from revolve_ad.ad.recorder import Recorder, active
+from revolve_ad.ad.recording.dispatch import implements
+from revolve_ad.ad.recording.interception import CREATION
+from revolve_ad.ad.recording.recorder import Recorder, active
 from revolve_ad.ad.traced import Traced
 
 __all__ = ["INSTEAD", "from_source", "source_of"]

@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from revolve_ad.ad.captured import STAND_INS
 from revolve_ad.ad.functions.arguments import prepared
 from revolve_ad.ad.functions.creation import contains_traced
 from revolve_ad.ad.functions.foreign import foreign, real_operand, scipy_function
 from revolve_ad.ad.functions.sparse import Matrix, frozen_matrix
-from revolve_ad.ad.interception import FOREIGN
-from revolve_ad.ad.recorder import Recorder
+from revolve_ad.ad.recording.captured import STAND_INS
+from revolve_ad.ad.recording.interception import FOREIGN
+from revolve_ad.ad.recording.recorder import Recorder
 from revolve_ad.ad.rules.table import define_linear
 from revolve_ad.ad.tape import Primitive
 from revolve_ad.ad.traced import apply

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from revolve_ad.ad.dispatch import implements
 from revolve_ad.ad.functions.arguments import prepared
 from revolve_ad.ad.functions.foreign import (
     Keywords,
@@ -16,7 +15,8 @@ from revolve_ad.ad.functions.foreign import (
     scipy_function,
 )
 from revolve_ad.ad.functions.formulas import define_by_equal, define_by_formulas
-from revolve_ad.ad.recorder import Recorder
+from revolve_ad.ad.recording.dispatch import implements
+from revolve_ad.ad.recording.recorder import Recorder
 from revolve_ad.ad.tape import ArrayType, Primitive
 from revolve_ad.ad.traced import apply
 from revolve_ad.errors import UnsupportedOperationError

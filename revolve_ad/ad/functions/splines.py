@@ -18,8 +18,8 @@ from numpy.lib.array_utils import normalize_axis_index
 from revolve_ad.ad.functions.arguments import prepared
 from revolve_ad.ad.functions.foreign import Keywords, bound, foreign, opaque, scipy_function
 from revolve_ad.ad.functions.formulas import define_by_equal
-from revolve_ad.ad.interception import FOREIGN
-from revolve_ad.ad.recorder import Recorder
+from revolve_ad.ad.recording.interception import FOREIGN
+from revolve_ad.ad.recording.recorder import Recorder
 from revolve_ad.ad.tape import Primitive
 from revolve_ad.ad.traced import apply
 from revolve_ad.errors import UnsupportedOperationError

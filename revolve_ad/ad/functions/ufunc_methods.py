@@ -9,13 +9,13 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
 from revolve_ad.ad.core import reduced_shape
-from revolve_ad.ad.dispatch import implements
 from revolve_ad.ad.functions.arguments import finished
 from revolve_ad.ad.functions.foreign import Keywords
 from revolve_ad.ad.functions.formulas import define_by_equal, define_by_formulas
 from revolve_ad.ad.functions.indexing import ufunc_at as add_at
 from revolve_ad.ad.functions.reductions import CUMSUM
-from revolve_ad.ad.recorder import Recorder
+from revolve_ad.ad.recording.dispatch import implements
+from revolve_ad.ad.recording.recorder import Recorder
 from revolve_ad.ad.rules.table import no_derivative
 from revolve_ad.ad.tape import ArrayType, Kind, Primitive
 from revolve_ad.ad.traced import (

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from revolve_ad.ad.dispatch import FUNCTIONS
-from revolve_ad.ad.recorder import _PYTHON_DTYPE
+from revolve_ad.ad.recording.dispatch import FUNCTIONS
+from revolve_ad.ad.recording.recorder import _PYTHON_DTYPE
 from revolve_ad.ad.traced.operations import copied
 from revolve_ad.ad.traced.value import (
     Traced,

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from revolve_ad.ad.core import COPY, ITEM
-from revolve_ad.ad.recorder import (
+from revolve_ad.ad.recording.recorder import (
     _PYTHON_DTYPE,
     _SCALAR_DTYPE,
     Cell,

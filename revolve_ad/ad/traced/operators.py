@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from revolve_ad.ad.core import SCALAR_POWER, elementwise
-from revolve_ad.ad.dispatch import FUNCTIONS
-from revolve_ad.ad.recorder import _PYTHON_DTYPE
+from revolve_ad.ad.recording.dispatch import FUNCTIONS
+from revolve_ad.ad.recording.recorder import _PYTHON_DTYPE
 from revolve_ad.ad.traced.operations import result, save_operands
 from revolve_ad.ad.traced.ufuncs import (
     as_array,

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from revolve_ad.ad.core import FULL, GATHER, elementwise
-from revolve_ad.ad.dispatch import FUNCTIONS
-from revolve_ad.ad.recorder import (
+from revolve_ad.ad.recording.dispatch import FUNCTIONS
+from revolve_ad.ad.recording.recorder import (
     _PYTHON_DTYPE,
     _SCALAR_DTYPE,
     CLOSED,

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from revolve_ad.ad.core import GATHER, REAL, SCATTER
-from revolve_ad.ad.dispatch import FUNCTIONS
-from revolve_ad.ad.recorder import (
+from revolve_ad.ad.recording.dispatch import FUNCTIONS
+from revolve_ad.ad.recording.recorder import (
     _SCALAR_DTYPE,
     Cell,
     Part,

@@ -16,7 +16,6 @@ import numpy as np
 
 from revolve_ad.ad.core import FULL, SCALAR_POWER, elementwise
 from revolve_ad.ad.tape import Primitive
-from revolve_ad.native.arithmetic import LIBRARY
 from revolve_ad.native.rolling.buffers import Buffer
 from revolve_ad.native.rolling.tree import (
     Add,
@@ -30,6 +29,7 @@ from revolve_ad.native.rolling.tree import (
     statements,
     uses,
 )
+from revolve_ad.native.source.arithmetic import LIBRARY
 
 __all__ = ["exact_values", "factored_loops", "gives_numpys_bits", "only_sums"]
 

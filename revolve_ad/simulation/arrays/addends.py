@@ -10,10 +10,10 @@ from typing import Any, final
 
 import numpy as np
 
-from revolve_ad.ad.arena import Arena
 from revolve_ad.ad.core import FULL, SCATTER_ADD, scatter_add_into
 from revolve_ad.ad.functions.indexing import INDEX_ADD, filled
-from revolve_ad.ad.program import Program
+from revolve_ad.ad.running.arena import Arena
+from revolve_ad.ad.running.program import Program
 from revolve_ad.ad.strided import StridedMap
 from revolve_ad.ad.tape import Node, Tape
 from revolve_ad.simulation.arrays.layout import Array, Leaves

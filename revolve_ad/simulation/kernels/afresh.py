@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, Final, final
 
-from revolve_ad.ad.arena import Arena
-from revolve_ad.ad.recording import Around
+from revolve_ad.ad.recording.call import Around
+from revolve_ad.ad.running.arena import Arena
 from revolve_ad.simulation.arrays.form import Form
 from revolve_ad.simulation.arrays.layout import Layout, Leaves
 from revolve_ad.simulation.kernels.kept import key_of, key_of_condition

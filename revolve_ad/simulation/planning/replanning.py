@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from revolve_ad.schedule import Action, Advance, Discard, Level, Record, Restore, Reverse, Save
-from revolve_ad.schedule.capacity import Capacity
+from revolve_ad.schedule.search.capacity import Capacity
 
 __all__ = ["Room", "places", "reversing"]
 

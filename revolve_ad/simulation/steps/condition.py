@@ -9,9 +9,9 @@ from typing import Any, final
 
 import numpy as np
 
-from revolve_ad.ad.arena import Arena
-from revolve_ad.ad.program import Program
-from revolve_ad.ad.simplify import simplify
+from revolve_ad.ad.passes.simplify import simplify
+from revolve_ad.ad.running.arena import Arena
+from revolve_ad.ad.running.program import Program
 from revolve_ad.ad.tape import Tape
 from revolve_ad.simulation.arrays.layout import Layout
 

@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from revolve_ad import trees
-from revolve_ad.ad.arena import Arena
 from revolve_ad.ad.builder import Builder
 from revolve_ad.ad.core import CAST
-from revolve_ad.ad.hoist import Hoisted, hoist
-from revolve_ad.ad.interleave import interleaved
-from revolve_ad.ad.program import Program
-from revolve_ad.ad.recording import Around, Recording, trace
-from revolve_ad.ad.regroup import regroup
-from revolve_ad.ad.simplify import simplify
+from revolve_ad.ad.passes.hoist import Hoisted, hoist
+from revolve_ad.ad.passes.interleave import interleaved
+from revolve_ad.ad.passes.regroup import regroup
+from revolve_ad.ad.passes.simplify import simplify
+from revolve_ad.ad.passes.transform import jvp, vjp
+from revolve_ad.ad.recording.call import Around, Recording, trace
+from revolve_ad.ad.running.arena import Arena
+from revolve_ad.ad.running.program import Program
 from revolve_ad.ad.tape import Tape
-from revolve_ad.ad.transform import jvp, vjp
 from revolve_ad.simulation.arrays.addends import Addends
 from revolve_ad.simulation.arrays.form import Form
 from revolve_ad.simulation.arrays.layout import NOTHING, Layout, Leaves

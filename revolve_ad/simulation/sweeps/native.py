@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, final
 
 import numpy as np
 
-from revolve_ad.native.library import OUTSIDE
-from revolve_ad.native.play import ADVANCE, LOAD, LOST, SAVE
+from revolve_ad.native.source.library import OUTSIDE
+from revolve_ad.native.source.play import ADVANCE, LOAD, LOST, SAVE
 from revolve_ad.simulation.arrays.addends import add
 from revolve_ad.simulation.arrays.finiteness import require_finite, require_finite_state
 from revolve_ad.simulation.arrays.layout import Leaves

@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from revolve_ad.native.play import ADVANCE, LEAF, LOAD, SAVE
+from revolve_ad.native.source.play import ADVANCE, LEAF, LOAD, SAVE
 from revolve_ad.schedule.actions import (
     Action,
     Advance,
@@ -47,7 +47,7 @@ class Rows:
     Attributes
     ----------
     forward, reverse : ndarray, shape (n, 5), int32
-        What is done before and after the last stretch: see `revolve_ad.native.play`.
+        What is done before and after the last stretch: see `revolve_ad.native.source.play`.
     last : Last
         The stretch that is recorded in the first sweep.
     n_slots : int

@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 
 from revolve_ad import trees
-from revolve_ad.ad import transform
-from revolve_ad.ad.program import Program
-from revolve_ad.ad.recording import Recording, trace
+from revolve_ad.ad.passes import transform
+from revolve_ad.ad.recording.call import Recording, trace
+from revolve_ad.ad.running.program import Program
 
 __all__ = ["Case", "around", "check", "integers", "one", "positive", "spread", "unit"]
 

@@ -9,9 +9,9 @@ import scipy.linalg
 import scipy.special
 
 from revolve_ad.ad.core import elementwise
-from revolve_ad.ad.dispatch import FUNCTIONS
-from revolve_ad.ad.interception import FOREIGN
-from revolve_ad.ad.recording import trace
+from revolve_ad.ad.recording.call import trace
+from revolve_ad.ad.recording.dispatch import FUNCTIONS
+from revolve_ad.ad.recording.interception import FOREIGN
 from revolve_ad.ad.rules.table import FREE, VJP
 from revolve_ad.errors import TracedValueError, UnsupportedOperationError
 
@@ -125,7 +125,7 @@ def test_functions_of_scipy_are_recorded_and_tested(module):
     ],
 )
 def test_a_function_without_a_rule_names_itself(call, name):
-    from revolve_ad.ad import transform
+    from revolve_ad.ad.passes import transform
 
     with pytest.raises((UnsupportedOperationError, TracedValueError), match=name):
         transform.vjp(trace(call, (np.eye(2),)).tape, [0])

@@ -14,7 +14,7 @@ import scipy.special
 from scipy import interpolate
 from scipy.linalg import solve_banded
 
-from revolve_ad.ad.recording import trace
+from revolve_ad.ad.recording.call import trace
 from revolve_ad.errors import RevolveError
 from tests.ad.rules.harness import Draw, check, one, positive, unit
 

@@ -19,8 +19,8 @@ import scipy.sparse
 import scipy.sparse.linalg
 import scipy.special
 
-from revolve_ad.ad.interception import FOREIGN
-from revolve_ad.ad.recording import trace
+from revolve_ad.ad.recording.call import trace
+from revolve_ad.ad.recording.interception import FOREIGN
 from revolve_ad.errors import UnsupportedOperationError
 from tests.ad.rules.harness import Draw, check, one, positive
 

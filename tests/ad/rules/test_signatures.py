@@ -5,9 +5,9 @@ import inspect
 import numpy as np
 import pytest
 
-from revolve_ad.ad.dispatch import FUNCTIONS
-from revolve_ad.ad.interception import CREATION
-from revolve_ad.ad.recording import trace
+from revolve_ad.ad.recording.call import trace
+from revolve_ad.ad.recording.dispatch import FUNCTIONS
+from revolve_ad.ad.recording.interception import CREATION
 from revolve_ad.errors import RevolveError
 from tests.ad.rules.keywords import LINES, VERSION, keywords_of, parameters_of
 

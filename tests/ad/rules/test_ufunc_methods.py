@@ -5,7 +5,7 @@ import functools
 import numpy as np
 import pytest
 
-from revolve_ad.ad.recording import trace
+from revolve_ad.ad.recording.call import trace
 from tests.ad.rules.harness import Draw, check, drawn, integers, one, positive, spread
 from tests.ad.rules.test_elementwise import BINARY, UNARY, between
 

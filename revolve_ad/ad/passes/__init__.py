@@ -1,0 +1,1 @@
+"""Makes tapes of tapes: derivatives, and tapes with less in them."""

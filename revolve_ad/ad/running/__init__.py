@@ -1,0 +1,1 @@
+"""Runs tapes with NumPy: straight-line code, whose buffers are reused."""

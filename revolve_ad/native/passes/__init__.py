@@ -1,0 +1,1 @@
+"""From a tape to loop nests: each pass has a file."""

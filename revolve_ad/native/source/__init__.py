@@ -1,0 +1,1 @@
+"""From loop nests to source text: bodies, loops over steps, the player of schedules."""

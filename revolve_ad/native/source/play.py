@@ -1,0 +1,233 @@
+"""Source of the player: all steps between two looks at a run are one native call.
+
+A schedule with many checkpoints has a few actions for every step.  Where a step takes a
+microsecond, Python would spend nearly all of the time on the actions; so they become rows of
+integers, which compiled code carries out.  The checkpoints lie in rows of one array a leaf, and so
+do the states of a stretch that is reversed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from revolve_ad.native.source.drive import borrowing
+from revolve_ad.native.source.turns import Turns, labels, lent, period
+
+__all__ = ["ADVANCE", "DONE", "LEAF", "LOAD", "LOST", "SAVE", "play_source"]
+
+ADVANCE, SAVE, LOAD, LEAF = 0, 1, 2, 3
+"""What a row (what, start, stop, slot, base) says: run steps start … stop - 1 from the checkpoint
+in `slot`, or from the live state if that is negative; save the live state; make a checkpoint the
+live state; reverse steps stop - 1 … start, with the states between in the rows from `base` on."""
+
+DONE, LOST = -1, -2
+"""What `play` returns in place of a state to look at: all rows are done; a NaN or Inf came up."""
+
+FEW = 4096
+"""So many bytes of cotangents are tested for NaN and Inf whenever a stretch is reversed."""
+
+SELDOM = 8
+"""Larger ones whenever so many steps were reversed."""
+
+
+_COLUMNS = ((1, "a"), (2, "b"), (3, "slot"), (4, "base"))
+
+
+def _indented(lines: Sequence[str], by: int = 1) -> list[str]:
+    return ["    " * by + line for line in lines]
+
+
+def _turning(names: Sequence[str], after: Sequence[str]) -> list[str]:
+    """Return the assignment that moves names on."""
+    pairs = [(a, b) for a, b in zip(names, after, strict=True) if a != b]
+    if not pairs:
+        return ["pass"]
+    return [f"{', '.join(a for a, _ in pairs)} = {', '.join(b for _, b in pairs)}"]
+
+
+def _turned_once(turns: Turns, leaves: Sequence[str], spare: Sequence[str]) -> list[str]:
+    held, free = turns.after(leaves, dict(zip(turns.computed, spare, strict=True)))
+    return [*held, *(free[c] for c in turns.computed)]
+
+
+def play_source(
+    turns: Turns,
+    backward: Turns,
+    *,
+    given: dict[str, Sequence[str]],
+    tested: Sequence[int],
+    seldom: bool,
+    watched: bool,
+    zeros: bool = False,
+) -> str:
+    """Return ``play(rows, first, last, begin, stops, m, forward, …)``.
+
+    Parameters
+    ----------
+    turns, backward : Turns
+        Of the state and of its cotangent.
+    given : dict of str to sequence of str
+        The last parameters of ``advance``, ``record`` and ``pull``, and those of all three under
+        ``all``; parameters of observations under ``seen`` and ``seen_back``.
+    tested : sequence of int
+        The leaves of the state that may hold NaN or Inf.
+    seldom : bool
+        Test cotangents only every few steps.
+    watched : bool
+        Whether observations are made on the way.
+    zeros : bool
+        Whether ``pull`` says if known zeros stand, and asks whether they do.
+
+    Notes
+    -----
+    ``pool{j}`` holds checkpoints of leaf j, row by row; ``w`` are the arrays that take turns as
+    live state, ``g`` those of the cotangent.  Rows ``first`` … ``last`` - 1 are carried out; with
+    `begin` >= 0 the first one goes on from there.  ``stops[m]`` is the next state to look at,
+    upward if `forward`; in reverse a stretch that holds it is left to the caller.
+
+    It returns the row to go on with, the state that was stopped at (or `DONE`, `LOST`), and by how
+    many steps state and cotangent have taken turns.
+    """
+    m, computed = len(turns.source), turns.computed
+    xs = [f"x{j}" for j in range(m)]
+    ws = [f"w{i}" for i in range(m + len(computed))]
+    n_back = len(backward.source)
+    gs = [f"g{k}" for k in range(n_back + len(backward.computed))]
+    marks = ["marks"] if watched else []
+    seen, seen_back = list(given["seen"]), list(given["seen_back"])
+    own = lent(turns)
+    assert len(own) == len(labels(turns))
+
+    chosen = ["if slot >= 0:"]
+    chosen += _indented(
+        [f"x{j} = w{j}" if turns.constant(j) else f"x{j} = pool{j}[slot]" for j in range(m)]
+    )
+    chosen += ["else:", *_indented([f"x{j} = w{j}" for j in range(m)])]
+
+    advance = [*chosen, "end = b"]
+    advance += [
+        "if forward and m < len(stops) and stops[m] < b:",
+        "    end = stops[m]",
+    ]
+    at = []
+    if watched:
+        advance += ["at = first_of(marks, a) if forward else len(marks)"]
+        at = ["at", "marks"]
+    arguments = ["a", "end", *at, *seen, *xs, *[ws[i] for i in own], *given["advance"]]
+    advance.append(f"advance({', '.join(arguments)})")
+    age = max([turns.age(j) for j in range(m) if not turns.constant(j)], default=0)
+    for t in range(1, age + 1):
+        # What so few steps only pass on still lies in the checkpoint.
+        copies = []
+        for j in range(m):
+            if not turns.constant(j) and turns.age(j) >= t:
+                i = turns.root(j, t)
+                copies.append(f"copied(w{i}.reshape(-1), x{i}.reshape(-1))")
+        advance += [f"if slot >= 0 and end - a == {t}:", *_indented(copies or ["pass"])]
+    once = _turned_once(turns, ws[:m], ws[m:])
+    advance.append(f"for _ in range((end - a) % {period(turns)}):")
+    advance += _indented(_turning(ws, once))
+    advance += [
+        "turn += end - a",
+        "if forward and m < len(stops) and stops[m] == end:",
+        "    return (i if end < b else i + 1), end, turn, back",
+    ]
+
+    save = []
+    for j in tested:
+        save += [f"if not finite(w{j}.reshape(-1)):", "    return i, -2, turn, back"]
+    save += [f"copied(pool{j}[slot].reshape(-1), w{j}.reshape(-1))" for j in range(m)]
+    load = [
+        f"copied(w{j}.reshape(-1), pool{j}[slot].reshape(-1))"
+        for j in range(m)
+        if not turns.constant(j)
+    ]
+
+    leaf = [
+        "if m >= 0 and stops[m] >= a:",
+        "    return i, a, turn, back",
+        *chosen,
+        *[f"kept{c} = pool{c}[base:]" for c in computed],
+    ]
+    kept = [f"kept{c}" for c in computed]
+    at = ["len(marks)", "marks"] if watched else []
+    arguments = ["a", "b - 1", *at, *seen, *xs, *kept, *given["record"]]
+    leaf += ["if b - a > 1:", f"    record({', '.join(arguments)})"]
+    if watched:
+        leaf.append("at = first_of(marks, b) - 1 if len(" + seen_back[0] + ") > 0 else -1")
+        at = ["at", "marks"]
+    known = ["settled"] if zeros else []
+    arguments = ["a", "a", "b", *known, *at, *seen_back, *xs, *kept, *gs, *given["pull"]]
+    leaf.append(f"{'settled = ' if zeros else ''}pull({', '.join(arguments)})")
+    once = _turned_once(backward, gs[:n_back], gs[n_back:])
+    leaf.append(f"for _ in range((b - a) % {period(backward)}):")
+    leaf += [*_indented(_turning(gs, once)), "back += b - a"]
+    test = []
+    for k in range(n_back):
+        test += [f"if not finite(g{k}.reshape(-1)):", "    return i, -2, turn, back"]
+    if seldom:
+        leaf += ["since += b - a", f"if since >= {SELDOM}:", "    since = 0", *_indented(test)]
+    else:
+        leaf += test
+
+    parameters = ["rows", "first", "last", "begin", "stops", "m", "forward", *marks]
+    parameters += [*seen, *(name for name in seen_back if name not in seen)]
+    parameters += [f"pool{j}" for j in range(m)] + ws + gs + list(given["all"])
+    body = [
+        *borrowing(parameters),
+        "turn = 0",
+        "back = 0",
+        "since = 0",
+        *(["settled = False"] if zeros else []),
+        "i = first",
+        "while i < last:",
+        "    what = rows[i, 0]",
+        *[f"    {name} = np.int64(rows[i, {n}])" for n, name in _COLUMNS],
+        "    if begin >= 0:",
+        "        a = begin",
+        "        slot = -1",
+        "        begin = -1",
+        f"    if what == {ADVANCE}:",
+        *_indented(advance, 2),
+        f"    elif what == {SAVE}:",
+        *_indented(save, 2),
+        f"    elif what == {LOAD}:",
+        *_indented(load or ["pass"], 2),
+        "    else:",
+        *_indented(leaf, 2),
+        "    i += 1",
+        "return last, -1, turn, back",
+    ]
+    head = f"@kernel\ndef play({', '.join(parameters)}):"
+    return "\n".join([_TOOLS, head, *_indented(body)]) + "\n"
+
+
+_TOOLS = """\
+@kernel
+def copied(to, source):
+    for i in range(len(to)):
+        to[i] = source[i]
+
+
+@kernel_summing
+def finite(values):
+    # x - x is zero, but for NaN and Inf.
+    total = values[0] - values[0]
+    for i in range(len(values)):
+        total += values[i] - values[i]
+    return total == 0
+
+
+@kernel
+def first_of(marks, k):
+    low = 0
+    high = len(marks)
+    while low < high:
+        middle = (low + high) // 2
+        if marks[middle] < k:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+"""

@@ -1,0 +1,1 @@
+"""How the cheapest schedules are found: tables, prices and rules for where a chain is split."""
