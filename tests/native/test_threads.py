@@ -20,11 +20,10 @@ from revolve_ad.native import (
     Sweep,
     compile_loop,
     compile_tape,
-    emit,
-    rows,
     threads,
 )
 from revolve_ad.native.load import Module
+from revolve_ad.native.source import emit, rows
 from revolve_ad.native.threads import ROWS, alone, n_threads, threaded_source
 from tests.native.random_tapes import random_tape, random_values
 
