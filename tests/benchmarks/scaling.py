@@ -76,7 +76,7 @@ def _plot(points: list[Point], path: str) -> None:
 
     problems = list(dict.fromkeys(point.problem for point in points))
     figure, axes = plt.subplots(
-        1, len(problems), figsize=(4.5 * len(problems), 4), squeeze=False, layout="constrained"
+        1, len(problems), figsize=(6.5 * len(problems), 4), squeeze=False, layout="constrained"
     )
     for axis, problem in zip(axes[0], problems, strict=True):
         chosen = [point for point in points if point.problem == problem]
@@ -95,7 +95,8 @@ def _plot(points: list[Point], path: str) -> None:
         )
         axis.set_xticks(place, [f"{p:,}" for p in place], rotation=45)
         axis.minorticks_off()
-    axes[0][0].legend(fontsize="small")
+        axis.set_yticks([5, 10, 20, 50], ["5", "10", "20", "50"])
+    figure.legend(*axes[0][0].get_legend_handles_labels(), loc="outside right upper", fontsize=8)
     figure.savefig(path, dpi=150)
 
 

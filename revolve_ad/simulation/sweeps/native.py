@@ -217,9 +217,13 @@ class NativeSweep:
         what, start, stop, slot, base = row
         sweep, pools = _native(kernel).sweep, self._pools
         state = list(live) if slot < 0 or what == SAVE else sweep.checkpoint(pools, slot)
-        if what == ADVANCE:
-            if slot >= 0:
-                _copy(live, state)
+        if what == ADVANCE and slot >= 0:
+            # The first step reads the checkpoint where it lies: no copy.
+            try:
+                sweep.advance(state, live, start, stop)
+            except IndexError as error:
+                raise left_array(error, one_of(start, stop)) from error
+        elif what == ADVANCE:
             live[:] = kernel.advance(list(live), start, stop)
         elif what == LOAD:
             _copy(live, state)
