@@ -20,8 +20,6 @@ from revolve_ad.simulation.kernels.step_by_step import KeepsStates
 from revolve_ad.simulation.kernels.tape import Pullback, as_inputs
 from revolve_ad.simulation.kernels.ways import Ways
 from revolve_ad.simulation.steps.blame import left_array
-from revolve_ad.simulation.steps.condition import Condition
-from revolve_ad.simulation.steps.recording import RoleTape
 from revolve_ad.simulation.steps.stepping import Stepper
 
 __all__ = ["DynamicKernel"]
@@ -53,13 +51,9 @@ class DynamicKernel(KeepsStates):
 
     __slots__ = (
         "_advance",
-        "_afresh",
         "_form",
-        "_given",
         "_gradients",
         "_hidden",
-        "_inputs",
-        "_params",
         "_record",
         "_rows",
         "_values",
@@ -76,18 +70,15 @@ class DynamicKernel(KeepsStates):
         inputs: list[Any],
         hidden: list[Any],
     ) -> None:
-        self._afresh = afresh
-        self._ways = Ways("step")
         self._form = form
-        self._params = params
-        self._inputs = inputs
         own = form.hidden_parts[0]
-        self._given = hidden[: len(own.shapes)]
+        given = hidden[: len(own.shapes)]
+        self._ways = Ways("step", afresh, params, inputs, given)
         self._values = as_inputs(form.params, params)
-        self._hidden = as_inputs(own, self._given)
+        self._hidden = as_inputs(own, given)
         self._rows = [] if form.inputs is None else form.inputs.read_only(inputs)
         self._advance: Callable[[Leaves, int, int], Leaves] | None = None
-        if function is not None and not self._given:
+        if function is not None and not given:
             stepper = Stepper(function, form, params, inputs)
             self._advance, self._record = stepper.advance, stepper.record
         self._gradients: Gradients | None = None
@@ -104,7 +95,7 @@ class DynamicKernel(KeepsStates):
         layout = self._form.state
         for k in range(start, stop):
             operands = self._operands(state, k)
-            tape = self._tape(state, k, operands)
+            tape = self._ways.tape(state, k, operands)
             needed = tape.forward.bytes
             if not has_room(self.ledger, needed):
                 raise BudgetError(
@@ -127,17 +118,11 @@ class DynamicKernel(KeepsStates):
         """Reverse step `k` from state `k`."""
         assert self._gradients is not None
         operands = self._operands(state, k)
-        tape = self._tape(state, k, operands)
+        tape = self._ways.tape(state, k, operands)
         needed = tape.reverse.bytes
         if not has_room(self.ledger, needed):
             raise GrownTapeError(f"step {k}", needed, k + 1, cotangent, state)
         return Pullback(tape)(operands, k, cotangent, self._gradients, 0)
-
-    def _tape(self, state: Leaves, k: int, operands: list[Any]) -> RoleTape:
-        def record() -> tuple[RoleTape, Condition | None]:
-            return self._afresh.tape(state, self._params, self._inputs, k, self._given)
-
-        return self._ways.tape(operands, k, record)
 
     def _operands(self, state: Leaves, k: int) -> list[Any]:
         row: list[Any] = []

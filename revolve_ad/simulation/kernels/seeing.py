@@ -22,7 +22,6 @@ from revolve_ad.simulation.kernels.protocol import Gradients, Observer
 from revolve_ad.simulation.kernels.stepcheck import StaleTapeError, between, differing
 from revolve_ad.simulation.kernels.tape import Pullback, TapeObserver, as_inputs
 from revolve_ad.simulation.kernels.ways import Ways
-from revolve_ad.simulation.steps.condition import Condition
 from revolve_ad.simulation.steps.recording import RoleTape
 
 __all__ = ["DynamicObserver", "ObserveCheck", "Seeing"]
@@ -107,13 +106,10 @@ class DynamicObserver:
     """
 
     __slots__ = (
-        "_afresh",
         "_form",
-        "_given",
         "_gradients",
         "_hidden",
         "_offset",
-        "_params",
         "_plain",
         "_result",
         "_values",
@@ -130,17 +126,15 @@ class DynamicObserver:
         params: list[Any],
         hidden: list[Any],
     ) -> None:
-        self._afresh = afresh
-        self._ways = Ways("observe at state")
         self._form = form
-        self._params = params
         self._result = tape.result
         self._offset = len(hidden) - len(tape.groups[3].shapes)
-        self._given = hidden[self._offset :]
+        given = hidden[self._offset :]
+        self._ways = Ways("observe at state", afresh, params, [], given)
         self._values = as_inputs(form.params, params)
-        self._hidden = as_inputs(tape.groups[3], self._given)
+        self._hidden = as_inputs(tape.groups[3], given)
         self._plain: PlainObserver | None = None
-        if function is not None and not self._given:
+        if function is not None and not given:
             self._plain = PlainObserver(function, form, params)
             self._plain.layout = tape.result
         self._gradients: Gradients | None = None
@@ -155,7 +149,7 @@ class DynamicObserver:
         if self._plain is not None:
             return self._plain.observe(state, k)
         operands = self._operands(state, k)
-        tape = self._tape(state, k, operands)
+        tape = self._ways.tape(state, k, operands)
         needed = tape.forward.bytes
         if not has_room(self.ledger, needed):
             raise BudgetError(
@@ -168,17 +162,11 @@ class DynamicObserver:
         """See `Observer.reverse`."""
         assert self._gradients is not None
         operands = self._operands(state, k)
-        tape = self._tape(state, k, operands)
+        tape = self._ways.tape(state, k, operands)
         needed = tape.reverse.bytes
         if not has_room(self.ledger, needed):
             raise GrownTapeError(f"observe at state {k}", needed, k, [])
         return Pullback(tape)(operands, k, cotangent, self._gradients, self._offset)
-
-    def _tape(self, state: Sequence[Any], k: int, operands: list[Any]) -> RoleTape:
-        def record() -> tuple[RoleTape, Condition | None]:
-            return self._afresh.tape(state, self._params, [], k, self._given)
-
-        return self._ways.tape(operands, k, record)
 
     def _operands(self, state: Sequence[Any], k: int) -> list[Any]:
         return [*self._form.state.numpy(state), *self._values, np.int64(k), *self._hidden]

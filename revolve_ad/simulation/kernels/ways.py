@@ -4,11 +4,12 @@ Most states take one of a few ways: before and after an event, three or four ite
 solver.  The tape of each is recorded once in a run, and serves all later states that take it.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Final, final
 
 from revolve_ad.errors import DivergedReplayError
 from revolve_ad.simulation.arrays.layout import Layout
+from revolve_ad.simulation.kernels.afresh import Afresh
 from revolve_ad.simulation.kernels.kept import key_of
 from revolve_ad.simulation.steps.condition import Condition
 from revolve_ad.simulation.steps.recording import RoleTape
@@ -33,54 +34,75 @@ class Ways:
     Parameters
     ----------
     name : str
-        What the function is called in messages: ``"step"``, ``"observe"``.
+        What the function is called in messages: ``"step"``, ``"observe at state"``.
+    afresh : Afresh
+        Records the function.
+    params, inputs, hidden : list
+        Leaves as in `Afresh.tape`.
     """
 
-    __slots__ = ("_hits", "_is_on", "_name", "_picked", "_states", "_tapes")
+    __slots__ = (
+        "_afresh",
+        "_given",
+        "_hits",
+        "_is_on",
+        "_name",
+        "_picked",
+        "_states",
+        "_tapes",
+    )
 
-    def __init__(self, name: str) -> None:
+    def __init__(
+        self,
+        name: str,
+        afresh: Afresh,
+        params: list[Any],
+        inputs: list[Any],
+        hidden: list[Any],
+    ) -> None:
         self._name = name
+        self._afresh = afresh
+        self._given = params, inputs, hidden
         self._picked: tuple[int, ...] | None = None
         self._tapes: list[tuple[Condition, RoleTape]] = []
         self._is_on = True
         self._hits = 0
         self._states = 0
 
-    def tape(
-        self,
-        operands: Sequence[Any],
-        k: int,
-        record: Callable[[], tuple[RoleTape, Condition | None]],
-    ) -> RoleTape:
+    def tape(self, state: Sequence[Any], k: int, operands: Sequence[Any]) -> RoleTape:
         """Return the tape at a state.
 
         Parameters
         ----------
-        operands : sequence
-            The inputs of the tape.
+        state : sequence
+            Its leaves.
         k : int
             The step, or the observed state.
-        record : callable
-            Records the function at this state.
+        operands : sequence
+            The inputs of the tape.
         """
         if not self._is_on:
-            return record()[0]
+            return self._recorded(state, k)[0]
         self._states += 1
         if found := self._known(operands):
             self._hits += 1
             if self._hits & (self._hits - 1):  # no power of two
                 return found
-            again, _ = record()
+            again, _ = self._recorded(state, k)
             if again is not found:
                 self._compare(again, found, k)
             return again
-        tape, condition = record()
+        tape, condition = self._recorded(state, k)
         if condition is not None and condition.prepare(tape.arena) <= tape.reverse.bytes:
             self._tapes = [(condition, tape), *self._tapes[: _MOST_WAYS - 1]]
             self._picked = _values_of(condition.groups, tape.groups)
         if self._states >= _TRIED and 2 * self._hits < self._states:
             self._close()
         return tape
+
+    def _recorded(self, state: Sequence[Any], k: int) -> tuple[RoleTape, Condition | None]:
+        params, inputs, hidden = self._given
+        return self._afresh.tape(state, params, inputs, k, hidden)
 
     def _known(self, operands: Sequence[Any]) -> RoleTape | None:
         tapes = self._tapes
