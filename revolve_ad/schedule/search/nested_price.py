@@ -18,12 +18,12 @@ from dataclasses import dataclass, field
 from math import ceil
 
 from revolve_ad.schedule.closed_form import beta, plain_steps, repetitions, split
+from revolve_ad.schedule.search.split_price import bracket
 from revolve_ad.schedule.search.split_tree import Node
 from revolve_ad.schedule.search.tiers import Tier
 
 __all__ = ["Chain", "Found", "by_price", "by_rule", "critical_price", "price_seconds"]
 
-_SEARCHES = 80
 _HALVINGS = 50
 _BOTH_ENDS = 10_000
 _MOST_WORK = 100_000
@@ -185,33 +185,10 @@ def by_price(chain: Chain, *, proposing: Chain | None = None) -> Found | None:
         The same with other costs, by which the splits are found; the bound is then none.
     """
     other, n = proposing or chain, chain.n_steps
-    low, high = _best(0.0, other), _best(other.step, other)
-    bound = -_INFINITE
-    while high.length < n:
-        bound = max(bound, high.bound(n))
-        low, high = high, _best(2 * high.price, other)
-        if high.cut and high.length == low.length:
-            return None
-    for search in range(_SEARCHES):
-        if low.length == n or high.length == n:
-            low = high = high if high.length == n else low
-            break
-        # See `split_price.by_price`.
-        tie = (high.cost - low.cost) / (high.length - low.length)
-        price = tie if search % 2 == 0 else (low.price + high.price) / 2
-        if not low.price < price < high.price:
-            price = (low.price + high.price) / 2
-        if not low.price < price < high.price:
-            break
-        middle = _best(price, other)
-        bound = max(bound, middle.bound(n))
-        if price == tie and middle.worth <= tie * low.length - low.cost + 1e-12 * abs(middle.cost):
-            break
-        if middle.length < n:
-            low = middle
-        else:
-            high = middle
-    bound = max(bound, low.bound(n), high.bound(n))
+    found = bracket(n, other.step, lambda price: _best(price, other))
+    if found is None:
+        return None
+    low, high, bound = found
     cost, splits = _cheapest(chain, _candidates(other, low, high))
     return Found(cost, bound if proposing is None else -_INFINITE, splits)
 

@@ -17,13 +17,15 @@ answer is: no schedule of n steps costs less than ``price * n`` less the worth o
 """
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import log10, sqrt
+from typing import Protocol, TypeVar
 
 from revolve_ad.schedule.search.split_choice import cheapest_of
 from revolve_ad.schedule.search.split_tree import Leaves, Node
 
-__all__ = ["PricedTree", "by_price", "price_seconds"]
+__all__ = ["Priced", "PricedTree", "bracket", "by_price", "price_seconds"]
 
 _SEARCHES = 80
 # Both ends of the bounds are tried for the first nodes, which are the longest; each choice leads to
@@ -113,26 +115,84 @@ def by_price(n_steps: int, leaves: Leaves, *, proposing: Leaves | None = None) -
     true, leaves = leaves, proposing or leaves
     if leaves.step == 0:
         return None
-    low, high = _best(0.0, leaves), _best(leaves.step, leaves)
+    found = bracket(n_steps, leaves.step, lambda price: _best(price, leaves))
+    if found is None:
+        return None
+    low, high, bound = found
+    candidates = _candidates(n_steps, leaves, low, high)
+    cost, splits = cheapest_of(n_steps, true, candidates)
+    return PricedTree(cost, bound if proposing is None else -_INFINITE, splits)
+
+
+class Priced(Protocol):
+    """The best splits for one price."""
+
+    @property
+    def price(self) -> float:
+        """What a step earns."""
+
+    @property
+    def worth(self) -> float:
+        """What they are worth."""
+
+    @property
+    def length(self) -> int:
+        """How many steps they reverse."""
+
+    @property
+    def cost(self) -> float:
+        """What they cost."""
+
+    @property
+    def cut(self) -> bool:
+        """Whether repetitions were limited, so that better splits may exist."""
+
+    def bound(self, n_steps: int) -> float:
+        """A cost below which no splits of `n_steps` steps are."""
+
+
+_P = TypeVar("_P", bound=Priced)
+
+
+def bracket(n_steps: int, step: float, best: Callable[[float], _P]) -> tuple[_P, _P, float] | None:
+    """Find two prices whose best splits are just too short and just long enough.
+
+    Parameters
+    ----------
+    n_steps : int
+        The length wanted.
+    step : float
+        Cost of a plain step, above 0.
+    best : callable
+        The best splits for a price.
+
+    Returns
+    -------
+    low, high : Priced
+        The best splits for both prices, the same if they are of that very length.
+    bound : float
+        No splits cost less.  None in place of all if prices find no splits so long.
+    """
+    low, high = best(0.0), best(step)
     bound = -_INFINITE
     while high.length < n_steps:
         bound = max(bound, high.bound(n_steps))
-        low, high = high, _best(2 * high.price, leaves)
+        low, high = high, best(2 * high.price)
         if high.cut and high.length == low.length:
             return None
     for search in range(_SEARCHES):
         if low.length == n_steps or high.length == n_steps:
             low = high = high if high.length == n_steps else low
             break
-        # The price at which both trees are worth the same.  If none is worth more there, their
-        # lengths are neighbours; halving in turn keeps the search short where lengths explode.
+        # The price at which both are worth the same.  If none is worth more there, their lengths
+        # are neighbours; halving in turn keeps the search short where lengths explode.
         tie = (high.cost - low.cost) / (high.length - low.length)
         price = tie if search % 2 == 0 else (low.price + high.price) / 2
         if not low.price < price < high.price:
             price = (low.price + high.price) / 2
         if not low.price < price < high.price:
             break
-        middle = _best(price, leaves)
+        middle = best(price)
         bound = max(bound, middle.bound(n_steps))
         if price == tie and middle.worth <= tie * low.length - low.cost + 1e-12 * abs(middle.cost):
             break
@@ -140,10 +200,7 @@ def by_price(n_steps: int, leaves: Leaves, *, proposing: Leaves | None = None) -
             low = middle
         else:
             high = middle
-    bound = max(bound, low.bound(n_steps), high.bound(n_steps))
-    candidates = _candidates(n_steps, leaves, low, high)
-    cost, splits = cheapest_of(n_steps, true, candidates)
-    return PricedTree(cost, bound if proposing is None else -_INFINITE, splits)
+    return low, high, max(bound, low.bound(n_steps), high.bound(n_steps))
 
 
 def _best(price: float, leaves: Leaves) -> _Best:
