@@ -119,22 +119,46 @@ class Cell:
             self.reads.append(i)
 
 
-class Part(Cell):
-    """The real or the imaginary parts in the memory of complex numbers.
-
-    It has no content of its own: what is read and written is that of the complex array.
+class _Within(Cell):
+    """Memory within that of another cell, whose content is its own.
 
     Attributes
     ----------
     whole : Cell
-        The memory of the complex array.
+        The other cell.
+    """
+
+    __slots__ = ("whole",)
+
+    whole: Cell
+
+    @property
+    def node(self) -> int:  # type: ignore[override]
+        """The node that is the content of the memory now."""
+        return self.whole.node
+
+    @property
+    def reads(self) -> list[int] | None:
+        """Nodes whose kept values lie in the memory."""
+        return self.whole.reads
+
+    @reads.setter
+    def reads(self, reads: list[int] | None) -> None:
+        self.whole.reads = reads
+
+
+class Part(_Within):
+    """The real or the imaginary parts in the memory of complex numbers.
+
+    What is read and written is the content of the complex array.
+
+    Attributes
+    ----------
     op : Primitive
         `REAL` or `IMAG`.
     """
 
-    __slots__ = ("op", "whole")
-
-    whole: Cell
+    __slots__ = ("op",)
 
     def __init__(self, whole: Cell, op: Primitive) -> None:
         self.whole = whole
@@ -160,26 +184,12 @@ class Part(Cell):
         """Bytes from one complex number to the next."""
         return self.whole.root.itemsize
 
-    @property
-    def node(self) -> int:  # type: ignore[override]
-        """The node that is the content of the complex array now."""
-        return self.whole.node
 
-    @property
-    def reads(self) -> list[int] | None:
-        """Nodes whose kept values lie in the memory of the complex array."""
-        return self.whole.reads
-
-    @reads.setter
-    def reads(self, reads: list[int] | None) -> None:
-        self.whole.reads = reads
-
-
-class Window(Cell):
+class Window(_Within):
     """What a view by a traced index shows, ``a[k]`` or ``a[k : k + 2]``: a part that moves.
 
-    It has no content of its own.  Where it lies in the memory isn't known to the tape, so that it
-    is read and written by computed indices, of the view that it was taken from.
+    Where it lies in the memory isn't known to the tape, so that it is read and written by computed
+    indices, of the view that it was taken from.
 
     Attributes
     ----------
@@ -193,9 +203,7 @@ class Window(Cell):
         What reads at such an index, and what writes there.
     """
 
-    __slots__ = ("indices", "read_op", "source", "template", "whole", "write_op")
-
-    whole: Cell
+    __slots__ = ("indices", "read_op", "source", "template", "write_op")
 
     def __init__(
         self,
@@ -225,20 +233,6 @@ class Window(Cell):
     def locate(self, v: np.ndarray) -> StridedMap:
         """Return which elements a view shows."""
         return known_map(*_logical(self.root, v))
-
-    @property
-    def node(self) -> int:  # type: ignore[override]
-        """The node that is the content of the memory now."""
-        return self.whole.node
-
-    @property
-    def reads(self) -> list[int] | None:
-        """Nodes whose kept values lie in the memory."""
-        return self.whole.reads
-
-    @reads.setter
-    def reads(self, reads: list[int] | None) -> None:
-        self.whole.reads = reads
 
 
 def _logical(root: np.ndarray, v: np.ndarray) -> tuple[Any, ...]:
