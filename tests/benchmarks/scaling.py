@@ -73,30 +73,26 @@ def _plot(points: list[Point], path: str) -> None:
 
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
+    from matplotlib.ticker import LogLocator
 
-    problems = list(dict.fromkeys(point.problem for point in points))
-    figure, axes = plt.subplots(
-        1, len(problems), figsize=(6.5 * len(problems), 4), squeeze=False, layout="constrained"
+    first = points[0]
+    over_steps = len({point.size for point in points}) == 1
+    place = [point.steps if over_steps else point.size for point in points]
+    figure, axis = plt.subplots(figsize=(6.5, 4), layout="constrained")
+    for label, colour in zip(SHOWN, ("0.6", "black", "tab:red", "tab:blue"), strict=True):
+        axis.plot(place, [p.nanoseconds(label) for p in points], "o-", color=colour, label=label)
+    axis.set(
+        xscale="log",
+        yscale="log",
+        title=f"{first.problem}, {first.size} points a side" if over_steps else first.problem,
+        xlabel="steps" if over_steps else "points a side",
+        ylabel="CPU time for a number and a step [ns]",
     )
-    for axis, problem in zip(axes[0], problems, strict=True):
-        chosen = [point for point in points if point.problem == problem]
-        over_steps = len({point.size for point in chosen}) == 1
-        place = [point.steps if over_steps else point.size for point in chosen]
-        for label, colour in zip(SHOWN, ("0.6", "black", "tab:red", "tab:blue"), strict=True):
-            axis.plot(
-                place, [p.nanoseconds(label) for p in chosen], "o-", color=colour, label=label
-            )
-        axis.set(
-            xscale="log",
-            yscale="log",
-            title=f"{problem}, {chosen[0].size} points a side" if over_steps else problem,
-            xlabel="steps" if over_steps else "points a side",
-            ylabel="CPU time for a number and a step [ns]",
-        )
-        axis.set_xticks(place, [f"{p:,}" for p in place], rotation=45)
-        axis.minorticks_off()
-        axis.set_yticks([5, 10, 20, 50], ["5", "10", "20", "50"])
-    figure.legend(*axes[0][0].get_legend_handles_labels(), loc="outside right upper", fontsize=8)
+    axis.set_xticks(place, [f"{p:,}" for p in place], rotation=45)
+    axis.minorticks_off()
+    axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.yaxis.set_major_formatter("{x:g}")
+    figure.legend(loc="outside right upper", fontsize=8)
     figure.savefig(path, dpi=150)
 
 
