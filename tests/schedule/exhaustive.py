@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-# unreversed steps, live state or -1, RAM checkpoints, disk checkpoints, tapes (bit masks)
-State = tuple[int, int, int, int, int]
+# unreversed steps, live state or -1, checkpoints, tapes (bit masks)
+State = tuple[int, int, int, int]
 
 
 @dataclass(frozen=True)
@@ -31,11 +31,8 @@ class Machine:
     ram_bytes: int
     state_bytes: list[int]
     tape_bytes: list[int] | None = None
-    disk_slots: int = 0
     ram_write: float = 0.0
     ram_read: float = 0.0
-    disk_write: float = 0.0
-    disk_read: float = 0.0
 
     def used(self, ram: int, tapes: int) -> int:
         """Bytes that the RAM checkpoints and the tapes take."""
@@ -46,42 +43,36 @@ class Machine:
 
     def moves(self, state: State) -> Iterator[tuple[float, State]]:
         """Every legal move from `state`: its cost and where it leads."""
-        left, live, ram, disk, tapes = state
+        left, live, ram, tapes = state
         free = self.ram_bytes - self.used(ram, tapes)
         if live >= 0:
-            yield self.step[live], tidy(left, live + 1, ram, disk, tapes)
+            yield self.step[live], tidy(left, live + 1, ram, tapes)
             if self.tape_bytes is None:
                 if live == left - 1:
-                    yield self.record_and_reverse[live], tidy(left - 1, -1, ram, disk, 0)
+                    yield self.record_and_reverse[live], tidy(left - 1, -1, ram, 0)
             elif self.tape_bytes[live] <= free and not tapes >> live & 1:
                 cost = self.record_and_reverse[live]
-                yield cost, tidy(left, live + 1, ram, disk, tapes | 1 << live)
+                yield cost, tidy(left, live + 1, ram, tapes | 1 << live)
             if self.state_bytes[live] <= free and not ram >> live & 1:
-                yield self.ram_write, tidy(left, live, ram | 1 << live, disk, tapes)
-            if disk.bit_count() < self.disk_slots and not disk >> live & 1:
-                yield self.disk_write, tidy(left, live, ram, disk | 1 << live, tapes)
+                yield self.ram_write, tidy(left, live, ram | 1 << live, tapes)
         if self.tape_bytes is not None and tapes >> (left - 1) & 1:
-            yield 0.0, tidy(left - 1, live, ram, disk, tapes)
+            yield 0.0, tidy(left - 1, live, ram, tapes)
         for k in range(left):
             if ram >> k & 1 and k != live:
-                yield self.ram_read, tidy(left, k, ram, disk, tapes)
-            if disk >> k & 1 and k != live:
-                yield self.disk_read, tidy(left, k, ram, disk, tapes)
+                yield self.ram_read, tidy(left, k, ram, tapes)
         # Freeing is put off until something doesn't fit, which loses nothing.
         biggest = max(max(self.state_bytes), max(self.tape_bytes or [0]))
         for k in range(left):
             if free < biggest and ram >> k & 1:
-                yield 0.0, tidy(left, live, ram & ~(1 << k), disk, tapes)
+                yield 0.0, tidy(left, live, ram & ~(1 << k), tapes)
             if free < biggest and tapes >> k & 1:
-                yield 0.0, tidy(left, live, ram, disk, tapes & ~(1 << k))
-            if disk.bit_count() == self.disk_slots and disk >> k & 1:
-                yield 0.0, tidy(left, live, ram, disk & ~(1 << k), tapes)
+                yield 0.0, tidy(left, live, ram, tapes & ~(1 << k))
 
 
-def tidy(left: int, live: int, ram: int, disk: int, tapes: int) -> State:
+def tidy(left: int, live: int, ram: int, tapes: int) -> State:
     """The same state without what can't serve any more: all that lies at or beyond `left`."""
     useful = (1 << left) - 1
-    return (left, live if live < left else -1, ram & useful, disk & useful, tapes & useful)
+    return (left, live if live < left else -1, ram & useful, tapes & useful)
 
 
 def cheapest(machine: Machine) -> list[float]:
@@ -91,7 +82,7 @@ def cheapest(machine: Machine) -> list[float]:
     live x_0 and nothing held.  Its distance to "nothing left" is found from the goal backwards.
     """
     n_steps = len(machine.step)
-    starts: list[State] = [(n, 0, 0, 0, 0) for n in range(1, n_steps + 1)]
+    starts: list[State] = [(n, 0, 0, 0) for n in range(1, n_steps + 1)]
     reached = set(starts)
     into: dict[State, list[tuple[float, State]]] = {}
     pending = list(starts)
@@ -102,7 +93,7 @@ def cheapest(machine: Machine) -> list[float]:
             if there not in reached and there[0] > 0:
                 reached.add(there)
                 pending.append(there)
-    goal: State = (0, -1, 0, 0, 0)
+    goal: State = (0, -1, 0, 0)
     distance = {goal: 0.0}
     heap = [(0.0, goal)]
     done: set[State] = set()
