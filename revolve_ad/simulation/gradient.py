@@ -132,7 +132,6 @@ class Gradient:
         for one in recorders:
             one.ledger = self._ledger
         self._replays = Replays(form.state)
-        self._first = kernel
         check = settings.replay_check
         turn = next(self._past.turns)
         original: Stepper | None = None
@@ -380,7 +379,7 @@ class Gradient:
             # The recorder may have lent the arrays of the first sweep to others since.
             kernel = self._model.kernel(arguments.params, arguments.inputs, arguments.hidden)
         if isinstance(kernel, LoopKernel):
-            kernel.share(self._first)
+            kernel.share(self._kernel)
         kernel.bind_gradients(gradients)
         if isinstance(kernel, DynamicKernel):
             kernel.ledger = self._ledger

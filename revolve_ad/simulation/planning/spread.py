@@ -77,8 +77,6 @@ class Spread:
 
         The last one is the least of all.
         """
-        if None in self.rooms:
-            sums = list(accumulate(room for room in self.rooms if room is not None))
-            return [*((n_steps - 1) // (room + 1) + 1 for room in sums), 1]
-        sums = list(accumulate(room for room in self.rooms if room is not None))
-        return [(n_steps - 1) // (room + 1) + 1 for room in sums]
+        sums = accumulate(room for room in self.rooms if room is not None)
+        periods = [(n_steps - 1) // (room + 1) + 1 for room in sums]
+        return [*periods, 1] if None in self.rooms else periods
