@@ -24,18 +24,18 @@ from revolve_ad.native.compiled import MAX_OPERATIONS, Refusal
 from revolve_ad.native.load import Argument, Module, indexable, without_numba, writable
 from revolve_ad.native.passes.accumulate import Assembly, assemble
 from revolve_ad.native.passes.calls import Call
+from revolve_ad.native.passes.courses import Courses
 from revolve_ad.native.passes.fuse import Fused, Target, fuse
 from revolve_ad.native.passes.invariants import frontier, invariant_nodes
 from revolve_ad.native.passes.passing import pass_on
 from revolve_ad.native.passes.points import RefusedError
 from revolve_ad.native.passes.simplify import simplified
+from revolve_ad.native.passes.turns import Turns, Type, labels, spares, turns_of
 from revolve_ad.native.passes.zeros import known_zeros
-from revolve_ad.native.source.courses import Courses
 from revolve_ad.native.source.drive import Seen, advance_source, pull_source, record_source
 from revolve_ad.native.source.emit import named_calls, nest_functions
 from revolve_ad.native.source.play import FEW, play_source
 from revolve_ad.native.source.registers import fits, in_variables, register_loops
-from revolve_ad.native.source.turns import Turns, Type, labels, spares, turns_of
 from revolve_ad.native.threads import ROWS, alone, n_threads, threaded_source
 from revolve_ad.native.watching import Watch, watch
 from revolve_ad.native.worth import Estimate, estimated

@@ -21,16 +21,16 @@ from revolve_ad.native.compiled import Refusal
 from revolve_ad.native.load import Argument, Module, indexable, without_numba, writable
 from revolve_ad.native.loop import Entry, Layout, Loop
 from revolve_ad.native.passes.accumulate import Assembly
+from revolve_ad.native.passes.courses import Courses
 from revolve_ad.native.passes.points import RefusedError
+from revolve_ad.native.passes.turns import Type, labels, spares, turns_of
 from revolve_ad.native.rolling.buffers import Buffer
 from revolve_ad.native.rolling.factoring import gives_numpys_bits, only_sums
 from revolve_ad.native.rolling.programs import forward_program, rolled_items
 from revolve_ad.native.rolling.source import buffers_of, groups, kernel_source
 from revolve_ad.native.rolling.spill import spilled
 from revolve_ad.native.rolling.tree import Statement, Values, accesses_of, statements
-from revolve_ad.native.source.courses import Courses
 from revolve_ad.native.source.drive import Seen, advance_source, pull_source, record_source
-from revolve_ad.native.source.turns import Type, labels, spares, turns_of
 from revolve_ad.native.watching import Watch, watch
 
 __all__ = ["compile_rolled"]

@@ -10,7 +10,7 @@ import numpy as np
 
 from revolve_ad.native.load import indexable, writable
 from revolve_ad.native.loop import Loop
-from revolve_ad.native.source.turns import Type, spares
+from revolve_ad.native.passes.turns import Type, spares
 from revolve_ad.native.watching import Watch
 
 __all__ = ["Block", "Sweep"]

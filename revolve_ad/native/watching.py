@@ -30,8 +30,8 @@ from revolve_ad.native.passes.fuse import Target, fuse
 from revolve_ad.native.passes.indices import PUT_ADD
 from revolve_ad.native.passes.points import RefusedError
 from revolve_ad.native.passes.simplify import simplified
+from revolve_ad.native.passes.turns import Type
 from revolve_ad.native.source.emit import nest_functions
-from revolve_ad.native.source.turns import Type
 
 __all__ = ["Watch", "watch"]
 

@@ -14,10 +14,10 @@ from math import log2, prod
 from revolve_ad.ad.core import BROADCAST, CAST, GATHER, ITEM, SCATTER, SCATTER_ADD, SUM
 from revolve_ad.ad.strided import StridedMap
 from revolve_ad.ad.tape import Node, live_nodes
+from revolve_ad.native.passes.arithmetic import LIBRARY
 from revolve_ad.native.passes.expression import Graph
 from revolve_ad.native.passes.fuse import Fused
 from revolve_ad.native.passes.nests import Loops
-from revolve_ad.native.source.arithmetic import LIBRARY
 
 __all__ = ["GRADIENTS", "LEAST_GAIN", "LONGEST", "Estimate", "estimated", "estimated_rolled"]
 

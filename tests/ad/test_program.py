@@ -11,7 +11,6 @@ import pytest
 import revolve_ad as ra
 from revolve_ad.ad.builder import Builder
 from revolve_ad.ad.passes import regroup
-from revolve_ad.ad.passes.ordering import results_first
 from revolve_ad.ad.passes.simplify import simplify
 from revolve_ad.ad.passes.transform import vjp
 from revolve_ad.ad.recording.call import trace
@@ -19,6 +18,7 @@ from revolve_ad.ad.running import blocks, lifetimes, writing
 from revolve_ad.ad.running.arena import Arena
 from revolve_ad.ad.running.blocks import is_blockwise
 from revolve_ad.ad.running.interpreter import Interpreter
+from revolve_ad.ad.running.ordering import results_first
 from revolve_ad.ad.running.program import Program
 from revolve_ad.ad.traced import operations, value
 from tests.ad.random_programs import draw

@@ -11,8 +11,8 @@ import pytest
 from revolve_ad.ad import symbolic as s
 from revolve_ad.ad.builder import Builder, Symbol
 from revolve_ad.native import Compiled, compile_tape
+from revolve_ad.native.passes.arithmetic import LIBRARY
 from revolve_ad.native.passes.calls import why_called
-from revolve_ad.native.source.arithmetic import LIBRARY
 
 pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")
 

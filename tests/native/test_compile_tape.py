@@ -15,7 +15,7 @@ from revolve_ad.ad.running.interpreter import Interpreter
 from revolve_ad.ad.strided import box_map
 from revolve_ad.ad.tape import Tape
 from revolve_ad.native import Compiled, Refusal, compile_tape
-from revolve_ad.native.source import rows
+from revolve_ad.native.passes import rows
 from tests.native.random_tapes import random_tape, random_values
 
 SHAPES = [(7, 6), (12,), (40,), (4, 3, 5), (9, 8)]

@@ -11,8 +11,8 @@ import pytest
 
 from revolve_ad.native import Loop, Sweep, compile_loop
 from revolve_ad.native.load import Module
-from revolve_ad.native.passes import zeros
-from revolve_ad.native.source import emit, rows
+from revolve_ad.native.passes import rows, zeros
+from revolve_ad.native.source import emit
 from revolve_ad.native.threads import threaded_source
 from tests.native.test_compile_loop import STEPS, Case
 

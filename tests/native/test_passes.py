@@ -19,7 +19,7 @@ from revolve_ad.native.passes.expression import Graph, Position
 from revolve_ad.native.passes.regions import Region, ResidueError, complement, locate
 from revolve_ad.native.passes.rotation import ROTATE, pieces
 from revolve_ad.native.passes.simplify import simplified
-from revolve_ad.native.source.turns import landing, period, turns_of
+from revolve_ad.native.passes.turns import landing, period, turns_of
 
 FLOAT = np.dtype(float)
 

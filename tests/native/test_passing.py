@@ -12,7 +12,7 @@ from revolve_ad.native.passes.expression import Graph, Position
 from revolve_ad.native.passes.fuse import Fused, Nest, Target
 from revolve_ad.native.passes.nests import Loops, Store
 from revolve_ad.native.passes.passing import pass_on
-from revolve_ad.native.source.turns import Turns
+from revolve_ad.native.passes.turns import Turns
 from tests.native.test_compile_loop import Case
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from revolve_ad.native.passes.expression import Graph, Position
 from revolve_ad.native.passes.nests import Loops, Store
-from revolve_ad.native.source.rows import bundled, dependent, reach
+from revolve_ad.native.passes.rows import bundled, dependent, reach
 
 FLOAT = np.dtype(float)
 

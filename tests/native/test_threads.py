@@ -23,7 +23,8 @@ from revolve_ad.native import (
     threads,
 )
 from revolve_ad.native.load import Module
-from revolve_ad.native.source import emit, rows
+from revolve_ad.native.passes import rows
+from revolve_ad.native.source import emit
 from revolve_ad.native.threads import ROWS, alone, n_threads, threaded_source
 from tests.native.random_tapes import random_tape, random_values
 

@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 
 from revolve_ad.ad.core import elementwise
-from revolve_ad.ad.passes.ordering import results_first
 from revolve_ad.ad.running.arena import Arena, Buffer
 from revolve_ad.ad.running.blocks import find_groups
 from revolve_ad.ad.running.interpreter import Interpreter
 from revolve_ad.ad.running.lifetimes import Lifetimes
+from revolve_ad.ad.running.ordering import results_first
 from revolve_ad.ad.running.registers import Registers
 from revolve_ad.ad.running.writing import Code
 from revolve_ad.ad.tape import Tape

@@ -33,10 +33,10 @@ from revolve_ad.ad.core import (
 )
 from revolve_ad.ad.functions.products import MATMUL
 from revolve_ad.ad.tape import Node
+from revolve_ad.native.passes import arithmetic
 from revolve_ad.native.passes.indices import PUT, PUT_ADD, TAKE, WRAPPED
 from revolve_ad.native.passes.points import loop_dtypes
 from revolve_ad.native.passes.rotation import ROTATE
-from revolve_ad.native.source import arithmetic
 
 __all__ = ["Call", "call_of", "origin", "settled", "why_called"]
 

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from revolve_ad.native.source import arithmetic
+from revolve_ad.native.passes import arithmetic
 
 __all__ = ["Cost", "Expr", "Graph", "Index", "Position"]
 

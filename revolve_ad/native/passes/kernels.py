@@ -30,7 +30,7 @@ from revolve_ad.ad.functions.reductions import (
 )
 from revolve_ad.ad.functions.ufunc_methods import RECURRENCE
 from revolve_ad.ad.tape import Node
-from revolve_ad.native.source import arithmetic
+from revolve_ad.native.passes import arithmetic
 
 __all__ = ["Kernel", "kernel_of"]
 

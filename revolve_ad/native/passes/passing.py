@@ -15,8 +15,8 @@ from math import prod
 from revolve_ad.native.passes.expression import Graph
 from revolve_ad.native.passes.fuse import Fused, Nest
 from revolve_ad.native.passes.nests import Loops, Store
-from revolve_ad.native.source.rows import Ranges, overlap, reach
-from revolve_ad.native.source.turns import Turns, Type
+from revolve_ad.native.passes.rows import Ranges, overlap, reach
+from revolve_ad.native.passes.turns import Turns, Type
 
 __all__ = ["pass_on"]
 

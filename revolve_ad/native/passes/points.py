@@ -30,11 +30,11 @@ from revolve_ad.ad.core import (
 )
 from revolve_ad.ad.strided import Axis, Box, StridedMap
 from revolve_ad.ad.tape import Kind, Node
+from revolve_ad.native.passes import arithmetic
 from revolve_ad.native.passes.expression import Bounds, Graph, Index, Position
 from revolve_ad.native.passes.indices import TAKE, WRAPPED
 from revolve_ad.native.passes.regions import locate
 from revolve_ad.native.passes.rotation import ROTATE, pieces
-from revolve_ad.native.source import arithmetic
 
 __all__ = [
     "NeedsBufferError",

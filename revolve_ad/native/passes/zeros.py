@@ -19,8 +19,8 @@ from math import prod
 from revolve_ad.native.passes.expression import Graph
 from revolve_ad.native.passes.fuse import Fused
 from revolve_ad.native.passes.nests import Loops, Store
-from revolve_ad.native.source.rows import Ranges, bundled, overlap, reach
-from revolve_ad.native.source.turns import Turns, Type
+from revolve_ad.native.passes.rows import Ranges, bundled, overlap, reach
+from revolve_ad.native.passes.turns import Turns, Type
 
 __all__ = ["LEAST", "known_zeros"]
 

@@ -19,6 +19,7 @@ from revolve_ad.ad.builder import Builder, Symbol
 from revolve_ad.ad.core import CAST, FULL, INPUT
 from revolve_ad.ad.rules.table import FREE, VJP
 from revolve_ad.errors import UnsupportedOperationError
+from revolve_ad.native.passes import arithmetic
 from revolve_ad.native.rolling.buffers import FRESH, STABLE, Buffer
 from revolve_ad.native.rolling.dependence import most
 from revolve_ad.native.rolling.records import check
@@ -35,7 +36,6 @@ from revolve_ad.native.rolling.tree import (
     Values,
     statements,
 )
-from revolve_ad.native.source import arithmetic
 
 __all__ = ["Adjoint", "active_buffers", "reversed_loops", "with_tapes"]
 

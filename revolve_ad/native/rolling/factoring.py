@@ -16,6 +16,7 @@ import numpy as np
 
 from revolve_ad.ad.core import FULL, SCALAR_POWER, elementwise
 from revolve_ad.ad.tape import Primitive
+from revolve_ad.native.passes.arithmetic import LIBRARY
 from revolve_ad.native.rolling.buffers import Buffer
 from revolve_ad.native.rolling.tree import (
     Add,
@@ -29,7 +30,6 @@ from revolve_ad.native.rolling.tree import (
     statements,
     uses,
 )
-from revolve_ad.native.source.arithmetic import LIBRARY
 
 __all__ = ["exact_values", "factored_loops", "gives_numpys_bits", "only_sums"]
 

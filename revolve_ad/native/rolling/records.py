@@ -35,9 +35,9 @@ from revolve_ad.ad.core import (
 )
 from revolve_ad.ad.strided import StridedMap, c_strides
 from revolve_ad.ad.tape import Node, Primitive, Tape
+from revolve_ad.native.passes import arithmetic
 from revolve_ad.native.passes.points import RefusedError, loop_dtypes
 from revolve_ad.native.rolling.buffers import FRESH, STABLE, Buffer
-from revolve_ad.native.source import arithmetic
 
 __all__ = ["Item", "Program", "Record", "lowered"]
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from revolve_ad.ad.core import CAST, FULL, SCALAR_POWER
 from revolve_ad.ad.tape import Node
+from revolve_ad.native.passes import arithmetic
 from revolve_ad.native.passes.points import loop_dtypes
 from revolve_ad.native.rolling.buffers import Buffer
 from revolve_ad.native.rolling.tree import (
@@ -25,7 +26,6 @@ from revolve_ad.native.rolling.tree import (
     Values,
     statements,
 )
-from revolve_ad.native.source import arithmetic
 
 __all__ = ["buffers_of", "groups", "kernel_source"]
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from revolve_ad.native.source.turns import Turns
+from revolve_ad.native.passes.turns import Turns
 
 __all__ = ["Seen", "advance_source", "borrowing", "pull_source", "record_source"]
 

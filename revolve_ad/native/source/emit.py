@@ -15,12 +15,12 @@ from typing import Protocol
 
 import numpy as np
 
+from revolve_ad.native.passes import arithmetic
 from revolve_ad.native.passes.calls import Call
 from revolve_ad.native.passes.expression import Expr, Graph, Position
 from revolve_ad.native.passes.fuse import Fused, Nest
 from revolve_ad.native.passes.nests import Loops, Store
-from revolve_ad.native.source import arithmetic
-from revolve_ad.native.source.rows import bundled
+from revolve_ad.native.passes.rows import bundled
 from revolve_ad.native.threads import ROWS
 
 __all__ = [

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from revolve_ad.native.passes.turns import Turns, labels, lent, period
 from revolve_ad.native.source.drive import borrowing
-from revolve_ad.native.source.turns import Turns, labels, lent, period
 
 __all__ = ["ADVANCE", "DONE", "LEAF", "LOAD", "LOST", "SAVE", "play_source"]
 

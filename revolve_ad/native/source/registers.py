@@ -14,9 +14,9 @@ import numpy as np
 
 from revolve_ad.native.passes.expression import Position
 from revolve_ad.native.passes.fuse import Fused
+from revolve_ad.native.passes.turns import Turns, Type
 from revolve_ad.native.source.drive import Seen, borrowing, rows_source
 from revolve_ad.native.source.emit import joined, loops_source
-from revolve_ad.native.source.turns import Turns, Type
 
 __all__ = ["Elements", "fits", "in_variables", "register_loops"]
 

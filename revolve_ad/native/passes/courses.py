@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from revolve_ad.native.source.turns import (
+from revolve_ad.native.passes.turns import (
     Label,
     Turns,
     Type,
