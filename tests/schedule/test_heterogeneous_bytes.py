@@ -3,7 +3,6 @@
 import math
 import pickle
 import random
-import time
 from itertools import islice
 
 import pytest
@@ -95,16 +94,3 @@ def test_what_is_predicted_is_what_the_referee_counts(n: int) -> None:
     whole = list(schedule)
     assert list(islice(under_way, 50)) == whole[:50]
     assert list(pickle.loads(pickle.dumps(under_way))) == whole[50:]
-
-
-def test_planning_takes_no_longer_than_it_is_allowed_to() -> None:
-    rng = random.Random(25)
-    for n in (8, 40, 200):
-        costs = [rng.lognormvariate(0, 1) for _ in range(n)]
-        states = [rng.randint(800, 2500) for _ in range(n + 1)]
-        tapes = [rng.randint(800, 2500) for _ in range(n)]
-        for effort in (0, 1e-3, 0.05, 0.5):
-            begin = time.process_time()
-            schedule = heterogeneous_bytes(costs, 20_000, states, tapes, effort=effort)
-            assert time.process_time() - begin < 0.1 + 4 * effort, (n, effort)
-            assert check(schedule) == schedule.counts()

@@ -89,7 +89,8 @@ LEAST_SECONDS, UNHURRIED = 2e-3, 0.2
 
 
 def rule_seconds(n: int, depth: int) -> float:
-    return 2e-4 * n.bit_length() + 6e-5 * min(depth, n)
+    bits = n.bit_length()
+    return 2e-4 * bits + max(6e-5, 3e-7 * bits**2) * min(depth, n)
 
 
 def price_seconds(n: int, depth: int) -> float:
@@ -118,7 +119,7 @@ def _bounded(
     if c == 0:
         deepest = max(_SHALLOWEST, deepest)  # there is no other way
     elif leaves.depth > deepest:
-        return _bounded_and_periodic(n, c, leaves, min(deepest, _DEEP_END), seconds), bound
+        return _bounded_and_periodic(n, c, leaves, seconds), bound
     depth = min(leaves.depth, deepest)
     used = leaves_in_ram(n, c, depth, leaves.step, leaves.write, leaves.read)
     least, splits, found = _searched(n, c, used, seconds)
@@ -160,19 +161,22 @@ def _searched(
     return least, splits, bound
 
 
-def _bounded_and_periodic(n: int, c: int, leaves: Leaves, depth: int, seconds: float) -> SplitTree:
+def _bounded_and_periodic(n: int, c: int, leaves: Leaves, seconds: float) -> SplitTree:
     """The tree for very many slots on disk, most of them used once, a period apart.
 
-    So many slots as `depth` are planned for, at the end of the chain, or in another tree that is
-    the answer if it is cheaper.
+    So many slots as there is time for are planned, at the end of the chain, for each of some
+    periods, and in another tree that is the answer if it is cheaper.
     """
     u, w, r = leaves.step, leaves.write, leaves.read
+    most_periods = 3 if seconds > UNHURRIED else 1
+    share = seconds / (most_periods + 1)
+    depth = min(_DEEP_END, _deepest(n, max(share, LEAST_SECONDS + rule_seconds(n, 0))))
     many = leaves.depth - depth
     first = disk_period(c, step=u, write=w, read=r)
     if depth == 0:
         first = max(first, -(-n // (many + 1)))
     periods = {beta(c, k) for k in range(1, _MOST_PERIODS) if beta(c, k) >= first}
-    shortest = sorted(periods | {first})[: 3 if seconds > UNHURRIED else 1]
+    shortest = sorted(periods | {first})[:most_periods]
     best = SplitTree(n, {})
     if depth:
         used = leaves_in_ram(n, c, depth, u, w, r)
