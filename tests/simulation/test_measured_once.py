@@ -2,7 +2,6 @@
 
 import pathlib
 import pickle
-import time
 from itertools import islice
 from typing import Any
 
@@ -10,9 +9,18 @@ import numpy as np
 import pytest
 
 import revolve_ad as ra
+from revolve_ad.native.load import Module
+from tests.simulation.clock import Clock
 from tests.simulation.systems import PARAMS, START, lotka_volterra, rk4
 
 N = 40
+
+CLOCK = Clock()
+
+
+@pytest.fixture(autouse=True)
+def by_that_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    CLOCK.install(monkeypatch)
 
 
 def counting(seconds: float = 0.0) -> tuple[Any, list[int], list[int]]:
@@ -23,13 +31,13 @@ def counting(seconds: float = 0.0) -> tuple[Any, list[int], list[int]]:
     @ra.step
     def step(y: Any, p: Any, k: Any) -> Any:
         forward.append(k)
-        time.sleep(seconds)
+        CLOCK.sleep(seconds)
         return rk4(y, p, k)
 
     @step.vjp
     def step_vjp(y: Any, p: Any, k: Any, c: Any) -> Any:
         reverse.append(k)
-        time.sleep(seconds)
+        CLOCK.sleep(seconds)
         return lotka_volterra._vjp(y, p, k, c)
 
     return step, forward, reverse
@@ -39,16 +47,19 @@ def test_a_plan_runs_one_slow_step_forward_and_in_reverse() -> None:
     step, forward, reverse = counting(0.11)
     plan = ra.Simulation(step, steps=10**6, memory="1 MB").plan(START, PARAMS)
     assert (forward, reverse) == ([0], [0])
-    assert plan.step_seconds == pytest.approx(0.11, rel=0.5)
+    assert plan.step_seconds == pytest.approx(0.11, rel=1e-4)
     assert plan.seconds > 0.2 * 10**6
 
 
-def test_a_plan_of_quick_steps_takes_a_moment() -> None:
-    step, forward, reverse = counting()
-    began = time.process_time()
-    ra.Simulation(step, steps=10**6, memory="1 MB").plan(START, PARAMS)
-    assert time.process_time() - began < 2.0
-    assert set(reverse) <= set(forward) | {max(forward) + 1}
+def test_a_plan_runs_quick_steps_some_times_however_long_the_run() -> None:
+    calls = []
+    for n in (10**3, 10**6):
+        step, forward, reverse = counting(1e-3)
+        ra.Simulation(step, steps=n, memory="1 MB").plan(START, PARAMS)
+        calls.append((forward, reverse))
+        assert len(forward + reverse) < 500
+        assert set(reverse) <= set(forward) | {max(forward) + 1}
+    assert calls[0] == calls[1]
 
 
 @pytest.mark.parametrize("states", [1, 3, 7])
@@ -116,11 +127,18 @@ def test_a_plan_does_not_take_compiling_for_a_step(
 ) -> None:
     pytest.importorskip("numba")
     monkeypatch.setenv("REVOLVE_AD_CACHE", str(tmp_path))
+    compiled = Module.function
+
+    def slowly(*given: Any) -> Any:
+        CLOCK.sleep(1.0)
+        return compiled(*given)
+
+    monkeypatch.setattr(Module, "function", slowly)
 
     def step(u: Any, rate: Any, k: Any) -> Any:  # sort is called between the compiled loops
         return u + rate * (np.sort(u) - u) + 0.0123 * np.sin(u)
 
     sim = ra.Simulation(step, steps=20_000, memory="2 MB", native=True)
     plan = sim.plan(np.linspace(0.0, 1.0, 97) ** 2, 0.1)
-    assert any(tmp_path.rglob("*.code"))  # it was compiled, which takes a second or more
+    assert any(tmp_path.rglob("*.code"))  # it was compiled, which took a second or more
     assert plan.step_seconds < 0.1

@@ -1,7 +1,6 @@
 """The budget holds: by the library's own count, and by what Python's allocator says."""
 
 import gc
-import time
 import tracemalloc
 from typing import Any
 
@@ -17,6 +16,7 @@ from revolve_ad.simulation.arrays.layout import Layout
 from revolve_ad.simulation.gradient import Arguments, Gradient
 from revolve_ad.simulation.kernels.model import record_model
 from revolve_ad.simulation.memory import budget_bytes, free_bytes, parse_bytes
+from tests.simulation.clock import Clock
 
 SIZE = 4000
 STATE = 8 * SIZE
@@ -231,10 +231,15 @@ def test_a_simulation_inside_a_step_is_counted_in_the_budget_around_it() -> None
         Gradient(ra.Simulation(step, steps=10, memory=12 * STATE).settings, model, arguments)
 
 
-def test_checkpoints_are_in_memory_and_on_disk_within_both_budgets(tmp_path: Any) -> None:
+def test_checkpoints_are_in_memory_and_on_disk_within_both_budgets(
+    tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock()
+    clock.install(monkeypatch)
+
     @ra.step
     def slow_decay(u: Any, p: Any, k: Any) -> Any:
-        time.sleep(2e-4)  # so that a disk is worth using
+        clock.sleep(2e-4)  # so that a disk is worth using
         return decay.function(u, p, k)
 
     slow_decay.vjp(decay_vjp)

@@ -2,7 +2,6 @@
 
 import pathlib
 import pickle
-import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -23,13 +22,20 @@ from revolve_ad.schedule import (
     multilevel,
 )
 from revolve_ad.storage import Disk, Ram
+from tests.simulation.clock import Clock
 from tests.simulation.test_growing_tapes import START as GROWING_START
 from tests.simulation.test_growing_tapes import STATE, bits, growing
 from tests.simulation.test_growing_tapes import gradient as gradient_of_growing
 
+CLOCK = Clock()
 SIZE = 100
 START = np.linspace(0.5, 1.5, SIZE)
 BELOW = 8 * SIZE
+
+
+@pytest.fixture(autouse=True)
+def by_that_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    CLOCK.install(monkeypatch)
 
 
 def step(u: Any, p: Any, k: Any) -> Any:
@@ -142,11 +148,11 @@ class Slow:
         self.ram = Ram()
 
     def save(self, key: Any, leaves: Sequence[Any]) -> None:
-        time.sleep(self.seconds)
+        CLOCK.sleep(self.seconds)
         self.ram.save(key, leaves)
 
     def restore(self, key: Any, out: Any = None) -> Any:
-        time.sleep(self.seconds)
+        CLOCK.sleep(self.seconds)
         return self.ram.restore(key, out)
 
     def discard(self, key: Any) -> None:
@@ -158,7 +164,7 @@ class Slow:
 @ra.step
 def slow(u: Any, p: Any, k: int) -> Any:
     """A step that is dearer than saving its state."""
-    time.sleep(5e-4)
+    CLOCK.sleep(5e-4)
     return step(u, p, k)
 
 
