@@ -13,7 +13,7 @@ from revolve_ad.schedule.binomial import binomial
 from revolve_ad.schedule.closed_form import min_saves, t
 from revolve_ad.schedule.protocol import Schedule
 from revolve_ad.schedule.referee import check
-from tests.schedule.work import work
+from tests.work import work
 
 
 def test_every_short_schedule_costs_what_theory_says() -> None:

@@ -15,7 +15,7 @@ from revolve_ad.schedule.heterogeneous import heterogeneous
 from revolve_ad.schedule.heterogeneous_bytes import heterogeneous_bytes
 from revolve_ad.schedule.mixed import mixed
 from revolve_ad.schedule.multilevel import multilevel
-from tests.schedule.work import work
+from tests.work import work
 
 Plan = Callable[[int, float], Any]
 
