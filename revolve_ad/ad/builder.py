@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from revolve_ad.ad.core import CONSTANT, FULL, INPUT, ITEM, Frozen, elementwise
+from revolve_ad.ad.core import BROADCAST, CONSTANT, FULL, INPUT, ITEM, Frozen, elementwise
 from revolve_ad.ad.tape import ArrayType, Node, Primitive, Tape
 
 __all__ = ["Builder", "Symbol"]
@@ -214,6 +214,12 @@ class Symbol:
         return self.lift(other) + self
 
     def __sub__(self, other: Any) -> Symbol:
+        if type(other) is Symbol and other.dtype == self.dtype:
+            # Signs go outwards, where they may meet a sum or another sign.
+            if other.node.op is _NEGATIVE:
+                return self + Symbol(self.builder, other.node.args[0])
+            if self.node.op is _NEGATIVE:
+                return -(Symbol(self.builder, self.node.args[0]) + other)
         if (alike := self._alike(other, _SUBTRACT)) is not None:
             return alike
         other = self.lift(other)
@@ -225,6 +231,24 @@ class Symbol:
         return self.lift(other) - self
 
     def __mul__(self, other: Any) -> Symbol:
+        if type(other) is Symbol:
+            if (negated := self._negated_product(other)) is not None:
+                return negated
+            if other.node.op is BROADCAST or self.node.op is BROADCAST:
+                return self._by_number(other)
+        return self._product(other)
+
+    def _by_number(self, other: Symbol) -> Symbol:
+        """Return the product with an array that is one number everywhere as that by the number."""
+        for repeated, whole in ((self, other), (other, self)):
+            node, beside = repeated.node, whole.node
+            if node.op is BROADCAST is not beside.op and node.shape == beside.shape:
+                number = Symbol(self.builder, node.args[0])
+                if number.shape == ():
+                    return whole._product(number)
+        return self._product(other)
+
+    def _product(self, other: Any) -> Symbol:
         if (alike := self._alike(other, _MULTIPLY)) is not None:
             return alike
         that = self.lift(other)
@@ -237,6 +261,14 @@ class Symbol:
         if _absorbs(that, self, -1):
             return -that
         return self.apply(_MULTIPLY, that)
+
+    def _negated_product(self, other: Symbol) -> Symbol | None:
+        """Return ``a * (-b)`` as ``-(a * b)`` if that product stands already: the same bits."""
+        if other.node.op is not _NEGATIVE or self.dtype.kind != "f":
+            return None
+        builder, (b,) = self.builder, other.node.args
+        product = builder.known.get((_MULTIPLY, (self.id, b), ()))
+        return None if product is None else -Symbol(builder, product)
 
     def __rmul__(self, other: Any) -> Symbol:
         return self.lift(other) * self

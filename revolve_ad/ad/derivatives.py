@@ -69,7 +69,7 @@ def value_and_grad(
         call = _Call(f, args, numbers)
         call.require_scalar()
         value = call.value
-        gradients = call.pull_back([np.ones((), call.output_dtypes[0])], last=True)
+        gradients = call.pull_back([np.array(1, call.output_dtypes[0])], last=True)
         return value, gradients if isinstance(argnums, tuple | list) else gradients[0]
 
     return value_and_gradient
@@ -259,9 +259,10 @@ class _Call:
         self.argnums = tuple(k % n for k in argnums)
         prepared = list(args)
         for k in self.argnums:
+            if _is_float_array(prepared[k]):
+                continue
             prepared[k] = trees.map(_float_if_int, prepared[k])
-        if strict:
-            for k in self.argnums:
+            if strict:
                 _require_floats(prepared[k], k)
         self.args = tuple(prepared)
         self.recording: Recording = trace(f, self.args, keep=True)
@@ -430,6 +431,10 @@ def _argument_numbers(argnums: Any) -> tuple[int, ...]:
             f"of such numbers. Arguments have no names here."
         )
     return tuple(map(int, numbers))
+
+
+def _is_float_array(arg: Any) -> bool:
+    return type(arg) is np.ndarray and arg.dtype.kind == "f"
 
 
 def _float_if_int(leaf: Any) -> Any:

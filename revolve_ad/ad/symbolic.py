@@ -129,6 +129,8 @@ def scatter_add(base: Symbol, value: Symbol, index: StridedMap) -> Symbol:
         return base
     if index.is_identity and value.shape == base.shape:
         return base + value
+    if index.is_reshape and value.shape == index.shape and value.dtype == base.dtype:
+        return base + reshape(value, base.shape)
     return base.apply(SCATTER_ADD, value, params=(index,))
 
 

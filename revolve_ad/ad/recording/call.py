@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from types import CodeType
 from typing import Any
@@ -131,6 +131,8 @@ def trace(
 
 _MOST_ATTEMPTS = 4
 
+_NOBODY = nullcontext()
+
 # The code of functions whose plain recording fails: their first run would be for nothing.
 _rebound_before: WeakSet[CodeType] = WeakSet()
 
@@ -211,11 +213,12 @@ def _record(
             traced.append(Traced.of_input(recorder, plain(leaf), path, lock=lock))
         given.append((traced, structure))
         traced_args.append(structure.unflatten(traced))
-    others: dict[int, Recorder] = {}
+    standing: AbstractContextManager[None] = _NOBODY
     if around is not None:
         recorder.give(around.places, around.values)
         others = {id(rec): rec for rec, _ in around.places}
-    with opened(recorder), standing_in(recorder, [*others.values()]), collector_resting():
+        standing = standing_in(recorder, [*others.values()])
+    with opened(recorder), standing, collector_resting():
         if rebound is not None:
             f = rebound.copy(f, recorder)
         with intercepted(f):
@@ -311,7 +314,7 @@ def collector_resting() -> Iterator[None]:
 def _wake_collector(token: Token) -> None:
     global _wake
     with _resting_lock:
-        if set(_resting) == {token} and _wake:
+        if _wake and len(_resting) == 1 and token in _resting:
             gc.enable()
             _wake = False
         _resting.discard(token)

@@ -124,7 +124,7 @@ def _enter(f: Callable[..., Any], token: Token) -> None:
 
 def _leave(token: Token) -> None:
     with _lock:
-        if set(_open) == {token}:
+        if len(_open) == 1 and token in _open:
             _put_back()
         _open.discard(token)
 

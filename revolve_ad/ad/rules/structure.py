@@ -53,7 +53,9 @@ define_rules(COMPLEX, vjp=_complex_vjp, jvp=_complex_jvp)
 
 
 def _sum_adjoint(g: Symbol, y: Symbol, x: Symbol, axes: tuple[int, ...], keepdims: bool) -> Symbol:
-    return s.broadcast_to(s.reshape(g, reduced_shape(x.shape, axes, True)), x.shape)
+    if g.shape != ():
+        g = s.reshape(g, reduced_shape(x.shape, axes, True))
+    return s.broadcast_to(g, x.shape)
 
 
 define_linear(SUM, _sum_adjoint)
