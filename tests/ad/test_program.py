@@ -64,17 +64,6 @@ def test_a_reverse_tape_takes_no_pass_for_a_sign_a_number_or_a_shape():
     assert behind == ["multiply", "multiply", "add", "negative", "gather"]
 
 
-def test_a_reverse_tape_takes_no_pass_for_a_sign_a_number_or_a_shape():
-    def f(x):
-        u = np.reshape(x, (2, 3))
-        return np.sum(np.exp(-u * u))
-
-    tape = reverse_tape(f, np.ones(6))
-    behind = [node.op.name for node in tape.nodes if node.op.name != "input"][4:]
-    # The cotangent by e^(-u²), by u, twice that, and one sign for both factors of -u·u.
-    assert behind == ["multiply", "multiply", "add", "negative", "gather"]
-
-
 @pytest.mark.usefixtures("tiny_blocks")
 @pytest.mark.parametrize("part", range(4))
 def test_random_programs_and_their_reverse_have_the_same_bits_in_blocks(part):
