@@ -54,22 +54,25 @@ def packages() -> list[str]:
     return ["revolve_ad", *(module.name for module in found if module.ispkg)]
 
 
-@pytest.mark.parametrize("names", ["()", "revolve_ad.__all__"], ids=["alone", "with every name"])
-def test_importing_takes_at_most_0_3_seconds_beyond_numpy_and_scipy(
-    names: str, tmp_path: pathlib.Path
-) -> None:
-    # With the bytecode of an installed package, also where writing it is switched off.
-    bytecode = {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(tmp_path)}
-    # The best of several, in seconds of this process alone: others may keep the machine busy.
-    code = (
-        "import time, numpy, scipy\n"
-        "start = time.process_time()\n"
-        "import revolve_ad\n"
-        f"for name in {names}: getattr(revolve_ad, name)\n"
-        "print(time.process_time() - start)"
-    )
-    python(code, **bytecode)
-    assert min(float(python(code, **bytecode)) for _ in range(5)) < 0.3
+def loaded(then: str) -> set[str]:
+    """Return the modules that are loaded beyond those of ``import numpy, scipy``."""
+    code = f"import sys, numpy, scipy\nbefore = set(sys.modules)\n{then}\n"
+    return set(python(code + "print(*(set(sys.modules) - before))").split())
+
+
+def test_importing_loads_one_module_until_a_name_is_used() -> None:
+    assert loaded("import revolve_ad") == {"revolve_ad"}
+
+
+def test_every_name_loads_no_part_of_scipy_and_little_of_the_standard_library() -> None:
+    others = {name for name in loaded("from revolve_ad import *") if "revolve_ad" not in name}
+    parts = {name.rpartition(".")[0] for name in others if "." in name}
+    foreign = {name.partition(".")[0] for name in others} - sys.stdlib_module_names
+    assert foreign == {"numpy"}
+    assert not parts & {"numpy.linalg", "numpy.ma", "numpy.polynomial"}
+    assert len(others) < 80
+    dear = {"asyncio", "concurrent", "email", "http", "multiprocessing", "unittest", "xml"}
+    assert not dear & {name.partition(".")[0] for name in others}
 
 
 def test_what_is_imported_late_is_what_the_type_checker_sees() -> None:
