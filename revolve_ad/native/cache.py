@@ -19,9 +19,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-__all__ = ["cache_folder", "entry_path", "read_entry", "write_entry"]
+__all__ = ["cache_folder", "entry_path", "has_worked", "read_entry", "worked", "write_entry"]
 
-MAGIC = b"revolve_ad machine code 3\n"
+MAGIC = b"revolve_ad machine code 4\n"
 """Its number goes up whenever `load` compiles the same source to other code: entries of before,
 which might be called in another way, are then compiled again."""
 
@@ -51,12 +51,35 @@ def entry_path(source: str, name: str, types: str, made_for: str) -> Path | None
     folder = cache_folder()
     if folder is None:
         return None
+    key = _digest(source, name, types, made_for, sys.version)
+    return folder / key[:2] / f"{key[2:]}.code"
+
+
+def _digest(*parts: str) -> str:
     digest = hashlib.sha256()
-    for part in (source, name, types, made_for, sys.version):
+    for part in parts:
         digest.update(part.encode())
         digest.update(b"\0")
-    key = digest.hexdigest()
-    return folder / key[:2] / f"{key[2:]}.code"
+    return digest.hexdigest()
+
+
+def _mark(made_for: str) -> Path | None:
+    folder = cache_folder()
+    return None if folder is None else folder / f"{_digest(made_for, sys.version)}.works"
+
+
+def worked(made_for: str) -> None:
+    """Note that code was compiled here for `made_for`; see `has_worked`."""
+    mark = _mark(made_for)
+    if mark is not None:
+        with contextlib.suppress(OSError):
+            mark.touch()
+
+
+def has_worked(made_for: str) -> bool:
+    """Whether the compiler has worked before, in these versions: it needs no trial."""
+    mark = _mark(made_for)
+    return mark is not None and mark.exists()
 
 
 def read_entry(path: Path) -> Any:
@@ -73,7 +96,7 @@ def read_entry(path: Path) -> Any:
         data[:head] == MAGIC
         and hashlib.sha256(data[head + 32 :]).digest() == data[head : head + 32]
     ):
-        # What unpickles to something unforeseen comes from another version of Numba.
+        # What doesn't unpickle was written by something else.
         with contextlib.suppress(Exception):
             return pickle.loads(data[head + 32 :])
     with contextlib.suppress(OSError):
@@ -89,11 +112,12 @@ def _is_own(found: os.stat_result) -> bool:
     return found.st_uid in (0, user()) and not found.st_mode & 0o022
 
 
-def write_entry(path: Path, payload: bytes, source: str) -> None:
+def write_entry(path: Path, content: Any, source: str) -> None:
     """Keep an entry, and beside it the source for whoever wants to read it.
 
     A folder that can't be written only means that the next process compiles again.
     """
+    payload = pickle.dumps(content)
     with contextlib.suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
         _clear(path.parent)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import subprocess
 import sys
@@ -12,9 +13,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from revolve_ad.errors import DtypeError
 from revolve_ad.native import Compiled, compile_tape
 from revolve_ad.native.cache import cache_folder, read_entry, write_entry
-from revolve_ad.native.load import Module
+from revolve_ad.native.load import Argument, Module
 from tests.native.test_compile_tape import smoothing
 
 pytest.importorskip("numba")
@@ -45,6 +47,87 @@ def test_a_second_compilation_takes_the_code_from_disk(folder: Path, monkeypatch
     np.testing.assert_array_equal(result(), first)
 
 
+def test_a_second_process_needs_no_numba(folder: Path) -> None:
+    code = """
+import sys
+import numpy as np
+from revolve_ad.ad.recording.call import trace
+from revolve_ad.native import compile_tape
+
+def program(u):
+    return np.exp(u[1:] - u[:-1]) ** 1.5
+
+u = np.linspace(0, 1, 50)
+print(compile_tape(trace(program, (u,)).tape).run([u])[0].tobytes().hex(), "numba" in sys.modules)
+"""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    found = [
+        subprocess.run(
+            [sys.executable, "-c", code],
+            env=environment,
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout.split()
+        for _ in range(2)
+    ]
+    assert [imported for _, imported in found] == ["True", "False"]
+    assert found[0][0] == found[1][0]
+
+
+def test_code_of_other_processes_stays_apart_where_its_functions_have_the_same_names(
+    folder: Path, monkeypatch: Any
+) -> None:
+    from numba.core.bytecode import FunctionIdentity
+
+    arguments = [Argument(np.dtype(np.float64), 1)]
+    # Two functions that aren't inlined, and count as the first of their process.
+    loop = "    for i in range(len(a)):\n        a[i] = np.sin(np.cosh(a[i])) {0} np.tanh(a[i])\n"
+    body = loop * 9
+    twice = "@kernel\ndef run(a):\n    nest(a)\n    nest(a)\n"
+    sources = [f"@kernel\ndef nest(a):\n{body.format(sign)}\n{twice}" for sign in "+-"]
+    for source in sources:
+        with monkeypatch.context() as patch:
+            patch.setattr(FunctionIdentity, "_unique_ids", itertools.count(10**6))
+            Module(source, native=True).function("run", source, arguments)
+    assert len(list(folder.rglob("*.code"))) == 2
+    for source in sources:
+        function = Module(source, native=True).function("run", source, arguments)
+        a, b = np.linspace(0, 1, 5), np.linspace(0, 1, 5)
+        function(a)
+        Module(source, native=False).function("run", source, arguments)(b)
+        np.testing.assert_allclose(a, b, rtol=1e-13)
+
+
+def test_arrays_of_another_kind_are_refused_before_they_are_touched() -> None:
+    source = "@kernel\ndef run(n, a):\n    for i in range(n):\n        a[i] = -1.0\n"
+    arguments = [Argument(np.dtype(np.int64), None), Argument(np.dtype(np.float64), 1)]
+    run = Module(source, native=True).function("run", source, arguments)
+    good = np.ones(4)
+    run(2, good)
+    np.testing.assert_array_equal(good, [-1, -1, 1, 1])
+    run(3, good.view(np.memmap))
+    np.testing.assert_array_equal(good, [-1, -1, -1, 1])
+    fixed = np.ones(4)
+    fixed.setflags(write=False)
+    bad: list[Any] = [
+        np.ones(4, np.float32),
+        np.ones(4, np.int64),
+        np.ones(4, ">f8"),
+        np.ones((4, 1)),
+        np.ones(8)[::2],
+        fixed,
+        [1.0, 1.0, 1.0, 1.0],
+        None,
+    ]
+    for other in bad:
+        before = None if other is None else np.array(other)
+        with pytest.raises(DtypeError, match=r"Argument 1 of compiled code"):
+            run(2, other)
+        if before is not None:
+            np.testing.assert_array_equal(other, before)
+
+
 @pytest.mark.parametrize("damage", ["cut", "flip", "empty"])
 def test_a_damaged_entry_is_made_again(folder: Path, damage: str) -> None:
     first = result()
@@ -64,7 +147,7 @@ def test_a_damaged_entry_is_made_again(folder: Path, damage: str) -> None:
 def test_an_entry_with_other_contents_is_passed_over(folder: Path) -> None:
     first = result()
     (entry,) = folder.rglob("*.code")
-    write_entry(entry, b"not a pickle", "")
+    write_entry(entry, "no code", "")
     np.testing.assert_array_equal(result(), first)
 
 
@@ -90,7 +173,7 @@ def test_what_a_killed_process_was_writing_is_deleted_later(folder: Path) -> Non
     for left in (old, new):
         left.write_bytes(b"half")
     os.utime(old, (0, 0))
-    write_entry(entry, b"", "")
+    write_entry(entry, "", "")
     assert not old.exists()
     assert new.exists()
 

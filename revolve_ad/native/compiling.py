@@ -1,0 +1,205 @@
+"""Compiles generated functions with Numba, to machine code that stands alone.
+
+Numba would keep each function that another one calls as machine code too, and make wrappers that
+unpack its arguments; here called functions only become a part of those that call them, and an entry
+has one wrapper, which reads the memory of arrays out of a tuple of Python.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from types import SimpleNamespace
+from typing import Any
+
+from revolve_ad.native.entry import ENTRY, entry_module, results_of
+from revolve_ad.native.machine import Argument, Code, undefined_symbols
+
+__all__ = ["borrowing", "compiled", "kernel", "threads_range"]
+
+
+def kernel(
+    *, apart: bool = False, sums: bool = False, adds: bool = False, threads: bool = False
+) -> Callable[[Any], Any]:
+    """Return the decorator that lets generated functions be compiled, and call each other.
+
+    `apart`: LLVM is told that the arrays don't overlap.  It then keeps values in registers across
+    statements.
+    `sums`: it may add in any order, so that sums become vector code; for adjoints.
+    `adds`: the same, and nothing else is relaxed.
+    `threads`: loops over rows are shared between threads.
+    """
+    import numba
+
+    options: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+    options["pipeline_class"] = _numba().apart if apart else _numba().pipeline
+    if sums:
+        options["fastmath"] = {"reassoc", "nsz", "contract"}
+    if adds:
+        options["fastmath"] = {"reassoc"}
+    if threads:
+        options["parallel"] = True
+    options |= {"error_model": "numpy", "nogil": True}
+    # Options of its own for each function: `compiled` changes those of one.
+    return lambda function: numba.njit(**options)(function)
+
+
+def threads_range() -> Any:
+    """Return what loops that are shared between threads run over."""
+    import numba
+
+    return numba.prange
+
+
+@lru_cache(maxsize=1)
+def borrowing() -> Any:
+    """Return the function that names an array without counting a reference to it.
+
+    Numba counts references to arrays by atomic operations whenever a name moves from one to another
+    or a row is taken.  In a loop whose steps take a tenth of a microsecond, they are most of it.
+    What is named so must be held elsewhere: by the caller.
+    """
+    from numba.core import types
+    from numba.extending import intrinsic
+
+    @intrinsic
+    def borrowed(typing: Any, array: Any) -> Any:
+        def build(context: Any, builder: Any, made: Any, arguments: Any) -> Any:
+            found = context.make_array(array)(context, builder, arguments[0])
+            counter: Any = types.MemInfoPointer
+            found.meminfo = context.get_constant_null(counter(types.voidptr))
+            found.parent = context.get_constant_null(types.pyobject)
+            return found._getvalue()
+
+        return array(array), build
+
+    return borrowed
+
+
+def compiled(function: Any, arguments: Sequence[Argument]) -> Code:
+    """Compile a function that `kernel` decorated, with all that it calls.
+
+    Parameters
+    ----------
+    function : numba dispatcher
+        What `kernel` returned.
+    arguments : sequence of Argument
+        The types of its parameters.
+    """
+    import llvmlite.binding as llvm
+    from numba.core.compiler_lock import global_compiler_lock
+
+    function.targetoptions["no_cpython_wrapper"] = False  # marks the one called from Python
+    with global_compiler_lock:
+        function.compile(_signature(arguments))
+        (result,) = function.overloads.values()
+        library = result.library
+        library._ensure_finalized()
+        machine: bytes = library._codegen._tm.emit_object(library._final_module)
+    needs = undefined_symbols(machine)
+    if needs is not None:
+        # What isn't known by its name here is the linker's own.
+        needs = tuple(name for name in needs if llvm.address_of_symbol(name))
+    return Code(machine, ENTRY, needs, len(results_of(result.fndesc.restype)))
+
+
+def _signature(arguments: Sequence[Argument]) -> Any:
+    """Return the Numba types of the parameters of an entry."""
+    from numba.core import types
+    from numba.np.numpy_support import from_dtype
+
+    return tuple(
+        from_dtype(a.dtype)
+        if a.ndim is None
+        else types.Array(from_dtype(a.dtype), max(a.ndim, 1), "C")
+        for a in arguments
+    )
+
+
+@lru_cache(maxsize=1)
+def _numba() -> SimpleNamespace:
+    """Return our classes of Numba's compiler; Numba is imported at first use."""
+    from importlib import import_module
+
+    from numba.core.codegen import CPUCodeLibrary
+    from numba.core.compiler import CompilerBase, DefaultPassBuilder, _LowerResult
+    from numba.core.compiler_machinery import register_pass
+    from numba.core.typed_passes import NativeLowering, NativeParforLowering
+
+    base: Any = CPUCodeLibrary
+    register: Any = register_pass
+    dynamic: Any = import_module("numba._dynfunc")
+
+    class Library(base):  # type: ignore[misc]
+        """Code that becomes a part of other code, or an object file; it isn't run from here."""
+
+        is_entry = False
+
+        def _optimize_final_module(self) -> None:
+            if self.is_entry:
+                # Nobody else calls what an entry calls: copies that were inlined can go, and each
+                # object file has names of its own.
+                for f in self._final_module.functions:
+                    if not f.is_declaration and f.name != ENTRY:
+                        f.linkage = "internal"
+            super()._optimize_final_module()
+
+        def _finalize_final_module(self) -> None:
+            self._finalize_dynamic_globals()
+            self._verify_declare_only_symbols()
+            self._finalized = True
+
+    def lowered(lower: Callable[[Any], Any], state: Any) -> bool:
+        context, flags = state.targetctx, state.flags
+        state.library = library = Library(context.codegen(), state.func_id.func_qualname)
+        library.is_entry = not flags.no_cpython_wrapper
+        flags.no_cpython_wrapper = flags.no_compile = True
+        lower(state)
+        made = state["cr"]
+        if library.is_entry:
+            library.add_ir_module(entry_module(context, made.fndesc))
+        # A function in name only, for those that call it.
+        name = made.fndesc.qualname.split(".")[-1]
+        own = dynamic.make_function(made.fndesc.lookup_module(), name, "", 0, made.env, (library,))
+        context.insert_user_function(own, made.fndesc, [library])
+        state.reload_init.extend(library._reload_init)
+        state["cr"] = _LowerResult(made.fndesc, made.call_helper, cfunc=own, env=made.env)
+        return True
+
+    @register(mutates_CFG=True, analysis_only=False)
+    class Lowering(NativeLowering):
+        """Lowers a function to code that isn't run from here."""
+
+        _name = "revolve_ad_lowering"
+
+        def run_pass(self, state: Any) -> bool:
+            return lowered(super().run_pass, state)
+
+    @register(mutates_CFG=True, analysis_only=False)
+    class ThreadsLowering(NativeParforLowering):
+        """The same with threads."""
+
+        _name = "revolve_ad_threads_lowering"
+
+        def run_pass(self, state: Any) -> bool:
+            return lowered(super().run_pass, state)
+
+    ours = {NativeLowering: Lowering, NativeParforLowering: ThreadsLowering}
+
+    class Pipeline(CompilerBase):
+        """Numba's passes, but for the last."""
+
+        def define_pipelines(self) -> list[Any]:
+            builder: Any = DefaultPassBuilder
+            made = builder.define_nopython_pipeline(self.state)
+            made.passes = [(ours.get(one, one), about) for one, about in made.passes]
+            return [made]
+
+    class Apart(Pipeline):
+        """The same for arrays that don't overlap."""
+
+        def define_pipelines(self) -> list[Any]:
+            self.state.flags.noalias = True
+            return super().define_pipelines()
+
+    return SimpleNamespace(pipeline=Pipeline, apart=Apart)
