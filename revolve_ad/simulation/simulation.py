@@ -5,6 +5,7 @@ from functools import partial
 from typing import Any, final
 
 from revolve_ad.ad.recording.recorder import Recorder, active, paused
+from revolve_ad.ad.recording.sight import IMMUTABLE
 from revolve_ad.ad.traced import apply, is_traced, plain
 from revolve_ad.errors import DivergedReplayError, ShapeError, StructureError
 from revolve_ad.simulation.arrays.form import Form
@@ -103,7 +104,7 @@ class Simulation:
     checks.  Params, inputs and captured arrays are never written.
     """
 
-    __slots__ = ("_last", "_models", "_pool", "settings")
+    __slots__ = ("__weakref__", "_last", "_models", "_pool", "settings")
 
     settings: Settings
     _last: Record
@@ -350,8 +351,11 @@ class Simulation:
         if known is not None and not known.is_native:
             return None
         if known is not None and known.is_compared:
+            original = known.original(params, inputs)
+            if original is not None and settings.replay_check == "all":
+                original.trust = None
             check = StepCheck(
-                known.original(params, inputs),
+                original,
                 known.kernel(params, inputs, []),
                 partial(known.interpreter, params, inputs, []),
                 form.state,
@@ -408,3 +412,19 @@ class Simulation:
 
     def __delattr__(self, name: str) -> None:
         raise AttributeError("a Simulation is immutable.")
+
+
+def _called_by(simulation: Simulation) -> tuple[Any, ...] | None:
+    """Return what a simulation calls; None if it does more: tells of progress, writes files."""
+    given = simulation.settings
+    if given.progress or given.storages or given.until is not None or given.replay_check == "all":
+        return None
+    step = given.step
+    if isinstance(step, Step):
+        if step.has_vjp:
+            return None
+        step = step.function
+    return (step,) if given.observe is None else (step, given.observe)
+
+
+IMMUTABLE[Simulation] = _called_by

@@ -31,7 +31,9 @@ __all__ = [
     "intercepted",
     "leave_whole",
     "numpy_stand_in",
+    "original_of",
     "stand_in_of",
+    "stands_for",
 ]
 
 CREATION: dict[str, Callable[..., Any]] = {}
@@ -172,6 +174,19 @@ def numpy_stand_in(**others: Any) -> ModuleType:
 def stand_in_of(x: Any) -> Any:
     """Return what stands for a creation function of NumPy's; None for anything else."""
     return None if x is np else _replacements.get(id(x))
+
+
+def stands_for(x: Any, original: Any) -> bool:
+    """Tell whether `x` is what stands for a function, or for NumPy, in an open recording."""
+    return x is not None and _replacements.get(id(original)) is x
+
+
+def original_of(x: Any) -> Any:
+    """Return what `x` stands for in an open recording, of this thread or of another; else `x`."""
+    if x is _numpy:
+        return np
+    original = vars(x).get("__wrapped__") if type(x) is FunctionType else None
+    return original if original is not None and stands_for(x, original) else x
 
 
 def _prepare_foreign(module_name: str) -> None:

@@ -30,6 +30,7 @@ from revolve_ad.simulation.steps.recording import (
     step_arguments,
 )
 from revolve_ad.simulation.steps.stepping import Stepper
+from revolve_ad.simulation.steps.trust import Trust, trust_in
 from revolve_ad.simulation.steps.user_step import Step
 
 if TYPE_CHECKING:  # the compiler is loaded where it is first of use
@@ -119,6 +120,8 @@ class TapeModel:
         Which lines of the step do what, where that was looked up.
     afresh : Afresh or None
         Records the step again, where it depends on values.
+    trust : Trust or None
+        What may spare the step plain calls.
     """
 
     form: Form
@@ -129,6 +132,7 @@ class TapeModel:
     why_not: str = ""
     lines: Lines | None = None
     afresh: Afresh | None = None
+    trust: Trust | None = None
 
     @property
     def observation(self) -> Layout | None:
@@ -176,7 +180,9 @@ class TapeModel:
         if not self.is_compared:
             return None
         assert self.function is not None
-        return Stepper(self.function, self.form, params, inputs)
+        stepper = Stepper(self.function, self.form, params, inputs)
+        stepper.trust = self.trust
+        return stepper
 
     @property
     def is_native(self) -> bool:
@@ -318,8 +324,10 @@ def record_model(
     in_step = 0
     recorded: RoleTape | None = None
     afresh: Afresh | None = None
+    trust: Trust | None = None
     if not (isinstance(step, Step) and step.has_vjp):
         function = step.function if isinstance(step, Step) else step
+        trust = trust_in(function, form.state, form.params, form.inputs)
         recorded, _, around = record_step(function, form, state, params, inputs, 0)
         recorded, hidden = equal_tape(recorded), around.values
         in_step = len(hidden)
@@ -327,11 +335,12 @@ def record_model(
             afresh = step_afresh(function, form, around)
     seen: Seeing | None = None
     if observe is not None:
+        sure = trust_in(observe, form.state, form.params)
         tape, _, around = record_observe(observe, form, state, params, 0)
         again: Afresh | None = None
         if tape.tape.depends_on_values is not None:
             again = observe_afresh(observe, form, tape.result, around)
-        seen = Seeing(equal_tape(tape), observe, again)
+        seen = Seeing(equal_tape(tape), observe, again, sure)
         hidden += around.values
     form = Form(form.state, form.params, form.inputs, Layout.of(hidden, "hidden")[1], in_step)
     if recorded is None:
@@ -348,4 +357,4 @@ def record_model(
         None if seen is None else seen.tape,
         None if hidden else lines,
     )
-    return TapeModel(form, recorded, seen, step, *compiled, afresh=afresh), hidden
+    return TapeModel(form, recorded, seen, step, *compiled, afresh=afresh, trust=trust), hidden

@@ -13,6 +13,7 @@ from revolve_ad.simulation.arrays.form import Form
 from revolve_ad.simulation.arrays.layout import Layout, Leaves
 from revolve_ad.simulation.kernels.protocol import Gradients, Observer
 from revolve_ad.simulation.steps.blame import blame
+from revolve_ad.simulation.steps.trust import Trust
 
 __all__ = ["Observations", "PlainObserver"]
 
@@ -29,15 +30,23 @@ class PlainObserver:
         What the arguments look like.
     params : list
         The leaves of the params.
+
+    Attributes
+    ----------
+    layout : Layout or None
+        Of an observation, once it is known.
+    trust : Trust or None
+        What is known of the function, where its tape is compared with it.
     """
 
-    __slots__ = ("_layout", "_observe", "_params", "layout")
+    __slots__ = ("_layout", "_observe", "_params", "layout", "trust")
 
     def __init__(self, observe: Callable[..., Any], form: Form, params: list[Any]) -> None:
         self._observe = observe
         self._layout = form.state
         self._params = form.params.build_read_only(params)
         self.layout: Layout | None = None
+        self.trust: Trust | None = None
 
     def observe(self, state: Sequence[Any], k: int) -> Leaves:
         """See `Observer.observe`."""

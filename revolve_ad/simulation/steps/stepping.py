@@ -16,6 +16,7 @@ from revolve_ad.simulation.arrays.form import Form
 from revolve_ad.simulation.arrays.layout import Layout, Leaves, Tape
 from revolve_ad.simulation.steps.blame import blame, one_of
 from revolve_ad.simulation.steps.signature import STEP_CALL, STEP_CALL_WITH_INPUTS
+from revolve_ad.simulation.steps.trust import Trust
 from revolve_ad.simulation.steps.user_step import Step
 from revolve_ad.simulation.steps.writes import written_leaves
 
@@ -45,6 +46,11 @@ class Stepper:
         What the arguments look like.
     params, inputs : list
         Their leaves.
+
+    Attributes
+    ----------
+    trust : Trust or None
+        What is known of the step, where its tape is compared with it.
     """
 
     __slots__ = (
@@ -58,11 +64,13 @@ class Stepper:
         "_leaves",
         "params",
         "row",
+        "trust",
     )
 
     def __init__(
         self, step: Callable[..., Any], form: Form, params: list[Any], inputs: list[Any]
     ) -> None:
+        self.trust: Trust | None = None
         self._form = form
         self._layout = form.state
         self._advance = step._advance if isinstance(step, Step) else None

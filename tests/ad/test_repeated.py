@@ -1,0 +1,184 @@
+"""A gradient by the tape of an earlier call is the one that the function would give."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import revolve_ad as ra
+import revolve_ad.ad.derivatives as derivatives
+
+SCALE = 2.0
+DATA = np.linspace(0.0, 1.0, 5)
+
+
+@pytest.fixture
+def recorded(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """Return a list that grows by each function that is recorded for a gradient."""
+    seen: list[Any] = []
+    original = derivatives.trace
+
+    def trace(f: Any, *args: Any, **options: Any) -> Any:
+        seen.append(f)
+        return original(f, *args, **options)
+
+    monkeypatch.setattr(derivatives, "trace", trace)
+    return seen
+
+
+def misfit(x: Any) -> Any:
+    return 0.5 * np.sum((SCALE * np.sin(x) - DATA) ** 2)
+
+
+def same(a: Any, b: Any) -> bool:
+    (value, gradient), (other, another) = a, b
+    return (
+        type(value) is type(other)
+        and value == other
+        and type(gradient) is type(another)
+        and np.asarray(gradient).tobytes() == np.asarray(another).tobytes()
+    )
+
+
+def fresh(f: Callable[..., Any], *args: Any) -> Any:
+    return ra.value_and_grad(f)(*args)
+
+
+def test_a_function_is_recorded_twice_and_then_no_more(recorded: list[Any]) -> None:
+    both = ra.value_and_grad(misfit)
+    rng = np.random.default_rng(0)
+    points = [rng.normal(size=5) for _ in range(4)]
+    found = [both(x) for x in (*points, points[0])]
+    assert len(recorded) == 2
+    assert same(found[0], found[-1])
+    assert all(same(a, fresh(misfit, x)) for a, x in zip(found, points, strict=False))
+
+
+def test_what_it_returns_is_the_callers(recorded: list[Any]) -> None:
+    both = ra.value_and_grad(misfit)
+    x = np.ones(5)
+    for _ in range(4):
+        _, gradient = both(x)
+        expected = gradient.copy()
+        gradient[:] = np.nan
+    assert both(x)[1].tobytes() == expected.tobytes()
+    assert len(recorded) == 2
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda m: m.setitem(globals(), "SCALE", 3.0),
+        lambda m: m.setitem(globals(), "DATA", np.ones(5)),
+        lambda m: DATA.__setitem__(2, 7.0),
+    ],
+)
+def test_what_has_changed_since_is_recorded(change: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    both = ra.value_and_grad(misfit)
+    x = np.ones(5)
+    kept = DATA.copy()
+    first = [both(x) for _ in range(3)][-1]
+    with monkeypatch.context() as context:
+        change(context)
+        for _ in range(3):
+            found = both(x)
+            assert same(found, fresh(misfit, x))
+            assert not same(found, first)
+    DATA[:] = kept
+    assert all(same(both(x), first) for _ in range(3))
+
+
+def test_arguments_of_another_form_are_recorded(recorded: list[Any]) -> None:
+    def f(x: Any, a: Any) -> Any:
+        return np.sum(a * x * x)
+
+    both = ra.value_and_grad(f)
+    for _ in range(3):
+        both(np.ones(3), 2.0)
+    assert len(recorded) == 2
+    for args in (
+        (np.ones(4), 2.0),
+        (np.ones(3, np.float32), 2.0),
+        (np.ones(3), np.float64(2.0)),
+        (np.ones(3), 2),
+        (np.ones((3, 2)).T[0], 2.0),
+        (np.ones(6)[::2], 2.0),
+        (1.0, 2.0),
+    ):
+        n = len(recorded)
+        assert same(both(*args), fresh(f, *args))
+        assert len(recorded) == n + 2
+    n = len(recorded)
+    both(np.ones(3), 5.0)
+    assert len(recorded) == n
+
+
+def test_a_function_that_isnt_known_is_recorded_each_time(recorded: list[Any]) -> None:
+    calls = []
+
+    def counts(x: Any) -> Any:
+        calls.append(0)
+        return len(calls) * np.sum(x)
+
+    both = ra.value_and_grad(counts)
+    assert [both(np.ones(2))[0] for _ in range(4)] == [2.0, 4.0, 6.0, 8.0]
+    assert len(recorded) == 4
+
+
+def test_branches_are_recorded_each_time(recorded: list[Any]) -> None:
+    def branches(x: Any) -> Any:
+        return x * x if x > 0 else -x
+
+    gradient = ra.grad(branches)
+    assert [float(gradient(x)) for x in (1.0, 2.0, -1.0, 3.0)] == [2.0, 4.0, -1.0, 6.0]
+    assert len(recorded) == 4
+
+
+def test_inside_of_a_recording_it_is_recorded() -> None:
+    inner = ra.grad(lambda x: x**3)
+    for _ in range(3):
+        inner(2.0)
+    outer = ra.grad(lambda x: inner(x))
+    assert [float(outer(x)) for x in (2.0, 3.0, 2.0)] == [12.0, 18.0, 12.0]
+
+
+def test_errors_come_from_the_function_itself() -> None:
+    def f(x: Any) -> Any:
+        return np.sum(np.linalg.inv(x))
+
+    both = ra.value_and_grad(f)
+    for _ in range(3):
+        both(np.eye(2))
+    with pytest.raises(np.linalg.LinAlgError) as caught:
+        both(np.zeros((2, 2)))
+    assert any(entry.name == "f" for entry in caught.traceback)
+
+
+def test_a_function_that_reads_something_else_each_time_isnt_prepared_each_time(
+    recorded: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    both = ra.value_and_grad(misfit)
+    x = np.ones(5)
+    for k in range(20):
+        monkeypatch.setitem(globals(), "SCALE", float(k))
+        assert same(both(x), both(x))
+    n = len(recorded)
+    both(x)
+    assert len(recorded) == n + 1
+
+
+def test_structured_arguments_and_their_gradients() -> None:
+    def f(p: Any, q: Any) -> Any:
+        return np.sum(p["a"] ** 2) * p["b"][0] + q
+
+    both = ra.value_and_grad(f, (0, 1))
+    args = {"a": np.arange(3.0), "b": (2.0,)}, 1
+    found = [both(*args) for _ in range(4)]
+    for value, (p, q) in found:
+        assert value == 11.0
+        assert p["a"].tolist() == [0.0, 4.0, 8.0]
+        assert p["b"] == (5.0,)
+        assert q == 1.0
+        assert type(value) is type(found[0][0])
+        assert type(p["b"][0]) is type(found[0][1][0]["b"][0])
