@@ -3,8 +3,9 @@
 The recorded value must be NumPy's, bit for bit, and so must a run of the tape, at the recorded
 operands and at others.  The derivatives are held against each other (dot product of both modes)
 and against central differences of sixth order; second derivatives against differences of the
-gradient.  `check` does this for each layout of the operands, for float32, and, where asked, for
-complex numbers and empty arrays.
+gradient.  `check` does this for operands of double precision, of which the tapes are run as
+`Program`s; the first order also for other layouts of them and for float32, of which the
+`Interpreter` runs the tapes of derivatives; and all of it, where asked, for complex numbers.
 """
 
 from __future__ import annotations
@@ -19,11 +20,13 @@ import numpy as np
 from revolve_ad import trees
 from revolve_ad.ad.passes import transform
 from revolve_ad.ad.recording.call import Recording, trace
+from revolve_ad.ad.running.interpreter import Interpreter
 from revolve_ad.ad.running.program import Program
 
 __all__ = ["Case", "around", "check", "integers", "one", "positive", "spread", "unit"]
 
 Operand = Any
+Run = Callable[[Any], list[Any]]
 
 
 # -- operands ----------------------------------------------------------------------------------
@@ -97,15 +100,12 @@ def drawn(operand: Operand, rng: np.random.Generator, dtype: Any) -> Any:
 # -- layouts: what the function is given is a view of what was drawn ---------------------------
 
 
-def _strided(x: Any) -> tuple[Any, Any]:
-    wide = np.repeat(x, 2, axis=-1)
-    return wide, lambda w: w[..., ::2]
-
-
 LAYOUTS: dict[str, Callable[[Any], tuple[Any, Callable[[Any], Any]]]] = {
     "transposed": lambda x: (np.ascontiguousarray(x.T), lambda w: w.T),
-    "every second": _strided,
-    "backwards": lambda x: (np.ascontiguousarray(x[::-1]), lambda w: w[::-1]),
+    "every second, backwards": lambda x: (
+        np.repeat(x[::-1], 2, axis=-1),
+        lambda w: w[..., ::2][::-1],
+    ),
 }
 
 
@@ -161,11 +161,11 @@ def check(f: Callable[..., Any], *operands: Operand, **options: Any) -> None:
     full(case, plain, others)
     if case.layouts:
         for viewed, wide in layouts(case, plain):
-            first_order(viewed, wide, None)
+            first_order(viewed, wide)
     if case.single:
         small = [drawn(o, rng, np.float32) for o in operands]
         with np.errstate(all="ignore"):
-            first_order(case, small, None)
+            first_order(case, small)
     if case.complex:
         full(case, *([drawn(o, rng, np.complex128) for o in operands] for _ in "12"))
 
@@ -188,70 +188,113 @@ def layouts(case: Case, plain: Sequence[Any]) -> Iterator[tuple[Case, list[Any]]
         yield Case(f, case.operands, dot=case.dot), wide
 
 
+@dataclass(frozen=True)
+class First:
+    """What the first order came to, for whoever goes on from there.
+
+    Attributes
+    ----------
+    recording : Recording
+        Of the function, at its operands.
+    rerun : callable
+        Runs the tape at other operands.
+    wrt : list of int
+        The leaves of the operands that have a derivative.
+    tangents, weights : list
+        A random direction of those, and a random cotangent of each output.
+    backward : Tape
+        The vjp with respect to those; `pull` runs it.
+    pull : callable
+        Takes all leaves of the operands and the weights.
+    pushed : list
+        The jvp along the direction.
+    """
+
+    recording: Recording
+    rerun: Run
+    wrt: list[int]
+    tangents: list[Any] = field(default_factory=list)
+    weights: list[Any] = field(default_factory=list)
+    backward: Any = None
+    pull: Run = list
+    pushed: list[Any] = field(default_factory=list)
+
+
 def full(case: Case, plain: Sequence[Any], others: Sequence[Any]) -> None:
-    recording = first_order(case, plain, others)
-    tape, leaves = recording.tape, numbers(plain)
-    looked = recording.tape.depends_on_values
+    """Check the first order at two operands, against differences, and the second order."""
+    is_complex = any(np.asarray(x).dtype.kind == "c" for x in numbers(plain))
+    first = first_order(case, plain, Interpreter if is_complex else Program)
+    tape = first.recording.tape
+    looked = tape.depends_on_values
     assert case.looks is not False or looked is None, looked
     if looked is None:
-        values_are_numpys(case.f, recording, others)
-    wrt = differentiable(leaves)
+        values_are_numpys(case.f, first.rerun, others)
+    wrt, tangents = first.wrt, first.tangents
     if not wrt or not any(tape.type_of(o).dtype.kind in "fc" for o in tape.outputs):
         return
+    slope = differences(lambda e: values(case.f, moved(plain, wrt, tangents, e)), case.step)
+    for found, expected in zip(first.pushed, slope, strict=True):
+        close(found, expected, case.rtol, "jvp against differences")
+    if case.second:
+        second_order(case, first, plain)
+
+
+def first_order(case: Case, plain: Sequence[Any], made: Any = Interpreter) -> First:
+    """Check values bit for bit, and both modes against each other.
+
+    Parameters
+    ----------
+    case : Case
+        The function.
+    plain : sequence
+        Its operands.
+    made : type, optional
+        What runs the tapes of derivatives: `Program` or `Interpreter`.
+    """
+    recording = recorded(case.f, plain)
+    tape, leaves = recording.tape, numbers(plain)
+    expected = values(case.f, plain)
+    for a, b in zip(trees.flatten(recording.value)[0], expected, strict=True):
+        same_bits(a, b, "the recorded value")
+    rerun = quiet(Program(tape).run)
+    for a, b in zip(rerun(leaves), expected, strict=True):
+        same_bits(a, b, "a run of the tape")
+    wrt = differentiable(leaves)
+    if not wrt:
+        return First(recording, rerun, wrt)
     rng = np.random.default_rng(3)
     tangents = [random_like(leaves[k], rng) for k in wrt]
     weights = [random_like(zero(tape, o), rng) for o in tape.outputs]
-    pushed = push(tape, wrt, leaves, tangents)
-    slope = differences(lambda e: values(case.f, moved(plain, wrt, tangents, e)), case.step)
-    for found, expected in zip(pushed, slope, strict=True):
-        close(found, expected, case.rtol, "jvp against differences")
-    if case.second:
-        second_order(case, tape, plain, wrt, tangents, weights)
+    backward = transform.vjp(tape, wrt)
+    pull = quiet(made(backward).run)
+    pulled = pull([*leaves, *weights])
+    for k, g in zip(wrt, pulled, strict=True):
+        same_type(g, leaves[k], "a gradient has the type of its operand")
+    push = quiet(made(transform.jvp(tape, wrt)).run)
+    pushed = push([*leaves, *tangents])[len(tape.outputs) :]
+    there, here = inner(weights, pushed), inner(pulled, tangents)
+    size = np.sqrt(inner(weights, weights) * inner(pushed, pushed)) + abs(here)
+    single = any(np.asarray(x).dtype.char in "fF" for x in [*leaves, *pushed])
+    if not abs(there - here) <= (3e-5 if single else case.dot) * size + 1e-300:
+        raise AssertionError(f"the modes differ: {there} by jvp, {here} by vjp")
+    return First(recording, rerun, wrt, tangents, weights, backward, pull, pushed)
 
 
-def first_order(case: Case, plain: Sequence[Any], others: Any) -> Recording:
-    """Check values bit for bit, and both modes against each other."""
-    recording = recorded(case.f, plain)
-    for a, b in zip(trees.flatten(recording.value)[0], values(case.f, plain), strict=True):
-        same_bits(a, b, "the recorded value")
-    values_are_numpys(case.f, recording, plain)
-    tape, leaves = recording.tape, numbers(plain)
-    wrt = differentiable(leaves)
-    if wrt:
-        rng = np.random.default_rng(3)
-        tangents = [random_like(leaves[k], rng) for k in wrt]
-        weights = [random_like(zero(tape, o), rng) for o in tape.outputs]
-        pulled = pull(tape, wrt, leaves, weights)
-        for k, g in zip(wrt, pulled, strict=True):
-            same_type(g, leaves[k], "a gradient has the type of its operand")
-        pushed = push(tape, wrt, leaves, tangents)
-        there, here = inner(weights, pushed), inner(pulled, tangents)
-        size = np.sqrt(inner(weights, weights) * inner(pushed, pushed)) + abs(here)
-        single = any(np.asarray(x).dtype.char in "fF" for x in [*leaves, *pushed])
-        if not abs(there - here) <= (3e-5 if single else case.dot) * size + 1e-300:
-            raise AssertionError(f"the modes differ: {there} by jvp, {here} by vjp")
-    return recording
-
-
-def second_order(case: Case, tape: Any, plain: Any, wrt: Any, tangents: Any, weights: Any) -> None:
-    """Check the vjp of the jvp against differences of the vjp."""
-    leaves = numbers(plain)
+def second_order(case: Case, first: First, plain: Sequence[Any]) -> None:
+    """Check the vjp of the jvp, and the jvp of the vjp, against differences of the vjp."""
+    tape, wrt, leaves = first.recording.tape, first.wrt, numbers(plain)
+    tangents, weights = first.tangents, first.weights
+    expected = differences(
+        lambda e: first.pull([*numbers(moved(plain, wrt, tangents, e)), *weights]), case.step
+    )
     forward = transform.jvp(tape, wrt)
-    back = transform.vjp(forward, wrt)
-    n = len(tape.outputs)
-    nothing = [zero(forward, o) for o in forward.outputs[:n]]
-    found = Program(back).run([*leaves, *tangents, *nothing, *weights])
-    gradient = Program(transform.vjp(tape, wrt))
-
-    def gradient_at(e: float) -> list[Any]:
-        with np.errstate(all="ignore"):
-            return gradient.run([*numbers(moved(plain, wrt, tangents, e)), *weights])
-
-    expected = differences(gradient_at, case.step)
+    nothing = [zero(forward, o) for o in forward.outputs[: len(tape.outputs)]]
+    both = transform.vjp(forward, wrt)
+    found = Interpreter(both).run([*leaves, *tangents, *nothing, *weights])
     for a, b in zip(found, expected, strict=True):
         close(a, b, 10 * case.rtol, "second order against differences")
-    swapped = transform.jvp(transform.vjp(tape, wrt), wrt)
-    again = Program(swapped).run([*leaves, *weights, *tangents])[len(wrt) :]
+    swapped = transform.jvp(first.backward, wrt)
+    again = Interpreter(swapped).run([*leaves, *weights, *tangents])[len(wrt) :]
     for a, b in zip(again, expected, strict=True):
         close(a, b, 10 * case.rtol, "jvp of the vjp against differences")
 
@@ -279,12 +322,19 @@ def differentiable(leaves: Sequence[Any]) -> list[int]:
     return [k for k, x in enumerate(leaves) if np.asarray(x).dtype.kind in "fc"]
 
 
-def values_are_numpys(f: Callable[..., Any], recording: Recording, plain: Sequence[Any]) -> None:
+def quiet(run: Run) -> Run:
+    """Return the same without NumPy's warnings."""
+
+    def quietly(given: Any) -> list[Any]:
+        with np.errstate(all="ignore"):
+            return run(given)
+
+    return quietly
+
+
+def values_are_numpys(f: Callable[..., Any], run: Run, plain: Sequence[Any]) -> None:
     """Check that a run of the tape gives what plain NumPy gives, bit for bit."""
-    expected = values(f, plain)
-    with np.errstate(all="ignore"):
-        rerun = Program(recording.tape).run(numbers(plain))
-    for a, b in zip(rerun, expected, strict=True):
+    for a, b in zip(run(numbers(plain)), values(f, plain), strict=True):
         same_bits(a, b, "a run of the tape")
 
 
@@ -320,17 +370,6 @@ def random_like(x: Any, rng: np.random.Generator) -> Any:
 def zero(tape: Any, i: int) -> Any:
     kind = tape.type_of(i)
     return np.zeros(kind.shape, kind.dtype)
-
-
-def pull(tape: Any, wrt: Any, leaves: Any, weights: Any) -> list[Any]:
-    with np.errstate(all="ignore"):
-        return Program(transform.vjp(tape, wrt)).run([*leaves, *weights])
-
-
-def push(tape: Any, wrt: Any, leaves: Any, tangents: Any) -> list[Any]:
-    with np.errstate(all="ignore"):
-        found = Program(transform.jvp(tape, wrt)).run([*leaves, *tangents])
-    return found[len(tape.outputs) :]
 
 
 def moved(plain: Any, wrt: Any, tangents: Any, e: float) -> list[Any]:
