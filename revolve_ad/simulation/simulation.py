@@ -7,7 +7,7 @@ from typing import Any, final
 from revolve_ad.ad.recording.recorder import Recorder, active, paused
 from revolve_ad.ad.recording.sight import IMMUTABLE
 from revolve_ad.ad.traced import apply, is_traced, plain
-from revolve_ad.errors import DivergedReplayError, ShapeError, StructureError
+from revolve_ad.errors import DivergedReplayError, IndexRangeError, ShapeError, StructureError
 from revolve_ad.simulation.arrays.form import Form
 from revolve_ad.simulation.arrays.layout import Layout, Leaves
 from revolve_ad.simulation.arrays.pool import Pool
@@ -261,8 +261,13 @@ class Simulation:
     def _record(self, recorder: Recorder, form: Form, leaves: list[list[Any]]) -> Run | None:
         """Enter the run as one operation; return None if nothing of it is traced."""
         flat = [leaf for group in leaves for leaf in group]
-        for attempt in range(2):
-            model, hidden, fresh = self._model(recorder, form, leaves, afresh=attempt > 0)
+        left: IndexRangeError | None = None
+        for attempt in range(3):
+            model, hidden, fresh = self._model(
+                recorder, form, leaves, afresh=attempt > 0, slices_leave=left is not None
+            )
+            if left is not None and not model.branches:
+                raise left
             operands = [*flat, *hidden]
             if not any(map(is_traced, operands)):
                 return None
@@ -275,8 +280,13 @@ class Simulation:
                 if fresh:
                     raise DivergedReplayError(changed(error.k, error.leaves)) from None
                 continue  # something captured has changed since
+            except IndexRangeError as error:
+                if left is not None or self.settings.native is True:
+                    raise
+                left = error
+                continue  # a slice may leave its array, but not by this tape
             return self._run(call, results)
-        raise AssertionError("a fresh tape is never stale")
+        raise AssertionError("a fresh tape is never stale, and one that branches raises itself")
 
     def _run(self, call: Call, results: tuple[Any, ...]) -> Run:
         form, row = call.model.form, call.model.observation
@@ -294,7 +304,13 @@ class Simulation:
         return Run(form.state.structure.unflatten(results[:n]), observed, call.n_steps, record)
 
     def _model(
-        self, recorder: Recorder, form: Form, leaves: list[list[Any]], *, afresh: bool
+        self,
+        recorder: Recorder,
+        form: Form,
+        leaves: list[list[Any]],
+        *,
+        afresh: bool,
+        slices_leave: bool = False,
     ) -> tuple[Model, tuple[Any, ...], bool]:
         """Return the model, its hidden params, and whether it was recorded just now."""
         # A tape is taken from an earlier call only where it will be compared with the step.
@@ -312,6 +328,7 @@ class Simulation:
             inputs,
             n_steps=self.settings.max_steps,
             native=self.settings.native,
+            slices_leave=slices_leave,
         )
         if not hidden:
             self._models[form] = model
@@ -319,14 +336,19 @@ class Simulation:
 
     def _evaluate(self, form: Form, leaves: list[list[Any]]) -> Run:
         state, params, inputs = leaves
-        advance = Stepper(self.settings.step, form, params, inputs).advance
+        stepper = Stepper(self.settings.step, form, params, inputs)
         native = self._native(form, leaves)
-        if native is not None:
-            advance = native
+        advance = stepper.advance if native is None else native
         observer = None
         if self.settings.observe is not None:
             observer = PlainObserver(self.settings.observe, form, params)
-        final, seen, report = evaluate(self.settings, form, advance, observer, state, params)
+        try:
+            found = evaluate(self.settings, form, advance, observer, state, params)
+        except IndexRangeError:  # of native code; the step itself may cut the slice off
+            if native is None or self.settings.native is True:
+                raise
+            found = evaluate(self.settings, form, stepper.advance, observer, state, params)
+        final, seen, report = found
         observed = None
         if observer is not None and observer.layout is not None:
             observed = observer.layout.structure.unflatten(seen)

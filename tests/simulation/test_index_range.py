@@ -1,4 +1,4 @@
-"""An index or a moving slice that leaves its array in a later step names step and remedy."""
+"""A moving slice may leave its array in a later step; where it can't, step and remedy are named."""
 
 from typing import Any
 
@@ -26,18 +26,56 @@ def objective(step: Any, steps: int, native: Any) -> Any:
     return lambda p: np.sum(simulation(START, p).state ** 2)
 
 
-@pytest.mark.parametrize("native", [False, True])
-def test_a_moving_slice_that_leaves_its_array_names_step_and_remedy(native: bool) -> None:
-    if native:
-        pytest.importorskip("numba")
-    f = objective(window, 9, native)
+def falling(u: Any, p: Any, k: Any) -> Any:
+    j = 3 - k  # below zero the slice counts from the end: it is empty
+    return u * p + 0.1 * np.sum(u[j : j + 3])
+
+
+def turning(u: Any, p: Any, k: Any) -> Any:
+    j = (k - 3) ** 2 - k // 3  # below zero in step 3 alone, 7 and more from step 6 on
+    if u[0] > 2.0:
+        u = 0.5 * u
+    return u * p + u[j : j + 2].sum() * 0.1 + 0.1
+
+
+def sight(u: Any, p: Any, k: Any) -> Any:
+    return np.sum(u[k : k + 3] * p)
+
+
+@pytest.mark.parametrize("native", [False, "auto"])
+@pytest.mark.parametrize("step", [window, falling, turning])
+def test_a_slice_that_leaves_its_array_is_cut_off_as_numpy_does(step: Any, native: Any) -> None:
+    simulation = ra.Simulation(step, steps=9, observe=sight, native=native)
+
+    def f(p: Any) -> Any:
+        run = simulation(START, p)
+        return np.sum(run.state**2) + np.sum(run.observed**2)
+
+    def by_hand(p: Any) -> Any:
+        u, total = START, sight(START, p, 0) ** 2
+        for k in range(9):
+            u = step(u, p, k)
+            total += sight(u, p, k + 1) ** 2
+        return np.sum(u**2) + total
+
+    assert f(1.01) == pytest.approx(by_hand(1.01), rel=1e-14)
+    derivative = np.imag(by_hand(1.01 + 1e-30j)) / 1e-30
+    for _ in range(2):
+        assert ra.grad(f)(1.01) == pytest.approx(derivative, rel=1e-12)
+    h = 1e-5
+    second = (ra.grad(f)(1.01 + h) - ra.grad(f)(1.01 - h)) / (2 * h)
+    assert ra.hvp(f, 1.01, 1.0) == pytest.approx(second, rel=1e-6)
+
+
+def test_compiled_on_demand_a_slice_that_leaves_its_array_names_the_remedy() -> None:
+    pytest.importorskip("numba")
+    f = objective(window, 9, native=True)
     for kind in (IndexRangeError, IndexError, ra.RevolveError):
         with pytest.raises(kind, match=r"np\.clip.*np\.pad") as caught:
             ra.grad(f)(1.2)
     # Compiled code doesn't say in which of its steps it was.
-    assert str(caught.value).startswith("one of the steps 0 to 8" if native else "step 3 ")
-    inside = objective(window, 3, native)
-    assert np.isfinite(ra.grad(inside)(1.2))
+    assert str(caught.value).startswith("one of the steps 0 to 8")
+    assert np.isfinite(ra.grad(objective(window, 3, native=True))(1.2))
 
 
 @pytest.mark.parametrize("native", [False, True])

@@ -261,10 +261,16 @@ def _moving_slice(rec: Recorder, part: slice, size: int) -> Any:
     length = _distance(rec, start.read(), stop.read())
     if length is None or length < 0 or int(start.v) < 0 or int(start.v) + length > size:
         return None  # NumPy gives less than was asked for: how much depends on the value
-    key = ("moving", start.read(), length)
+    key = ("moving", start.read(), length, size)
     node = rec.known.get(key)
     if node is None:
-        indices: Any = start + np.arange(length)
+        # Below zero a slice counts from the end, and mostly is empty; indices would wrap around.
+        # Sent beyond the end instead, they are refused as those are that leave it there.
+        number: Any = start
+        inside = number >= 0
+        rec.see((inside & (number <= size - length)).read(), np.True_)
+        first = FUNCTIONS[np.where](rec, inside, number, size)
+        indices: Any = first + np.arange(length)
         rec.known[key] = indices.read()
         return indices
     return Traced.wrap(rec, node, start.v + np.arange(length))

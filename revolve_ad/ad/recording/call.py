@@ -64,7 +64,8 @@ class Recording:
         Kept values by position, if they were asked for.
     seen : tuple or None
         For each value that the function looked at (to branch on it, say) its position and bytes:
-        the tape holds for all arguments that give the same.  None if that can't be told.
+        the tape holds for all arguments that give the same.  None if that can't be told.  Whether
+        a slice that moves lies within its array is among them; elsewhere the tape raises.
     """
 
     tape: Tape

@@ -684,8 +684,13 @@ class Recorder:
             self.depends_on_values = f"{what} at {where_called()}"
         if seen is None or np.asarray(seen[1]).nbytes > _MOST_SEEN_BYTES:
             self.seen = None
-        elif self.seen is not None:
-            self.seen.append((seen[0], np.asarray(seen[1]).tobytes()))
+        else:
+            self.see(*seen)
+
+    def see(self, node: int, value: Any) -> None:
+        """Note that the tape holds only where a node has this value."""
+        if self.seen is not None:
+            self.seen.append((node, np.asarray(value).tobytes()))
 
     def tape(self, outputs: Sequence[int]) -> Tape:
         """Return what was recorded."""

@@ -88,7 +88,8 @@ def _known(special: ModuleType | None) -> dict[int, Any]:
     found = [*_listed(builtins, _BUILTINS), *_listed(np, _NUMPY)]
     found += [*_listed(np.linalg, _LINALG), *_listed(np.fft, _FFT)]
     found += [f for f in vars(math).values() if type(f) is BuiltinFunctionType]
-    core = vars(sys.modules["numpy._core.umath"])  # the ufuncs themselves, whatever NumPy's own names refer to
+    # The ufuncs themselves, whatever NumPy's own names refer to.
+    core = vars(sys.modules["numpy._core.umath"])
     found += [f for name, f in vars(np).items() if type(f) is np.ufunc and core.get(name) is f]
     compiled = None if special is None else vars(special).get("_ufuncs")
     if special is not None and compiled is not None:

@@ -93,6 +93,10 @@ class Model(Protocol):
     def is_compared(self) -> bool:
         """Whether there is a user's step to compare a tape with."""
 
+    @property
+    def branches(self) -> bool:
+        """Whether the step or `observe` has another tape in some states than in others."""
+
     def tangent(self) -> Model:
         """Return the model of the pairs (value, tangent)."""
 
@@ -237,6 +241,11 @@ class TapeModel:
         fixed = self.step.tape.depends_on_values is None and not self.form.hidden.shapes
         return self.function is not None and fixed
 
+    @property
+    def branches(self) -> bool:
+        """See `Model.branches`."""
+        return self.afresh is not None or (self.seen is not None and self.seen.afresh is not None)
+
     def tangent(self) -> TapeModel:
         """See `Model.tangent`."""
         seen = None if self.seen is None else self.seen.tangent
@@ -310,8 +319,12 @@ def record_model(
     *,
     n_steps: int = 1,
     native: str | bool = False,
+    slices_leave: bool = False,
 ) -> tuple[Model, tuple[Any, ...]]:
     """Record a step and an observation at state 0; compile the step if that is worth it.
+
+    With `slices_leave`, a slice that moves with k or with the state was found to leave its array
+    at another state, where NumPy cuts it off: then no one tape holds for all.
 
     Returns
     -------
@@ -328,7 +341,9 @@ def record_model(
     if not (isinstance(step, Step) and step.has_vjp):
         function = step.function if isinstance(step, Step) else step
         trust = trust_in(function, form.state, form.params, form.inputs)
-        recorded, _, around = record_step(function, form, state, params, inputs, 0)
+        recorded, _, around = record_step(
+            function, form, state, params, inputs, 0, slices_leave=slices_leave
+        )
         recorded, hidden = equal_tape(recorded), around.values
         in_step = len(hidden)
         if recorded.tape.depends_on_values is not None:
@@ -336,7 +351,7 @@ def record_model(
     seen: Seeing | None = None
     if observe is not None:
         sure = trust_in(observe, form.state, form.params)
-        tape, _, around = record_observe(observe, form, state, params, 0)
+        tape, _, around = record_observe(observe, form, state, params, 0, slices_leave=slices_leave)
         again: Afresh | None = None
         if tape.tape.depends_on_values is not None:
             again = observe_afresh(observe, form, tape.result, around)

@@ -166,7 +166,10 @@ class TapeObserver:
 
     def observe(self, state: Sequence[Any], k: int) -> Leaves:
         """See `Observer.observe`."""
-        return self._tape.result.arrays(self._tape.forward.run(self._values(state, k)))
+        try:
+            return self._tape.result.arrays(self._tape.forward.run(self._values(state, k)))
+        except IndexError as error:
+            raise left_array(error, f"observe at state {k}") from error
 
     def reverse(self, state: Sequence[Any], k: int, cotangent: Leaves) -> list[Addend]:
         """See `Observer.reverse`."""

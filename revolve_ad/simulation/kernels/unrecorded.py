@@ -70,6 +70,11 @@ class Unrecorded:
         return [] if self.seen is None else self.seen.tape.inside
 
     @property
+    def branches(self) -> bool:
+        """See `Model.branches`."""
+        return self.seen is not None and self.seen.afresh is not None
+
+    @property
     def is_compared(self) -> bool:
         """See `Model.is_compared`."""
         return False

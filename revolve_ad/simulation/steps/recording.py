@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import prod
 from typing import TYPE_CHECKING, Any
@@ -293,6 +293,8 @@ def record_step(
     inputs: Sequence[Any],
     k: int,
     around: Around | None = None,
+    *,
+    slices_leave: bool = False,
 ) -> tuple[RoleTape, Leaves, Around]:
     """Run step `k` on traced arrays.
 
@@ -308,6 +310,9 @@ def record_step(
         The leaves of the params, and of the inputs of all steps.
     around : Around, optional
         The traced values that the step read when it was first recorded, with their plain values.
+    slices_leave : bool
+        Whether a slice that moves leaves its array in another step, so that the tape isn't that of
+        all steps.
 
     Returns
     -------
@@ -323,6 +328,8 @@ def record_step(
     where = f"step {k}, while it was recorded"
     try:
         made = trace(step, args, read_only=read_only, around=around)
+        if slices_leave:
+            made = _with_leaving_slices(made)
         leaves = form.state.adopt(made.value, f"step {k}")
     except Exception as error:
         blame(
@@ -367,6 +374,8 @@ def record_observe(
     k: int,
     result: Layout | None = None,
     around: Around | None = None,
+    *,
+    slices_leave: bool = False,
 ) -> tuple[RoleTape, Leaves, Around]:
     """Run `observe` of state `k` on traced arrays, into the form `result` if there is one already.
 
@@ -375,6 +384,8 @@ def record_observe(
     args = (form.state.build_read_only(state), form.params.build_read_only(params), k)
     try:
         made = trace(observe, args, read_only=(True, True, False), around=around)
+        if slices_leave:
+            made = _with_leaving_slices(made)
         if result is None:
             leaves, layout = Layout.of(made.value, "observation")
         else:
@@ -398,8 +409,17 @@ def record_observe(
     )
 
 
+def _with_leaving_slices(made: Recording) -> Recording:
+    if made.tape.depends_on_values is not None or made.seen == ():
+        return made
+    why = "a slice that moves leaves its array in some steps"
+    return replace(made, tape=replace(made.tape, depends_on_values=why))
+
+
 def _condition(made: Recording, groups: tuple[Layout, ...]) -> Condition | None:
-    return Condition(made.tape, made.seen, groups) if made.seen else None
+    if made.tape.depends_on_values is None or not made.seen:
+        return None
+    return Condition(made.tape, made.seen, groups)
 
 
 def _row(leaf: Any, k: int) -> Any:
