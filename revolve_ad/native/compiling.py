@@ -39,9 +39,8 @@ def kernel(
         options["fastmath"] = {"reassoc"}
     if threads:
         options["parallel"] = True
-    options |= {"error_model": "numpy", "nogil": True}
-    # Options of its own for each function: `compiled` changes those of one.
-    return lambda function: numba.njit(**options)(function)
+    found: Callable[[Any], Any] = numba.njit(error_model="numpy", nogil=True, **options)
+    return found
 
 
 def threads_range() -> Any:
@@ -86,21 +85,22 @@ def compiled(function: Any, arguments: Sequence[Argument]) -> Code:
     arguments : sequence of Argument
         The types of its parameters.
     """
-    import llvmlite.binding as llvm
     from numba.core.compiler_lock import global_compiler_lock
 
-    function.targetoptions["no_cpython_wrapper"] = False  # marks the one called from Python
+    types = _signature(arguments)
     with global_compiler_lock:
-        function.compile(_signature(arguments))
-        (result,) = function.overloads.values()
-        library = result.library
-        library._ensure_finalized()
+        function.compile(types)
+        made = function.overloads[types]
+        context = function.targetctx
+        made.library.optimized = False  # here it is, with the code that reads its arguments
+        library = _numba().library(context.codegen(), ENTRY)
+        library.shown = ENTRY
+        library.add_linking_library(made.library)
+        library.add_ir_module(entry_module(context, made.fndesc))
+        library.finalize()
         machine: bytes = library._codegen._tm.emit_object(library._final_module)
-    needs = undefined_symbols(machine)
-    if needs is not None:
-        # What isn't known by its name here is the linker's own.
-        needs = tuple(name for name in needs if llvm.address_of_symbol(name))
-    return Code(machine, ENTRY, needs, len(results_of(result.fndesc.restype)))
+    n_results = len(results_of(made.fndesc.restype))
+    return Code(machine, ENTRY, undefined_symbols(machine), n_results)
 
 
 def _signature(arguments: Sequence[Argument]) -> Any:
@@ -133,16 +133,19 @@ def _numba() -> SimpleNamespace:
     class Library(base):  # type: ignore[misc]
         """Code that becomes a part of other code, or an object file; it isn't run from here."""
 
-        is_entry = False
+        shown = ""
+        """The one function that an object file offers."""
+
+        optimized = True
 
         def _optimize_final_module(self) -> None:
-            if self.is_entry:
-                # Nobody else calls what an entry calls: copies that were inlined can go, and each
-                # object file has names of its own.
+            if self.shown:
+                # Copies of what was inlined can go, and what is known of arguments is used.
                 for f in self._final_module.functions:
-                    if not f.is_declaration and f.name != ENTRY:
+                    if not f.is_declaration and f.name != self.shown:
                         f.linkage = "internal"
-            super()._optimize_final_module()
+            if self.optimized:
+                super()._optimize_final_module()
 
         def _finalize_final_module(self) -> None:
             self._finalize_dynamic_globals()
@@ -152,12 +155,9 @@ def _numba() -> SimpleNamespace:
     def lowered(lower: Callable[[Any], Any], state: Any) -> bool:
         context, flags = state.targetctx, state.flags
         state.library = library = Library(context.codegen(), state.func_id.func_qualname)
-        library.is_entry = not flags.no_cpython_wrapper
-        flags.no_cpython_wrapper = flags.no_compile = True
+        flags.no_compile = True
         lower(state)
         made = state["cr"]
-        if library.is_entry:
-            library.add_ir_module(entry_module(context, made.fndesc))
         # A function in name only, for those that call it.
         name = made.fndesc.qualname.split(".")[-1]
         own = dynamic.make_function(made.fndesc.lookup_module(), name, "", 0, made.env, (library,))
@@ -202,4 +202,4 @@ def _numba() -> SimpleNamespace:
             self.state.flags.noalias = True
             return super().define_pipelines()
 
-    return SimpleNamespace(pipeline=Pipeline, apart=Apart)
+    return SimpleNamespace(library=Library, pipeline=Pipeline, apart=Apart)

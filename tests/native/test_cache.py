@@ -99,6 +99,19 @@ def test_code_of_other_processes_stays_apart_where_its_functions_have_the_same_n
         np.testing.assert_allclose(a, b, rtol=1e-13)
 
 
+def test_what_is_called_from_python_can_be_called_by_compiled_functions_too() -> None:
+    inner = "@kernel\ndef inner(a):\n    for i in range(len(a)):\n        a[i] += np.sinh(a[i])\n"
+    outer = "@kernel\ndef outer(a):\n    inner(a)\n    inner(a)\n    return len(a)\n"
+    arguments = [Argument(np.dtype(np.float64), 1)]
+    module = Module(inner + outer, native=True)
+    plain = Module(inner + outer, native=False)
+    for name, text in (("inner", inner), ("outer", inner + outer), ("inner", inner)):
+        a, b = np.linspace(0, 1, 5), np.linspace(0, 1, 5)
+        found = module.function(name, text, arguments)(a)
+        assert found == plain.function(name, text, arguments)(b)
+        np.testing.assert_allclose(a, b, rtol=1e-14)
+
+
 def test_arrays_of_another_kind_are_refused_before_they_are_touched() -> None:
     source = "@kernel\ndef run(n, a):\n    for i in range(n):\n        a[i] = -1.0\n"
     arguments = [Argument(np.dtype(np.int64), None), Argument(np.dtype(np.float64), 1)]
