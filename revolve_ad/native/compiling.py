@@ -15,7 +15,7 @@ from typing import Any
 from revolve_ad.native.entry import ENTRY, entry_module, results_of
 from revolve_ad.native.machine import Argument, Code, undefined_symbols
 
-__all__ = ["borrowing", "compiled", "kernel", "threads_range"]
+__all__ = ["compiled", "kernel", "threads_range", "views"]
 
 
 def kernel(
@@ -51,8 +51,8 @@ def threads_range() -> Any:
 
 
 @lru_cache(maxsize=1)
-def borrowing() -> Any:
-    """Return the function that names an array without counting a reference to it.
+def views() -> dict[str, Any]:
+    """Return the functions that name an array, or look at it as one axis, uncounted.
 
     Numba counts references to arrays by atomic operations whenever a name moves from one to another
     or a row is taken.  In a loop whose steps take a tenth of a microsecond, they are most of it.
@@ -60,19 +60,41 @@ def borrowing() -> Any:
     """
     from numba.core import types
     from numba.extending import intrinsic
+    from numba.np import arrayobj
+
+    arrays: Any = arrayobj
+    null: Any = types.MemInfoPointer(types.voidptr)  # type: ignore[no-untyped-call]
 
     @intrinsic
     def borrowed(typing: Any, array: Any) -> Any:
         def build(context: Any, builder: Any, made: Any, arguments: Any) -> Any:
             found = context.make_array(array)(context, builder, arguments[0])
-            counter: Any = types.MemInfoPointer
-            found.meminfo = context.get_constant_null(counter(types.voidptr))
+            found.meminfo = context.get_constant_null(null)
             found.parent = context.get_constant_null(types.pyobject)
             return found._getvalue()
 
         return array(array), build
 
-    return borrowed
+    @intrinsic
+    def flat(typing: Any, array: Any) -> Any:
+        flattened = array.copy(ndim=1)
+
+        def build(context: Any, builder: Any, made: Any, arguments: Any) -> Any:
+            given = context.make_array(array)(context, builder, arguments[0])
+            found = context.make_array(flattened)(context, builder)
+            arrays.populate_array(
+                found,
+                data=given.data,
+                shape=[given.nitems],
+                strides=[given.itemsize],
+                itemsize=given.itemsize,
+                meminfo=context.get_constant_null(null),
+            )
+            return found._getvalue()
+
+        return flattened(array), build
+
+    return {"borrowed": borrowed, "flat": flat}
 
 
 def compiled(function: Any, arguments: Sequence[Argument]) -> Code:

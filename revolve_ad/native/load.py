@@ -106,9 +106,10 @@ class Module:
     def space(self) -> dict[str, Any]:
         """The functions as plain Python, but for those that have been compiled."""
         if self._space is None:
-            tools = dict.fromkeys(_DECORATORS, _unchanged)
+            tools: dict[str, Any] = dict.fromkeys(_DECORATORS, _unchanged)
+            tools |= {"borrowed": _unchanged, "flat": np.ravel}
             # The last row first: no row may need another.
-            self._space = self._run(tools | {"borrowed": _unchanged, "prange": _backwards})
+            self._space = self._run(tools | {"prange": _backwards})
             self._space |= self._compiled
         return self._space
 
@@ -135,12 +136,11 @@ class Module:
             found = called(Code(*kept), arguments)
             if found is not None:
                 return found
-        from revolve_ad.native.compiling import borrowing, compiled, kernel, threads_range
+        from revolve_ad.native.compiling import compiled, kernel, threads_range, views
 
         if self._dispatchers is None:
             tools = {name: kernel(**options) for name, options in _DECORATORS.items()}
-            tools["borrowed"] = borrowing()
-            self._dispatchers = self._run(tools | {"prange": threads_range()})
+            self._dispatchers = self._run(tools | views() | {"prange": threads_range()})
         code = compiled(self._dispatchers[name], arguments)
         found = called(code, arguments)
         assert found is not None, f"{name} calls what isn't there: {code.needs}"

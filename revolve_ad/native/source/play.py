@@ -122,7 +122,7 @@ def play_source(
         for j in range(m):
             if not turns.constant(j) and turns.age(j) >= t:
                 i = turns.root(j, t)
-                copies.append(f"copied(w{i}.reshape(-1), x{i}.reshape(-1))")
+                copies.append(f"copied(flat(w{i}), flat(x{i}))")
         advance += [f"if slot >= 0 and end - a == {t}:", *_indented(copies or ["pass"])]
     once = _turned_once(turns, ws[:m], ws[m:])
     advance.append(f"for _ in range((end - a) % {period(turns)}):")
@@ -135,13 +135,9 @@ def play_source(
 
     save = []
     for j in tested:
-        save += [f"if not finite(w{j}.reshape(-1)):", "    return i, -2, turn, back"]
-    save += [f"copied(pool{j}[slot].reshape(-1), w{j}.reshape(-1))" for j in range(m)]
-    load = [
-        f"copied(w{j}.reshape(-1), pool{j}[slot].reshape(-1))"
-        for j in range(m)
-        if not turns.constant(j)
-    ]
+        save += [f"if not finite(flat(w{j})):", "    return i, -2, turn, back"]
+    save += [f"copied(flat(pool{j}[slot]), flat(w{j}))" for j in range(m)]
+    load = [f"copied(flat(w{j}), flat(pool{j}[slot]))" for j in range(m) if not turns.constant(j)]
 
     leaf = [
         "if m >= 0 and stops[m] >= a:",
@@ -164,7 +160,7 @@ def play_source(
     leaf += [*_indented(_turning(gs, once)), "back += b - a"]
     test = []
     for k in range(n_back):
-        test += [f"if not finite(g{k}.reshape(-1)):", "    return i, -2, turn, back"]
+        test += [f"if not finite(flat(g{k})):", "    return i, -2, turn, back"]
     if seldom:
         leaf += ["since += b - a", f"if since >= {SELDOM}:", "    since = 0", *_indented(test)]
     else:
