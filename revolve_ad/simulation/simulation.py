@@ -6,14 +6,21 @@ from typing import Any, final
 
 from revolve_ad.ad.recording.recorder import Recorder, active, paused
 from revolve_ad.ad.recording.sight import IMMUTABLE
-from revolve_ad.ad.traced import apply, is_traced, plain
-from revolve_ad.errors import DivergedReplayError, IndexRangeError, ShapeError, StructureError
+from revolve_ad.ad.traced import apply, is_traced, node_and_value, plain
+from revolve_ad.errors import (
+    DivergedReplayError,
+    IndexRangeError,
+    ShapeError,
+    StructureError,
+    TracedValueError,
+)
 from revolve_ad.simulation.arrays.form import Form
 from revolve_ad.simulation.arrays.layout import Layout, Leaves
 from revolve_ad.simulation.arrays.pool import Pool
 from revolve_ad.simulation.arrays.replay import ReplayCheck
 from revolve_ad.simulation.evaluation import evaluate
 from revolve_ad.simulation.gradient import Gradient
+from revolve_ad.simulation.kernels.met import Met, meet
 from revolve_ad.simulation.kernels.model import Model, record_model
 from revolve_ad.simulation.kernels.observations import PlainObserver
 from revolve_ad.simulation.kernels.stepcheck import StaleTapeError, StepCheck, changed
@@ -177,12 +184,39 @@ class Simulation:
         """
         form, leaves = self._form(state, params, inputs)
         recorder = active()
+        try:
+            return self._called(recorder, form, leaves)
+        except TracedValueError:
+            # A step may have come to a traced value that none read at state 0.
+            met = None if recorder is None else self._met(form, leaves)
+            if met is None:
+                raise
+        return self._called(recorder, form, leaves, met)
+
+    def _called(
+        self, recorder: Recorder | None, form: Form, leaves: list[list[Any]], met: Met | None = None
+    ) -> Run:
         if recorder is not None:
-            run = self._record(recorder, form, leaves)
+            run = self._record(recorder, form, leaves, met)
             if run is not None:
                 return run
         with paused():
             return self._evaluate(form, leaves)
+
+    def _met(self, form: Form, leaves: list[list[Any]]) -> Met | None:
+        """Return which traced values the steps read; None where that isn't why a run failed."""
+        given = self.settings
+        step, observe, until = given.step, given.observe, given.until
+        if isinstance(step, Step) and step.has_vjp:
+            return None
+        function = step.function if isinstance(step, Step) else step
+        state, params, inputs = [[plain(leaf) for leaf in group] for group in leaves]
+        first, n, seen = form.state.copy_in(state), given.max_steps, given.observed(given.steps)
+        try:
+            met = meet(function, observe, form, first, params, inputs, n, until, seen)
+        except Exception:
+            return None  # the first error names what the user wrote
+        return met if met.step.places or met.observe.places else None
 
     def plan(self, state: Any, params: Any = None, inputs: Any = None) -> Plan:
         """Tell what a gradient will need and cost, without running it.
@@ -258,13 +292,15 @@ class Simulation:
                     "each step."
                 )
 
-    def _record(self, recorder: Recorder, form: Form, leaves: list[list[Any]]) -> Run | None:
+    def _record(
+        self, recorder: Recorder, form: Form, leaves: list[list[Any]], met: Met | None
+    ) -> Run | None:
         """Enter the run as one operation; return None if nothing of it is traced."""
         flat = [leaf for group in leaves for leaf in group]
         left: IndexRangeError | None = None
         for attempt in range(3):
             model, hidden, fresh = self._model(
-                recorder, form, leaves, afresh=attempt > 0, slices_leave=left is not None
+                recorder, form, leaves, met, afresh=attempt > 0, slices_leave=left is not None
             )
             if left is not None and not model.branches:
                 raise left
@@ -274,6 +310,9 @@ class Simulation:
             call = Call(self.settings, model, recorder.keep, fresh=fresh, last=self._last)
             if self.settings.until is not None and self.settings.observe is not None:
                 recorder.mark_dependent("until= ends the run, and so decides how much is observed")
+            for operand in operands if model.branches else ():  # so that the run alone adds nodes
+                node_and_value(recorder, operand)
+            n_nodes = len(recorder.nodes)
             try:
                 results = apply(SIMULATE, operands, (call,))
             except StaleTapeError as error:
@@ -285,6 +324,13 @@ class Simulation:
                     raise
                 left = error
                 continue  # a slice may leave its array, but not by this tape
+            if met is None and model.branches and len(recorder.nodes) > n_nodes + 1 + len(results):
+                if isinstance(results[-1], Gradient):
+                    results[-1].abandon()
+                raise TracedValueError(
+                    "a step looks at a traced value of the function around the simulation that "
+                    "none reads at step 0. Pass that value to the simulation in params="
+                )
             return self._run(call, results)
         raise AssertionError("a fresh tape is never stale, and one that branches raises itself")
 
@@ -308,13 +354,14 @@ class Simulation:
         recorder: Recorder,
         form: Form,
         leaves: list[list[Any]],
+        met: Met | None,
         *,
         afresh: bool,
         slices_leave: bool = False,
     ) -> tuple[Model, tuple[Any, ...], bool]:
         """Return the model, its hidden params, and whether it was recorded just now."""
         # A tape is taken from an earlier call only where it will be compared with the step.
-        if not afresh and recorder.keep and self.settings.replay_check != "off":
+        if met is None and not afresh and recorder.keep and self.settings.replay_check != "off":
             known = self._models.get(form)
             if known is not None:
                 return known, (), False
@@ -329,6 +376,7 @@ class Simulation:
             n_steps=self.settings.max_steps,
             native=self.settings.native,
             slices_leave=slices_leave,
+            met=met,
         )
         if not hidden:
             self._models[form] = model

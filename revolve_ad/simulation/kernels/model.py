@@ -14,6 +14,7 @@ from revolve_ad.simulation.kernels.afresh import Afresh, observe_afresh, step_af
 from revolve_ad.simulation.kernels.dynamic import DynamicKernel
 from revolve_ad.simulation.kernels.kept import equal_tape
 from revolve_ad.simulation.kernels.loop import LoopKernel
+from revolve_ad.simulation.kernels.met import Met, plainly
 from revolve_ad.simulation.kernels.native import NativeKernel, native_loop
 from revolve_ad.simulation.kernels.observations import PlainObserver
 from revolve_ad.simulation.kernels.protocol import Kernel, Observer
@@ -320,11 +321,13 @@ def record_model(
     n_steps: int = 1,
     native: str | bool = False,
     slices_leave: bool = False,
+    met: Met | None = None,
 ) -> tuple[Model, tuple[Any, ...]]:
     """Record a step and an observation at state 0; compile the step if that is worth it.
 
     With `slices_leave`, a slice that moves with k or with the state was found to leave its array
-    at another state, where NumPy cuts it off: then no one tape holds for all.
+    at another state, where NumPy cuts it off: then no one tape holds for all.  With `met`, the
+    functions read these traced values, some of them not at state 0.
 
     Returns
     -------
@@ -341,9 +344,12 @@ def record_model(
     if not (isinstance(step, Step) and step.has_vjp):
         function = step.function if isinstance(step, Step) else step
         trust = trust_in(function, form.state, form.params, form.inputs)
+        given = None if met is None else plainly(met.step)
         recorded, _, around = record_step(
-            function, form, state, params, inputs, 0, slices_leave=slices_leave
+            function, form, state, params, inputs, 0, given, slices_leave=slices_leave
         )
+        if met is not None:
+            around = met.step
         recorded, hidden = equal_tape(recorded), around.values
         in_step = len(hidden)
         if recorded.tape.depends_on_values is not None:
@@ -351,7 +357,12 @@ def record_model(
     seen: Seeing | None = None
     if observe is not None:
         sure = trust_in(observe, form.state, form.params)
-        tape, _, around = record_observe(observe, form, state, params, 0, slices_leave=slices_leave)
+        given = None if met is None else plainly(met.observe)
+        tape, _, around = record_observe(
+            observe, form, state, params, 0, None, given, slices_leave=slices_leave
+        )
+        if met is not None:
+            around = met.observe
         again: Afresh | None = None
         if tape.tape.depends_on_values is not None:
             again = observe_afresh(observe, form, tape.result, around)
