@@ -1,0 +1,80 @@
+"""What a first gradient costs: with an empty cache of compiled code, and in later processes.
+
+Run ``python -m tests.benchmarks.bench_start``, with ``--problems P4`` or others.  Every process is
+a new one; its CPU seconds count from the start of Python, the import of NumPy included, to the end
+of the first gradient, less those of a later gradient.  Python's bytecode is kept, as it is of an
+installed library.
+"""
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+from tests.benchmarks.contestants import BUDGETS
+from tests.benchmarks.ours import gradient
+from tests.benchmarks.problems import NAMES, make
+
+__all__ = ["ALLOWED_SECONDS", "main", "measure"]
+
+ALLOWED_SECONDS = {"P4": (6.0, 1.0)}
+"""What the first process and later ones may take."""
+
+
+def measure(problem: str, later: int = 5) -> tuple[float, list[float]]:
+    """Return the CPU seconds of the first process and those of later ones."""
+    with tempfile.TemporaryDirectory() as folder:
+        environment = {
+            **os.environ,
+            "OMP_NUM_THREADS": "1",
+            "REVOLVE_AD_CACHE": os.path.join(folder, "code"),
+            "PYTHONPYCACHEPREFIX": os.path.join(folder, "bytecode"),
+        }
+        environment.pop("PYTHONDONTWRITEBYTECODE", None)
+        without_code = {**environment, "REVOLVE_AD_CACHE": ""}
+
+        def seconds(environment: dict[str, str]) -> float:
+            command = [sys.executable, "-m", __spec__.name, "--one", problem]
+            done = subprocess.run(command, env=environment, check=True, capture_output=True)
+            return float(done.stdout)
+
+        seconds(without_code)  # writes the bytecode
+        return seconds(environment), [seconds(environment) for _ in range(later)]
+
+
+def _one(problem: str) -> float:
+    run = gradient(make(problem), native=True, memory=BUDGETS[problem])
+    run()
+    first = time.process_time()
+    again = []
+    for _ in range(3):
+        began = time.process_time()
+        run()
+        again.append(time.process_time() - began)
+    return first - statistics.median(again)
+
+
+def main() -> None:
+    """Print a line a problem, or the seconds of one process."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--problems", default="P4", help=f"of {', '.join(NAMES)}")
+    parser.add_argument("--one", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.one:
+        print(_one(options.one))
+        return
+    for problem in options.problems.split(","):
+        first, later = measure(problem)
+        limits = ALLOWED_SECONDS.get(problem)
+        allowed = "" if limits is None else f"  (at most {limits[0]:.0f} s and {limits[1]:.0f} s)"
+        print(
+            f"{problem}: first process {first:.2f} s, later ones {min(later):.2f} to "
+            f"{max(later):.2f} s{allowed}"
+        )
+
+
+if __name__ == "__main__":
+    main()
