@@ -172,8 +172,8 @@ def _unchanged(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
-def _backwards(n: int) -> range:
-    return range(n - 1, -1, -1)
+def _backwards(*bounds: int) -> range:
+    return range(*bounds)[::-1]
 
 
 @lru_cache(maxsize=1)

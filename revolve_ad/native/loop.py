@@ -31,6 +31,7 @@ from revolve_ad.native.passes.passing import pass_on
 from revolve_ad.native.passes.points import RefusedError
 from revolve_ad.native.passes.simplify import simplified
 from revolve_ad.native.passes.turns import Turns, Type, labels, spares, turns_of
+from revolve_ad.native.passes.waves import Wave, wave_of
 from revolve_ad.native.passes.zeros import known_zeros
 from revolve_ad.native.source.drive import Seen, advance_source, pull_source, record_source
 from revolve_ad.native.source.emit import named_calls, nest_functions
@@ -337,6 +338,25 @@ def _planned(
     if any(nest.call is not None for fused in (forward, reverse) for nest in fused.nests):
         seen = None  # a loop in Python gains nothing by it
 
+    ahead: Wave | None = None
+    back_wave: Wave | None = None
+    if not small:
+        ahead, back_wave = _waves(
+            forward,
+            turns,
+            staged,
+            backward,
+            seen,
+            {b: type_of(i) for i, b in names.items() if b not in scalars.values()}
+            | {f"y{j}": type_of(i) for j, i in enumerate(state_in)}
+            | {f"h{k}": type_of(seeds[j]) for k, j in enumerate(floats)}
+            | {f"sum{k}": type_of(i) for k, i in enumerate(assembly.sums)}
+            | forward.work
+            | reverse.work,
+        )
+    if seen is not None:
+        seen = seen.timed(ahead, back_wave)
+
     # Types of everything that a generated function is given.
     for j, i in enumerate(state_in):
         types[f"x{j}"] = _argument(nodes[i])
@@ -368,7 +388,8 @@ def _planned(
     rows = [f"all_row{k}" for k in range(len(row_at))]
     row_ndims = [len(nodes[inputs[j]].shape) for j in row_at]
 
-    forward_body, forward_calls = nest_functions(forward, "step")
+    times = () if ahead is None else ahead.shifts[-1]
+    forward_body, forward_calls = nest_functions(forward, "step", times)
     numpy_calls = named_calls(forward, "step")
     plain = not numpy_calls
     nests = _nests(forward_body, forward_calls, numpy_calls, types)
@@ -387,7 +408,9 @@ def _planned(
         given = [*seen.parameters("o"), *given]
     marks = [] if seen is None else ["at", "marks"]
     taken = None if seen is None else Seen(seen.rows, seen.calls)
-    source = advance_source(turns, forward_calls, given, row_ndims, compiled=plain, seen=taken)
+    source = advance_source(
+        turns, forward_calls, given, row_ndims, compiled=plain, seen=taken, wave=ahead
+    )
     advance = Entry(
         "advance",
         _module([*forward_body, source]),
@@ -405,7 +428,9 @@ def _planned(
     if seen is not None:
         given = [*seen.parameters("o"), *given]
         taken = Seen(seen.rows, _renamed(seen.calls, rename))
-    record_text = record_source(turns, calls, given, row_ndims, compiled=plain, seen=taken)
+    record_text = record_source(
+        turns, calls, given, row_ndims, compiled=plain, seen=taken, wave=ahead
+    )
     record = Entry(
         "record",
         _module([*forward_body, record_text]),
@@ -415,7 +440,8 @@ def _planned(
         not plain,
     )
 
-    reverse_body, reverse_calls = nest_functions(staged, "pull")
+    times = () if back_wave is None else back_wave.shifts[0]
+    reverse_body, reverse_calls = nest_functions(staged, "pull", times)
     reverse_numpy_calls = named_calls(staged, "pull")
     when = {f"pull{k}": flag for k, flag in sometimes.items()}
     plain = not reverse_numpy_calls
@@ -447,6 +473,7 @@ def _planned(
         compiled=plain,
         seen=taken,
         when=when,
+        wave=back_wave,
     )
     back = Entry(
         "pull",
@@ -565,6 +592,26 @@ def _planned(
         prepare=prepare,
         module=Module(text, native=native, names=numpy_calls | reverse_numpy_calls),
     )
+
+
+def _waves(
+    forward: Fused,
+    turns: Turns,
+    reverse: Fused,
+    backward: Turns,
+    seen: Watch | None,
+    types: Mapping[str, Type],
+) -> tuple[Wave | None, Wave | None]:
+    """Return how steps may follow each other over the rows, forward and in reverse."""
+    observing: list[Fused] = []
+    adding: list[Fused] = []
+    fresh: list[str] = []
+    if seen is not None:
+        observing, adding = [seen.parts[0]], seen.parts[1:]
+        fresh = [f"o{j}" for j in range(len(seen.row_types))]
+    ahead = wave_of(observing, forward, [], turns, ("x", "y"), fresh, types)
+    own = [t.buffer for nest in reverse.nests for t in nest.targets if t.buffer.startswith("rbar")]
+    return ahead, wave_of([], reverse, adding, backward, ("g", "h"), own, types)
 
 
 _FIRST = ("origin", "start", "stop", "at", "marks")

@@ -16,10 +16,13 @@ from typing import Any
 
 from revolve_ad.errors import ParameterError
 
-__all__ = ["ROWS", "alone", "n_threads", "threaded_source"]
+__all__ = ["BLOCKS", "ROWS", "alone", "n_threads", "threaded_source"]
 
 ROWS = "  # rows apart"
 """Marks a loop whose passes don't touch what other passes touch."""
+
+BLOCKS = "  # steps in one pass, rows in a block"
+"""Marks how far steps run side by side: threads share all rows of one step."""
 
 _busy = threading.Lock()
 _born = os.getpid()
@@ -51,8 +54,8 @@ def threaded_source(source: str) -> str:
     for k, part in enumerate(parts):
         if ROWS in part:
             part = re.sub(r"^@kernel\w*", "@kernel_threads", part)
-            parts[k] = re.sub(rf"range\((\d+)\):{ROWS}", r"prange(\1):", part)
-    return "".join(parts)
+            parts[k] = re.sub(rf"range\((.+)\):{ROWS}", r"prange(\1):", part)
+    return re.sub(rf"= \d+, \d+{BLOCKS}", f"= 1, {1 << 30}", "".join(parts))
 
 
 def alone(

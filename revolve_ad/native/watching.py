@@ -6,8 +6,8 @@ cotangents that are zero nearly everywhere.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -26,11 +26,12 @@ from revolve_ad.ad.functions.indexing import INDEX
 from revolve_ad.ad.passes.transform import vjp
 from revolve_ad.ad.tape import Node, Tape
 from revolve_ad.native.load import Argument, indexable, writable
-from revolve_ad.native.passes.fuse import Target, fuse
+from revolve_ad.native.passes.fuse import Fused, Target, fuse
 from revolve_ad.native.passes.indices import PUT_ADD
 from revolve_ad.native.passes.points import RefusedError
 from revolve_ad.native.passes.simplify import simplified
 from revolve_ad.native.passes.turns import Type
+from revolve_ad.native.passes.waves import Shifts, Wave
 from revolve_ad.native.source.emit import nest_functions
 
 __all__ = ["Watch", "watch"]
@@ -63,6 +64,10 @@ class Watch:
         For the parameters ``seen``.
     row_types : list of Type
         The leaves of one observation.
+    parts : list of Fused
+        The loops: those that observe, and one part for each term that is added.
+    work_names : dict of str to str
+        The parameters that stand for the working arrays of the parts.
     """
 
     bodies: list[str]
@@ -72,6 +77,20 @@ class Watch:
     constants: list[np.ndarray]
     work: list[Type]
     row_types: list[Type]
+    parts: list[Fused]
+    work_names: dict[str, str]
+
+    def timed(self, ahead: Wave | None, back: Wave | None) -> Watch:
+        """Return the same for steps that pass over the rows together, forward, in reverse."""
+        shifts: list[Shifts] = [(), *([()] * (len(self.parts) - 1))]
+        if ahead is not None:
+            shifts[0] = ahead.shifts[0]
+        if back is not None:
+            shifts[1:] = back.shifts[1:]
+        bodies, calls = _written(self.parts, self.work_names, shifts)
+        return replace(
+            self, bodies=bodies, calls=calls[0], back_calls=[c for one in calls[1:] for c in one]
+        )
 
     @property
     def rows(self) -> list[int]:
@@ -140,16 +159,9 @@ def _planned(both: Tape, n_rows: int, n_state: int, n_params: int, n_floats: int
             parts.append(fuse(nodes, [target], names, scalars=scalars, exact=False, prefix=prefix))
     if any(nest.call is not None for part in parts for nest in part.nests):
         raise RefusedError("an observation that NumPy computes")
-    bodies: list[str] = []
-    calls: list[list[tuple[str, list[str]]]] = []
-    work: dict[str, Type] = {}
-    for number, part in enumerate(parts):
-        body, called = nest_functions(part, f"see{number}_")
-        bodies += body
-        calls.append(called)
-        work |= part.work
+    work = {name: kind for part in parts for name, kind in part.work.items()}
     short = {name: f"seen{k}" for k, name in enumerate(work)}
-    renamed = [[(f, [short.get(a, a) for a in args]) for f, args in called] for called in calls]
+    bodies, calls = _written(parts, short, [()] * len(parts))
     types = {
         f"oc{k}": Argument(nodes[i].dtype, len(nodes[i].shape)) for k, i in enumerate(constants)
     }
@@ -160,13 +172,28 @@ def _planned(both: Tape, n_rows: int, n_state: int, n_params: int, n_floats: int
     types |= {"at": Argument(np.dtype(np.int64), None), "marks": Argument(np.dtype(np.int64), 1)}
     return Watch(
         bodies,
-        renamed[0],
-        [call for called in renamed[1:] for call in called],
+        calls[0],
+        [call for called in calls[1:] for call in called],
         types,
         [writable(indexable(np.ascontiguousarray(nodes[i].params[0].value))) for i in constants],
         list(work.values()),
         row_types,
+        parts,
+        short,
     )
+
+
+def _written(
+    parts: Sequence[Fused], short: Mapping[str, str], shifts: Sequence[Shifts]
+) -> tuple[list[str], list[list[tuple[str, list[str]]]]]:
+    """Return the functions of the loops, and for each part the calls."""
+    bodies: list[str] = []
+    calls: list[list[tuple[str, list[str]]]] = []
+    for number, (part, times) in enumerate(zip(parts, shifts, strict=True)):
+        body, called = nest_functions(part, f"see{number}_", times)
+        bodies += body
+        calls.append([(f, [short.get(a, a) for a in args]) for f, args in called])
+    return bodies, calls
 
 
 def _terms(nodes: Sequence[Node], i: int) -> list[tuple[int, bool]]:

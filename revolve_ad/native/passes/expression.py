@@ -174,6 +174,13 @@ class Graph:
             return args[0]
         return None
 
+    def buffer(self, i: int) -> str:
+        """Return the buffer that an expression reads; empty if it reads none."""
+        expr = self.exprs[i]
+        if expr.kind == "load":
+            return str(expr.what[0])
+        return str(expr.what) if expr.kind == "take" else ""
+
     def reachable(self, roots: Iterable[int], *, into: bool = True) -> list[int]:
         """Return what `roots` need, operands first; `into`: the guarded sides of choices too."""
         seen: set[int] = set()

@@ -13,7 +13,7 @@ from math import prod
 from revolve_ad.native.passes.expression import Graph, Index
 from revolve_ad.native.passes.nests import Loops, Store
 
-__all__ = ["Ranges", "bundled", "dependent", "overlap", "reach"]
+__all__ = ["Ranges", "bundled", "dependent", "joined", "overlap", "reach"]
 
 WIDE = 8
 """Elements of a row that may be written apart from the row, beside it."""
@@ -42,6 +42,10 @@ def overlap(one: Ranges, other: Ranges) -> bool:
     return all(a < d and c < b for (a, b), (c, d) in zip(one, other, strict=True))
 
 
+def _roots(loops: Loops) -> list[int]:
+    return [e for s in loops.stores for e in (s.value, s.at) if e >= 0]
+
+
 def _touched(graph: Graph, loops: Loops) -> tuple[list[Touch], list[Touch]]:
     """Return what loops read and what they write: buffers and boxes, None for anywhere."""
     read: list[Touch] = []
@@ -51,7 +55,7 @@ def _touched(graph: Graph, loops: Loops) -> tuple[list[Touch], list[Touch]]:
         written.append((s.buffer, None if anywhere else reach(s.index, loops.extent)))
         if s.add:
             read.append(written[-1])
-    for i in graph.reachable([e for s in loops.stores for e in (s.value, s.at) if e >= 0]):
+    for i in graph.reachable(_roots(loops)):
         expr = graph.exprs[i]
         if expr.kind == "take":
             read.append((expr.what, None))
@@ -71,6 +75,23 @@ def dependent(graph: Graph, one: Loops, other: Loops) -> bool:
         for a, x in mine
         for b, y in theirs
     )
+
+
+def joined(graph: Graph, loops: Sequence[Loops]) -> list[Loops]:
+    """Return loops of which those in a row that are one point each are one: they share values."""
+    found: list[Loops] = []
+    written: set[str] = set()
+    for nest in loops:
+        point = all(n == 1 for n in nest.extent)
+        last = found[-1] if found else None
+        read = {graph.buffer(i) for i in graph.reachable(_roots(nest))}
+        if point and last is not None and all(n == 1 for n in last.extent) and not read & written:
+            found[-1] = Loops((), (*last.stores, *nest.stores))
+        else:
+            found.append(Loops((), nest.stores) if point else nest)
+            written = set()
+        written |= {s.buffer for s in nest.stores}
+    return found
 
 
 def bundled(graph: Graph, loops: Sequence[Loops]) -> list[list[Loops]]:

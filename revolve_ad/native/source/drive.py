@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from revolve_ad.native.passes.turns import Turns
+from revolve_ad.native.passes.waves import Wave
+from revolve_ad.native.threads import BLOCKS
 
 __all__ = ["Seen", "advance_source", "borrowing", "pull_source", "record_source"]
 
@@ -90,6 +92,48 @@ def _seen_source(
     return [f"if {condition} and marks[at] == k:", *_indented(inner)]
 
 
+class _Over(NamedTuple):
+    """A loop over steps: the counter, what it starts from, where it ends, and its direction."""
+
+    counter: str
+    start: str
+    stop: str
+    by: int = 1
+
+
+def _over(
+    over: _Over, inner: Sequence[str], wave: Wave | None, carried: Sequence[str]
+) -> list[str]:
+    """Return a loop over steps; in a `wave` several of them pass over the rows together.
+
+    Then each block of rows begins with the names of arrays, and the other variables `carried` from
+    step to step, as they are before the first of these steps.
+    """
+    counter, start, stop, by = over
+    inner = inner or ["pass"]
+    if wave is None:
+        step = "" if by == 1 else f", {by}"
+        start = "" if start == "0" and by == 1 else f"{start}, "
+        return [f"for {counter} in range({start}{stop}{step}):", *_indented(inner)]
+    sign = "" if by == 1 else "-"
+    behind = f"{counter} - near" if by == 1 else f"near - {counter}"
+    distance = "far - near" if by == 1 else "near - far"
+    far = f"min(near + steps, {stop})" if by == 1 else f"max(near - steps, {stop})"
+    kept = [f"was_{name}" for name in carried]
+    return [
+        f"steps, rows = {wave.steps}, {wave.rows}{BLOCKS}",
+        f"for near in range({start}, {stop}, {sign}steps):",
+        f"    far = {far}",
+        *([f"    {', '.join(kept)} = {', '.join(carried)}"] if kept else []),
+        f"    for time in range(0, {wave.length} + {wave.delay} * ({distance} - 1), rows):",
+        *([f"        {', '.join(carried)} = {', '.join(kept)}"] if kept else []),
+        f"        for {counter} in range(near, far{'' if by == 1 else ', -1'}):",
+        f"            first = time - {wave.delay} * ({behind})",
+        "            last = first + rows",
+        *_indented(_indented(_indented(inner))),
+    ]
+
+
 def _watched(seen: Seen | None) -> list[str]:
     return [] if seen is None else ["at", "marks"]
 
@@ -102,6 +146,7 @@ def advance_source(
     *,
     compiled: bool = True,
     seen: Seen | None = None,
+    wave: Wave | None = None,
 ) -> str:
     """Return ``advance(start, stop, …)``: from the arrays x, which stay, through y0, y1, ….
 
@@ -109,7 +154,6 @@ def advance_source(
     replaces the array that would fall free after step t but is the caller's.  A loop that calls
     NumPy isn't `compiled` itself, its nests are.
     """
-    body = ["for k in range(start, stop):"]
     inner = [*_seen_source(seen, "o"), *rows_source(rows, "row", "k"), *_calls(calls)]
     free = [f"free{c} = x{i}" for c, i in turns.freed.items()]
     new = [f"y{j}" if i is None else f"x{i}" for j, i in enumerate(turns.source)]
@@ -122,7 +166,8 @@ def advance_source(
             inner.append(f"{'if' if t == 0 else 'elif'} k == start + {t}:")
             inner.append(f"    y{c} = s{c}_{t}")
         inner += ["else:", f"    y{c} = free{c}"]
-    body += _indented(inner or ["pass"])
+    carried = [*moved, *(f"y{c}" for c in turns.freed), *(["at"] if seen else [])]
+    body = _over(_Over("k", "start", "stop"), inner, wave, carried)
     parameters = ["start", "stop", *_watched(seen), *parameters]
     return _function("advance", parameters, body, compiled)
 
@@ -150,6 +195,7 @@ def record_source(
     *,
     compiled: bool = True,
     seen: Seen | None = None,
+    wave: Wave | None = None,
 ) -> str:
     """Return ``record(start, stop, …)``: advance and keep each state.
 
@@ -159,7 +205,7 @@ def record_source(
     inner = ["k = start + t", *_state_at(turns, "t"), *_seen_source(seen, "o")]
     inner += [f"y{c} = kept{c}[t]" for c in turns.computed]
     inner += [*rows_source(rows, "row", "k"), *_calls(calls)]
-    body = ["for t in range(stop - start):", *_indented(inner)]
+    body = _over(_Over("t", "0", "stop - start"), inner, wave, ["at"] if seen else [])
     return _function("record", ["start", "stop", *_watched(seen), *parameters], body, compiled)
 
 
@@ -175,6 +221,7 @@ def pull_source(
     seen: Seen | None = None,
     before: Sequence[str] = (),
     when: Mapping[str, bool] | None = None,
+    wave: Wave | None = None,
 ) -> str:
     """Return ``pull(origin, start, stop, …)``: pull back through recorded steps.
 
@@ -184,7 +231,6 @@ def pull_source(
     With `when`, some calls are made only if the zeros that a step leaves stand there already, some
     only if not: a further parameter `settled` says so for the first step, and it is returned.
     """
-    body = ["for t in range(stop - origin - 1, start - origin - 1, -1):"]
     inner = [*_state_at(turns, "t"), "k = origin + t", *rows_source(rows, "row", "k")]
     for j, ndim in enumerate(row_cotangents):
         if ndim >= 0:
@@ -200,7 +246,9 @@ def pull_source(
         inner += [*free, f"{', '.join(moved)} = {', '.join(new)}"]
         inner += [f"h{c} = free{c}" for c in backward.freed]
     inner += _seen_source(seen, "ob", back=True, settled=bool(when))
-    body += _indented(inner)
+    carried = [*moved, *(f"h{c}" for c in backward.freed if moved)]
+    carried += [*(["at"] if seen else []), *(["settled"] if when else [])]
+    body = _over(_Over("t", "stop - origin - 1", "start - origin - 1", -1), inner, wave, carried)
     if when:
         body.append("return settled")
     state = ["settled"] if when else []

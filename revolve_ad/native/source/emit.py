@@ -20,7 +20,8 @@ from revolve_ad.native.passes.calls import Call
 from revolve_ad.native.passes.expression import Expr, Graph, Position
 from revolve_ad.native.passes.fuse import Fused, Nest
 from revolve_ad.native.passes.nests import Loops, Store
-from revolve_ad.native.passes.rows import bundled
+from revolve_ad.native.passes.rows import bundled, joined
+from revolve_ad.native.passes.waves import Shifts, rows_move
 from revolve_ad.native.threads import ROWS
 
 __all__ = [
@@ -81,54 +82,41 @@ def scalars_of(graph: Graph, loops: Iterable[Loops]) -> list[str]:
 
 
 def function(
-    name: str, graph: Graph, loops: Sequence[Loops], before: Mapping[str, int]
+    name: str,
+    graph: Graph,
+    loops: Sequence[Loops],
+    before: Mapping[str, int],
+    shifts: Sequence[int] = (),
 ) -> tuple[str, list[str]]:
     """Return the source of a function that runs loops, and its parameters.
 
-    `before` says how many elements some buffers have before their element 0.
+    `before` says how many elements some buffers have before their element 0.  With `shifts` the
+    function runs what has its turn at times `first` … `last` - 1: see `passes.waves`.
     """
     loops = joined(graph, loops)
     buffers, flat = buffers_of(graph, loops)
-    parameters = [*buffers, *scalars_of(graph, loops)]
+    parameters = [*buffers, *scalars_of(graph, loops), *(["first", "last"] if shifts else [])]
     lines = [f"def {name}({', '.join(parameters)}):"]
     lines += [f"    {b}_flat = {b}.reshape(-1)" for b in sorted(flat)]
-    for nests in bundled(graph, loops):
+    for k, nests in enumerate(bundled(graph, loops)):
         writers: list[_Writer] = []
         for nest in nests:
             count = writers[-1].count if writers else 0
             writers.append(_Writer(graph, nest, before, None, count))
-        lines += ["    " + line for line in _written(writers)]
+        turn = shifts[k] if shifts else None
+        lines += ["    " + line for line in _written(writers, turn)]
     if len(lines) == 1:
         lines.append("    pass")
     return "\n".join(lines) + "\n", parameters
 
 
-def joined(graph: Graph, loops: Sequence[Loops]) -> list[Loops]:
-    """Return loops of which those in a row that are one point each are one: they share values."""
-    found: list[Loops] = []
-    written: set[str] = set()
-    for nest in loops:
-        point = all(n == 1 for n in nest.extent)
-        read = {_buffer(graph.exprs[i]) for i in graph.reachable(_roots(nest))}
-        last = found[-1] if found else None
-        if point and last is not None and all(n == 1 for n in last.extent) and not read & written:
-            found[-1] = Loops((), (*last.stores, *nest.stores))
-        else:
-            found.append(Loops((), nest.stores) if point else nest)
-            written = set()
-        written |= {s.buffer for s in nest.stores}
-    return found
+def nest_functions(
+    fused: Fused, prefix: str, shifts: Shifts = ()
+) -> tuple[list[str], list[tuple[str, list[str]]]]:
+    """Return a function for each nest, and the calls that run them in order: (name, arguments).
 
-
-def _buffer(expr: Expr) -> str:
-    """Return the buffer that an expression reads; empty if it reads none."""
-    if expr.kind == "load":
-        return str(expr.what[0])
-    return str(expr.what) if expr.kind == "take" else ""
-
-
-def nest_functions(fused: Fused, prefix: str) -> tuple[list[str], list[tuple[str, list[str]]]]:
-    """Return a function for each nest, and the calls that run them in order: (name, arguments)."""
+    With `shifts` these also take the times between which rows have their turn.
+    """
     parts, calls = [], []
     for k, nest in enumerate(fused.nests):
         if nest.call is not None:
@@ -137,11 +125,14 @@ def nest_functions(fused: Fused, prefix: str) -> tuple[list[str], list[tuple[str
             parts.append("@kernel_apart\n" + nest.kernel.source(f"{prefix}{k}"))
             calls.append((f"{prefix}{k}", list(nest.kernel.buffers)))
         if nest.loops:
-            body, parameters = function(f"{prefix}{k}", fused.graph, nest.loops, fused.before)
+            times = shifts[k] if shifts else ()
+            body, parameters = function(
+                f"{prefix}{k}", fused.graph, nest.loops, fused.before, times
+            )
             # Without loops, or with many arrays, it pays to know that arrays don't overlap; else
             # it costs: values carried from pass to pass keep LLVM from using vectors.
             plain = any(n > 1 for loops in nest.loops for n in loops.extent)
-            apart = not plain or len(parameters) > MANY
+            apart = not plain or len(parameters) - 2 * bool(shifts) > MANY
             parts.append(f"@kernel{'_apart' if apart else ''}\n" + body)
             calls.append((f"{prefix}{k}", parameters))
     return parts, calls
@@ -176,9 +167,14 @@ def loops_source(
     return _written([_Writer(graph, nest, before, naming)])
 
 
-def _written(writers: Sequence[_Writer]) -> list[str]:
-    """Return the lines of loops that share all counters but the last of the first one."""
+def _written(writers: Sequence[_Writer], turn: int | None = None) -> list[str]:
+    """Return the lines of loops that share all counters but the last of the first one.
+
+    `turn`: the time at which the first row, or all at once, has its turn.
+    """
     first = writers[0]
+    if turn is not None and not rows_move([w.nest for w in writers]):
+        return [f"if first <= {turn} < last:", *("    " + line for line in _written(writers))]
     shared = len(first.dims) if len(writers) == 1 else len(first.dims) - 1
     mark = ROWS if _rows_are_apart(writers) else ""
     out: list[str] = []
@@ -186,7 +182,11 @@ def _written(writers: Sequence[_Writer]) -> list[str]:
         for w in writers:
             out += ["    " * k + line for line in w.body[k]]
         d = first.dims[k]
-        out.append("    " * k + f"for {COUNTERS[d]} in range({first.nest.extent[d]}):{mark}")
+        bounds = str(first.nest.extent[d])
+        if turn is not None and k == 0:
+            start, stop = (f"{x} - {turn}" if turn else x for x in ("first", "last"))
+            bounds = f"max({start}, 0), min({stop}, {bounds})"
+        out.append("    " * k + f"for {COUNTERS[d]} in range({bounds}):{mark}")
         mark = ""
     for w in writers:
         out += ["    " * shared + line for line in w.body[shared]]
@@ -271,7 +271,7 @@ class _Writer:
         """Name values that are read from what an assignment before theirs writes."""
         written: set[str] = set()
         for s in stores:
-            read = {_buffer(self.graph.exprs[i]) for i in self.graph.reachable([s.value])}
+            read = {self.graph.buffer(i) for i in self.graph.reachable([s.value])}
             if read & written and not names[s.value].isidentifier():
                 name = self._fresh("t")
                 self.body[-1].append(f"{name} = {names[s.value]}")

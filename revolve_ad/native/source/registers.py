@@ -14,9 +14,10 @@ import numpy as np
 
 from revolve_ad.native.passes.expression import Position
 from revolve_ad.native.passes.fuse import Fused
+from revolve_ad.native.passes.rows import joined
 from revolve_ad.native.passes.turns import Turns, Type
 from revolve_ad.native.source.drive import Seen, borrowing, rows_source
-from revolve_ad.native.source.emit import joined, loops_source
+from revolve_ad.native.source.emit import loops_source
 
 __all__ = ["Elements", "fits", "in_variables", "register_loops"]
 
