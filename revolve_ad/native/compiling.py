@@ -19,7 +19,12 @@ __all__ = ["compiled", "kernel", "threads_range", "views"]
 
 
 def kernel(
-    *, apart: bool = False, sums: bool = False, adds: bool = False, threads: bool = False
+    *,
+    apart: bool = False,
+    sums: bool = False,
+    adds: bool = False,
+    contracts: bool = False,
+    threads: bool = False,
 ) -> Callable[[Any], Any]:
     """Return the decorator that lets generated functions be compiled, and call each other.
 
@@ -27,6 +32,8 @@ def kernel(
     statements.
     `sums`: it may add in any order, so that sums become vector code; for adjoints.
     `adds`: the same, and nothing else is relaxed.
+    `contracts`: a product is added without being rounded first; for adjoints of a few numbers, where
+    each operation waits for the one before.
     `threads`: loops over rows are shared between threads.
     """
     import numba
@@ -37,6 +44,8 @@ def kernel(
         options["fastmath"] = {"reassoc", "nsz", "contract"}
     if adds:
         options["fastmath"] = {"reassoc"}
+    if contracts:
+        options["fastmath"] = {"contract"}
     if threads:
         options["parallel"] = True
     found: Callable[[Any], Any] = numba.njit(error_model="numpy", nogil=True, **options)

@@ -163,6 +163,7 @@ _DECORATORS: dict[str, dict[str, bool]] = {
     "kernel_apart": {"apart": True},
     "kernel_sums": {"sums": True},
     "kernel_summing": {"adds": True},
+    "kernel_contracting": {"contracts": True},
     "kernel_threads": {"threads": True},
 }
 """The decorators of generated functions, and what they ask for: see `compiling.kernel`."""
