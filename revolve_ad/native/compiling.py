@@ -32,8 +32,8 @@ def kernel(
     statements.
     `sums`: it may add in any order, so that sums become vector code; for adjoints.
     `adds`: the same, and nothing else is relaxed.
-    `contracts`: a product is added without being rounded first; for adjoints of a few numbers, where
-    each operation waits for the one before.
+    `contracts`: products are added without being rounded first; for adjoints of a few numbers, in
+    which each operation waits for the one before.
     `threads`: loops over rows are shared between threads.
     """
     import numba
