@@ -66,6 +66,8 @@ class Recording:
         For each value that the function looked at (to branch on it, say) its position and bytes:
         the tape holds for all arguments that give the same.  None if that can't be told.  Whether
         a slice that moves lies within its array is among them; elsewhere the tape raises.
+    writes : bool
+        Whether the function wrote into an array of its arguments.
     """
 
     tape: Tape
@@ -74,6 +76,7 @@ class Recording:
     around: Around
     values: dict[int, Any]
     seen: tuple[tuple[int, bytes], ...] | None = ()
+    writes: bool = True
 
     @property
     def hidden(self) -> tuple[Any, ...]:
@@ -206,6 +209,7 @@ def _record(
         lines.clear()
         recorder.nodes = _Located(lines)
     traced_args, given = [], []
+    first: list[tuple[Cell, int]] = []  # of each leaf that is an array
     for k, arg in enumerate(args):
         leaves, structure = trees.flatten(arg, f"argument {k}")
         lock = read_only is not None and read_only[k]
@@ -213,6 +217,7 @@ def _record(
         for leaf, path in zip(leaves, structure.paths(f"args[{k}]"), strict=True):
             traced.append(Traced.of_input(recorder, plain(leaf), path, lock=lock))
         given.append((traced, structure))
+        first += [(t.cell, t.cell.node) for t in traced if t.cell is not None]
         traced_args.append(structure.unflatten(traced))
     standing: AbstractContextManager[None] = _NOBODY
     if around is not None:
@@ -243,7 +248,8 @@ def _record(
     if rebound is not None:
         _refuse_hidden_state(tape, rebound.firsts)
     seen = None if recorder.seen is None else tuple(recorder.seen)
-    return Recording(tape, structure.unflatten(values), structure, around, kept, seen)
+    writes = any(cell.node != node for cell, node in first)
+    return Recording(tape, structure.unflatten(values), structure, around, kept, seen, writes)
 
 
 def _called(f: Callable[..., Any], args: Sequence[Any], recorder: Recorder) -> Any:

@@ -127,6 +127,8 @@ class TapeModel:
         Records the step again, where it depends on values.
     trust : Trust or None
         What may spare the step plain calls.
+    writes : bool
+        Whether the step was seen to write into its state.
     """
 
     form: Form
@@ -138,6 +140,7 @@ class TapeModel:
     lines: Lines | None = None
     afresh: Afresh | None = None
     trust: Trust | None = None
+    writes: bool = True
 
     @property
     def observation(self) -> Layout | None:
@@ -187,6 +190,7 @@ class TapeModel:
         assert self.function is not None
         stepper = Stepper(self.function, self.form, params, inputs)
         stepper.trust = self.trust
+        stepper.writes = self.writes
         return stepper
 
     @property
@@ -341,6 +345,7 @@ def record_model(
     recorded: RoleTape | None = None
     afresh: Afresh | None = None
     trust: Trust | None = None
+    writes = True
     if not (isinstance(step, Step) and step.has_vjp):
         function = step.function if isinstance(step, Step) else step
         trust = trust_in(function, form.state, form.params, form.inputs)
@@ -350,6 +355,7 @@ def record_model(
         )
         if met is not None:
             around = met.step
+        writes = recorded.writes  # that of an equal tape may be another function's
         recorded, hidden = equal_tape(recorded), around.values
         in_step = len(hidden)
         if recorded.tape.depends_on_values is not None:
@@ -383,4 +389,7 @@ def record_model(
         None if seen is None else seen.tape,
         None if hidden else lines,
     )
-    return TapeModel(form, recorded, seen, step, *compiled, afresh=afresh, trust=trust), hidden
+    model = TapeModel(
+        form, recorded, seen, step, *compiled, afresh=afresh, trust=trust, writes=writes
+    )
+    return model, hidden

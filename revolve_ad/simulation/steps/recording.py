@@ -63,6 +63,8 @@ class RoleTape:
         Of a tape of pairs (value, tangent), how many nodes at its beginning are about values.
     condition : Condition or None
         For which inputs a tape that depends on values holds, if that can be told.
+    writes : bool
+        Whether the function, as it was recorded, wrote into an array of its arguments.
     """
 
     tape: Tape
@@ -71,6 +73,7 @@ class RoleTape:
     arena: Arena = field(default_factory=Arena)
     n_values: int | None = None
     condition: Condition | None = None
+    writes: bool = True
 
     @cached_property
     def forward(self) -> Program:
@@ -345,7 +348,7 @@ def record_step(
     tape = _with_outputs(made.tape, order, form.state)
     groups = (form.state, form.params, rows, _hidden_layout(made.hidden))
     return (
-        RoleTape(tape, groups, form.state, condition=_condition(made, groups)),
+        RoleTape(tape, groups, form.state, condition=_condition(made, groups), writes=made.writes),
         leaves,
         made.around,
     )

@@ -51,6 +51,8 @@ class Stepper:
     ----------
     trust : Trust or None
         What is known of the step, where its tape is compared with it.
+    writes : bool
+        Whether it may write into the arrays of its state.
     """
 
     __slots__ = (
@@ -65,12 +67,14 @@ class Stepper:
         "params",
         "row",
         "trust",
+        "writes",
     )
 
     def __init__(
         self, step: Callable[..., Any], form: Form, params: list[Any], inputs: list[Any]
     ) -> None:
         self.trust: Trust | None = None
+        self.writes = True
         self._form = form
         self._layout = form.state
         self._advance = step._advance if isinstance(step, Step) else None
