@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, NamedTuple, final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, final
 
 from revolve_ad.schedule import Action, Advance, Level, LevelCounts
 from revolve_ad.simulation.arrays.finiteness import require_finite_state
@@ -22,6 +22,7 @@ from revolve_ad.simulation.kernels.observations import Observations
 from revolve_ad.simulation.kernels.protocol import Gradients, Kernel, Observer
 from revolve_ad.simulation.kernels.seeing import DynamicObserver, ObserveCheck
 from revolve_ad.simulation.kernels.stepcheck import StepCheck
+from revolve_ad.simulation.kernels.user import UserKernel
 from revolve_ad.simulation.planning.allowance import allowing
 from revolve_ad.simulation.planning.costs import Costs
 from revolve_ad.simulation.planning.plan import Plan, make_plan
@@ -45,9 +46,13 @@ from revolve_ad.simulation.sweeps.sweep import Sweep
 from revolve_ad.storage import Ram
 
 if TYPE_CHECKING:
+    from revolve_ad.simulation.sweeps.brief import BriefSweep
     from revolve_ad.simulation.sweeps.native import NativeSweep
 
 __all__ = ["Arguments", "Gradient", "Pulled"]
+
+_MANY: Final = 1000
+"""Restored checkpoints from which reading the schedule as rows is worth it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +192,9 @@ class Gradient:
             keeps_pool=settings.memory is not None,
             careful=careful,
         )
-        self._sweep: Sweep | NativeSweep = self._native_sweep(crew) or self._any_sweep(crew)
+        self._sweep: Sweep | NativeSweep | BriefSweep = (
+            self._native_sweep(crew) or self._brief_sweep(crew) or self._any_sweep(crew)
+        )
         self._reversed = False
         self.record: Record | None = None
 
@@ -202,6 +209,17 @@ class Gradient:
         from revolve_ad.simulation.sweeps.native import native_sweep
 
         return native_sweep(crew, plan)
+
+    def _brief_sweep(self, crew: Crew) -> BriefSweep | None:
+        """Return what plays many short actions, where steps may be as short."""
+        plan, counts = self.plan, self.plan.counts
+        if self._storages or not isinstance(crew.kernel, UserKernel):
+            return None
+        if counts is None or counts.restored < _MANY:
+            return None
+        from revolve_ad.simulation.sweeps.brief import brief_sweep
+
+        return brief_sweep(crew, plan)
 
     def _any_sweep(self, crew: Crew) -> Sweep:
         self._past.pool.clear()  # these checkpoints lie elsewhere

@@ -51,7 +51,11 @@ class Rows:
     last : Last
         The stretch that is recorded in the first sweep.
     n_slots : int
-        How many states the array of checkpoints holds.
+        How many states the array of checkpoints holds, those of recorded stretches included.
+    n_saved : int
+        How many of its first slots checkpoints are saved in.
+    longest : int
+        Steps of the longest stretch that is recorded.
     counters : Counters
         What all of it amounts to.
     """
@@ -60,6 +64,8 @@ class Rows:
     last: Last
     reverse: np.ndarray
     n_slots: int
+    n_saved: int
+    longest: int
     counters: Counters
 
 
@@ -89,7 +95,7 @@ def _kept(schedule: Any, n_steps: int) -> Rows | None:
 class _Slots:
     """Numbers of slots, the lowest free one first."""
 
-    __slots__ = ("_free", "_used", "held", "high", "needed")
+    __slots__ = ("_free", "_used", "held", "high", "longest", "needed")
 
     def __init__(self) -> None:
         self.held: dict[int, int] = {}  # state -> slot
@@ -97,6 +103,7 @@ class _Slots:
         self._used: list[bool] = []
         self.high = 0  # all slots from here on are free
         self.needed = 0
+        self.longest = 0
 
     def take(self, state: int) -> int:
         """Return a slot for a state."""
@@ -111,6 +118,11 @@ class _Slots:
         self.held[state] = slot
         return slot
 
+    @property
+    def saved(self) -> int:
+        """How many slots held a checkpoint at some time."""
+        return len(self._used)
+
     def free(self, state: int) -> None:
         """Free the slot of a state."""
         slot = self.held.pop(state)
@@ -122,6 +134,7 @@ class _Slots:
     def behind(self, n: int) -> int:
         """Return where `n` further states lie, behind those that are held."""
         self.needed = max(self.needed, self.high + n)
+        self.longest = max(self.longest, n)
         return self.high
 
 
@@ -180,7 +193,15 @@ def _read(schedule: Iterable[Action], n_steps: int) -> Rows | None:
             return None
     if last is None:
         return None
-    return Rows(_array(forward), last, _array(rows), slots.needed, counters)
+    return Rows(
+        _array(forward),
+        last,
+        _array(rows),
+        slots.needed,
+        slots.saved,
+        slots.longest + 1,
+        counters,
+    )
 
 
 def _array(rows: list[tuple[int, int, int, int, int]]) -> np.ndarray:
