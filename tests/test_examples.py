@@ -1,24 +1,13 @@
-"""Every example runs, says what it shows, and has a test that looks at its numbers."""
+"""Every example says what it shows, and has a test that runs it and looks at its numbers."""
 
 import ast
 import pathlib
 
-import numpy as np
 import pytest
 
-from revolve_ad import trees
-from tests.examples.running import EXAMPLES, numbers_of
+from tests.examples.running import EXAMPLES
 
 NAMES = sorted(file.stem for file in EXAMPLES.glob("[0-9][0-9]_*.py"))
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_main_returns_finite_numbers(name: str) -> None:
-    numbers = numbers_of(name)
-    leaves, structure = trees.flatten(numbers, "numbers")
-    assert leaves, f"main() of {name} returns no number"
-    for path, leaf in zip(structure.paths("numbers"), leaves, strict=True):
-        assert np.all(np.isfinite(leaf)), f"{path} of {name} is not finite"
 
 
 @pytest.mark.parametrize("name", NAMES)

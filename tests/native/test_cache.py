@@ -223,7 +223,7 @@ def start_worker(folder: Path) -> subprocess.Popen[str]:
 
 
 def test_processes_that_compile_the_same_at_once_do_not_disturb_each_other(tmp_path: Path) -> None:
-    workers = [start_worker(tmp_path) for _ in range(4)]
+    workers = [start_worker(tmp_path) for _ in range(3)]
     deadline = time.monotonic() + 60
     while not list(tmp_path.rglob("*.code")) and time.monotonic() < deadline:
         time.sleep(0.01)

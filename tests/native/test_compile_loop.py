@@ -91,10 +91,9 @@ def test_the_benchmark_problems_agree_with_interpreted_steps(name: str) -> None:
     case.check(compile_loop(case.tape, case.layout, native=False))
 
 
-@pytest.mark.parametrize("name", ["P3", "P4"])
-def test_the_compiled_loop_agrees_too(name: str) -> None:
-    pytest.importorskip("numba")
-    case = problem(name, SIZES[name])
+def test_the_compiled_loop_agrees_too() -> None:
+    pytest.importorskip("numba")  # of P4, the heat of a plate, the example is compiled
+    case = problem("P3", SIZES["P3"])
     case.check(compile_loop(case.tape, case.layout))
 
 

@@ -16,7 +16,7 @@ from revolve_ad.native.source import emit
 from revolve_ad.native.threads import threaded_source
 from tests.native.test_compile_loop import STEPS, Case
 
-SEEDS = int(os.environ.get("REVOLVE_AD_FUZZ", "40"))
+SEEDS = int(os.environ.get("REVOLVE_AD_FUZZ", "24"))
 """Random steps; by hand REVOLVE_AD_FUZZ=3000 takes some minutes."""
 
 

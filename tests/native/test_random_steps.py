@@ -61,10 +61,9 @@ def agree(found: Any, expected: Any, tolerance: float) -> None:
         np.testing.assert_allclose(a / scale, b / scale, rtol=tolerance, atol=tolerance)
 
 
-@pytest.mark.parametrize("first", range(0, len(OPERATIONS), 4))
-def test_each_operation_agrees_with_the_interpreter(first: int) -> None:
-    names = sorted(OPERATIONS)[first : first + 4]
-    step = draw_step(np.random.default_rng(3), 6, names)
+@pytest.mark.parametrize("name", sorted(OPERATIONS))
+def test_each_operation_agrees_with_the_interpreter(name: str) -> None:
+    step = draw_step(np.random.default_rng(3), 1, [name])
     assert step.instructions
     check(step, native=False)
 

@@ -216,7 +216,7 @@ def test_rows_of_inputs_and_the_number_of_the_step_are_read_in_loops() -> None:
     case.check(loop, STEPS)
 
 
-@pytest.mark.parametrize("seed", range(180))
+@pytest.mark.parametrize("seed", range(120))
 def test_random_loops_agree_with_interpreted_steps(
     seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,8 +8,9 @@ persistence or dynamic programmes, and nothing is imported from the library.
 """
 
 import heapq
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -34,39 +35,49 @@ class Machine:
     ram_write: float = 0.0
     ram_read: float = 0.0
 
-    def used(self, ram: int, tapes: int) -> int:
-        """Bytes that the RAM checkpoints and the tapes take."""
-        total = sum(size for k, size in enumerate(self.state_bytes) if ram >> k & 1)
-        if self.tape_bytes is not None:
-            total += sum(size for k, size in enumerate(self.tape_bytes) if tapes >> k & 1)
-        return total
+    sizes: tuple[list[int], list[int]] = field(init=False, repr=False)
+    """Bytes of each set of checkpoints, and of each set of tapes, by its bit mask."""
+
+    def __post_init__(self) -> None:
+        tapes = [0] * len(self.step) if self.tape_bytes is None else self.tape_bytes
+        object.__setattr__(self, "sizes", (sums(self.state_bytes), sums(tapes)))
 
     def moves(self, state: State) -> Iterator[tuple[float, State]]:
         """Every legal move from `state`: its cost and where it leads."""
         left, live, ram, tapes = state
-        free = self.ram_bytes - self.used(ram, tapes)
+        free = self.ram_bytes - self.sizes[0][ram] - self.sizes[1][tapes]
         if live >= 0:
-            yield self.step[live], tidy(left, live + 1, ram, tapes)
+            # A live state at or beyond `left` serves no more.
+            after = live + 1 if live + 1 < left else -1
+            yield self.step[live], (left, after, ram, tapes)
             if self.tape_bytes is None:
                 if live == left - 1:
                     yield self.record_and_reverse[live], tidy(left - 1, -1, ram, 0)
             elif self.tape_bytes[live] <= free and not tapes >> live & 1:
-                cost = self.record_and_reverse[live]
-                yield cost, tidy(left, live + 1, ram, tapes | 1 << live)
+                yield self.record_and_reverse[live], (left, after, ram, tapes | 1 << live)
             if self.state_bytes[live] <= free and not ram >> live & 1:
-                yield self.ram_write, tidy(left, live, ram | 1 << live, tapes)
+                yield self.ram_write, (left, live, ram | 1 << live, tapes)
         if self.tape_bytes is not None and tapes >> (left - 1) & 1:
             yield 0.0, tidy(left - 1, live, ram, tapes)
-        for k in range(left):
-            if ram >> k & 1 and k != live:
-                yield self.ram_read, tidy(left, k, ram, tapes)
         # Freeing is put off until something doesn't fit, which loses nothing.
-        biggest = max(max(self.state_bytes), max(self.tape_bytes or [0]))
+        full = free < max(self.state_bytes) or free < max(self.tape_bytes or [0])
         for k in range(left):
-            if free < biggest and ram >> k & 1:
-                yield 0.0, tidy(left, live, ram & ~(1 << k), tapes)
-            if free < biggest and tapes >> k & 1:
-                yield 0.0, tidy(left, live, ram, tapes & ~(1 << k))
+            bit = 1 << k
+            if ram & bit:
+                if k != live:
+                    yield self.ram_read, (left, k, ram, tapes)
+                if full:
+                    yield 0.0, (left, live, ram & ~bit, tapes)
+            if full and tapes & bit:
+                yield 0.0, (left, live, ram, tapes & ~bit)
+
+
+def sums(sizes: Sequence[int]) -> list[int]:
+    """Return the sum of each subset, by its bit mask."""
+    found = [0]
+    for size in sizes:
+        found += [size + total for total in found]
+    return found
 
 
 def tidy(left: int, live: int, ram: int, tapes: int) -> State:
@@ -84,12 +95,12 @@ def cheapest(machine: Machine) -> list[float]:
     n_steps = len(machine.step)
     starts: list[State] = [(n, 0, 0, 0) for n in range(1, n_steps + 1)]
     reached = set(starts)
-    into: dict[State, list[tuple[float, State]]] = {}
+    into: defaultdict[State, list[tuple[float, State]]] = defaultdict(list)
     pending = list(starts)
     while pending:
         here = pending.pop()
         for cost, there in machine.moves(here):
-            into.setdefault(there, []).append((cost, here))
+            into[there].append((cost, here))
             if there not in reached and there[0] > 0:
                 reached.add(there)
                 pending.append(there)

@@ -76,7 +76,8 @@ def test_a_schedule_is_a_value_that_serves_many_passes() -> None:
 def test_a_chain_of_10_to_the_12_steps_starts_at_once(s: int) -> None:
     n = 10**12
     live, saved, position = 0, set(), n
-    drawn: list[Action] = list(itertools.islice(binomial(n, s), 100_000))
+    most = 100_000 if s == 20 else 20_000
+    drawn: list[Action] = list(itertools.islice(binomial(n, s), most))
     for action in drawn:
         match action:
             case Save(state, _):
@@ -94,7 +95,7 @@ def test_a_chain_of_10_to_the_12_steps_starts_at_once(s: int) -> None:
             case restore:
                 assert restore.state in saved
                 live = restore.state
-    assert len(drawn) == 100_000
+    assert len(drawn) == most
 
 
 def test_the_first_action_comes_after_as_few_lines_however_long_the_chain() -> None:
