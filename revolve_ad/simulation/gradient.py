@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, final
 
 from revolve_ad.schedule import Action, Advance, Level, LevelCounts
@@ -36,7 +36,7 @@ from revolve_ad.simulation.report import Report
 from revolve_ad.simulation.run import Record
 from revolve_ad.simulation.settings import Settings
 from revolve_ad.simulation.steps.stepping import Stepper
-from revolve_ad.simulation.sweeps.crew import Crew
+from revolve_ad.simulation.sweeps.crew import Counters, Crew
 from revolve_ad.simulation.sweeps.ending import Ending
 from revolve_ad.simulation.sweeps.lookout import Look, Lookout
 from revolve_ad.simulation.sweeps.opening import TIMED_STEPS, Opening
@@ -274,8 +274,12 @@ class Gradient:
     def forward(self, state: list[Any]) -> tuple[Leaves, Leaves]:
         """Run from the leaves of state 0; return those of state N and of the observations."""
         form = self._model.form
-        with allowing(self._inside), self._abandoned_on_error():
-            final = self._sweep.forward(form.state.copy_in(state))
+        try:
+            with allowing(self._inside):
+                final = self._sweep.forward(form.state.copy_in(state))
+        except BaseException:
+            self.abandon()
+            raise
         observed = (
             [] if self._observations is None else self._observations.finish(final, self.n_steps)
         )
@@ -287,18 +291,12 @@ class Gradient:
         return not self._reversed
 
     def abandon(self) -> None:
-        """Let go of all that is held; a pullback begins afresh."""
+        """Let go of all that is held; a pullback begins afresh.
+
+        Done at once when something is raised, however long the error is kept.
+        """
         self._reversed = True
         self._sweep.abandon()
-
-    @contextmanager
-    def _abandoned_on_error(self) -> Iterator[None]:
-        """Free checkpoints at once when something is raised, however long the error is kept."""
-        try:
-            yield
-        except BaseException:
-            self.abandon()
-            raise
 
     @property
     def n_observed(self) -> int:
@@ -376,8 +374,12 @@ class Gradient:
         for pair in cotangents:
             for leaves in pair:
                 leaves.clear()  # the sweep lets go of each array after its last use
-        with allowing(self._inside), self._abandoned_on_error():
-            cotangent = self._sweep.reverse(kernel, final, observed)
+        try:
+            with allowing(self._inside):
+                cotangent = self._sweep.reverse(kernel, final, observed)
+        except BaseException:
+            self.abandon()
+            raise
         kernel.finish()
         operations = self._ledger.held("operations")
         if operations > self.plan.sizes.fixed["operations"]:
@@ -428,33 +430,53 @@ class Gradient:
     @property
     def report(self) -> Report:
         """What has been done so far."""
-        counters = self._sweep.counters
-        return Report(
+        return self.counted()
+
+    @property
+    def counted(self) -> Callable[[], Report]:
+        """What makes the report of what has been done: few ask for it."""
+        shelves = self._shelves
+        made = partial(
+            _report,
+            self._sweep.counters,
+            self._ledger,
+            self.plan,
             steps=self._sweep.n_steps,
-            advanced=counters.advanced,
-            recorded=counters.recorded,
             checked=self._check.count,
             compared=self._replays.compared,
-            saved=counters.saved,
-            restored=counters.restored,
-            peak_checkpoints=counters.peak_checkpoints,
-            disk_saved=sum(shelf.saved for shelf in self._shelves),
-            disk_restored=sum(shelf.restored for shelf in self._shelves),
-            peak_disk=self._shelves[0].tally.peak if self._shelves else 0,
-            io_seconds=sum(shelf.seconds for shelf in self._shelves),
-            by_level=_by_level(self._shelves),
-            peak_bytes=self._ledger.peak_bytes,
-            peak_holders=self._ledger.holders,
-            replanned=counters.replanned,
-            budget=self.plan.budget,
-            forward_seconds=counters.forward_seconds,
-            reverse_seconds=counters.reverse_seconds,
-            schedule=self.plan.schedule,
             native=self._model.account,
+        )
+        if not shelves:
+            return made
+        return partial(
+            made,
+            disk_saved=sum(shelf.saved for shelf in shelves),
+            disk_restored=sum(shelf.restored for shelf in shelves),
+            peak_disk=shelves[0].tally.peak,
+            io_seconds=sum(shelf.seconds for shelf in shelves),
+            by_level=_by_level(shelves),
         )
 
     def _require_finite(self, k: int, state: Leaves) -> None:
         require_finite_state(state, self._model.form.state, k)
+
+
+def _report(counters: Counters, ledger: Ledger, plan: Plan, **others: Any) -> Report:
+    return Report(
+        advanced=counters.advanced,
+        recorded=counters.recorded,
+        saved=counters.saved,
+        restored=counters.restored,
+        peak_checkpoints=counters.peak_checkpoints,
+        peak_bytes=ledger.peak_bytes,
+        peak_holders=ledger.holders,
+        replanned=counters.replanned,
+        budget=plan.budget,
+        forward_seconds=counters.forward_seconds,
+        reverse_seconds=counters.reverse_seconds,
+        schedule=plan.schedule,
+        **others,
+    )
 
 
 def _outlives(kernel: Kernel) -> bool:

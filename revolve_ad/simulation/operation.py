@@ -15,9 +15,9 @@ from typing import Any, NoReturn, final
 import numpy as np
 
 from revolve_ad.ad.builder import Symbol
-from revolve_ad.ad.recording.recorder import paused
 from revolve_ad.ad.rules.table import define_rules
 from revolve_ad.ad.tape import ArrayType, Primitive
+from revolve_ad.ad.traced.recorder import paused
 from revolve_ad.errors import BudgetError, NonFiniteError, NotDifferentiableError
 from revolve_ad.simulation.arrays.layout import Layout, Leaves
 from revolve_ad.simulation.evaluation import evaluate
@@ -214,9 +214,10 @@ def _reverse_together(
                     _pull(call, again, arguments, [one])
                 raise
             results += [_results(call, one) for one in pulled]
-            call.last.report = gradient.report
+            counted = gradient.counted
+            call.last.is_told_by(counted)
             if gradient.record is not None:
-                gradient.record.report = call.last.report
+                gradient.record.is_told_by(counted)
     return results
 
 

@@ -2,6 +2,7 @@
 
 import itertools
 import weakref
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, NoReturn, final
 
@@ -23,8 +24,6 @@ class Record:
 
     Attributes
     ----------
-    report : Report or None
-        What the last gradient did.
     costs : dict of Form to Costs
         What was measured, by the form of the arguments, so that equal calls are planned equally.
     grown : dict of Form to int
@@ -33,16 +32,29 @@ class Record:
         Numbers the gradients, so that what is checked moves about.
     """
 
-    __slots__ = ("_plans", "_pool", "costs", "grown", "report", "turns")
+    __slots__ = ("_plans", "_pool", "_report", "costs", "grown", "turns")
 
     def __init__(self, report: Report | None = None, pool: Pool | None = None) -> None:
-        self.report = report
+        self._report: Report | Callable[[], Report] | None = report
         self.costs: dict[Form, Costs] = {}
         self.grown: dict[Form, int] = {}
         self.turns = itertools.count()
         # Tapes that are kept by what they compute refer to this object.
         self._pool = None if pool is None else weakref.ref(pool)
         self._plans: dict[Form, Standing] = {}
+
+    @property
+    def report(self) -> Report | None:
+        """What the last gradient did; made where it is asked for."""
+        found = self._report
+        if found is None or isinstance(found, Report):
+            return found
+        made = self._report = found()
+        return made
+
+    def is_told_by(self, counted: Callable[[], Report]) -> None:
+        """Note what makes the report of a gradient."""
+        self._report = counted
 
     @property
     def pool(self) -> Pool:
@@ -58,6 +70,9 @@ class Record:
         if standing is not known:
             self._plans[form] = standing
         return standing.plan
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Record, (self.report,)
 
     def note(self, form: Form, operations: int) -> None:
         """Note what the operations of the steps have needed at most."""

@@ -1,8 +1,7 @@
 """What a simulation leaves to those inside of its steps, for the thread that runs them."""
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from typing import final
 
 __all__ = ["allowance", "allowing"]
 
@@ -15,12 +14,18 @@ def allowance() -> int | None:
     return found
 
 
-@contextmanager
-def allowing(nbytes: int | None) -> Iterator[None]:
-    """Leave so many bytes to the gradients inside of the body."""
-    before = allowance()
-    _thread.nbytes = nbytes
-    try:
-        yield
-    finally:
-        _thread.nbytes = before
+@final
+class allowing:
+    """Leaves so many bytes to the gradients inside of the body."""
+
+    __slots__ = ("_before", "_nbytes")
+
+    def __init__(self, nbytes: int | None) -> None:
+        self._nbytes = nbytes
+
+    def __enter__(self) -> None:
+        self._before = allowance()
+        _thread.nbytes = self._nbytes
+
+    def __exit__(self, *raised: object) -> None:
+        _thread.nbytes = self._before
