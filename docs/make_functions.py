@@ -18,10 +18,10 @@ import scipy.special
 
 from revolve_ad.ad import functions
 from revolve_ad.ad.core import elementwise
-from revolve_ad.ad.recording.dispatch import FUNCTIONS
-from revolve_ad.ad.recording.interception import CREATION, FOREIGN
 from revolve_ad.ad.rules.special import MANY, ONE
 from revolve_ad.ad.rules.table import FREE, VJP, Missing
+from revolve_ad.ad.traced.dispatch import FUNCTIONS
+from revolve_ad.ad.traced.interception import CREATION, FOREIGN
 
 PAGE = pathlib.Path(__file__).with_name("functions.md")
 BEGIN, END = "<!-- names -->", "<!-- end of names -->"

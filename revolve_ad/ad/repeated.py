@@ -18,10 +18,10 @@ import numpy as np
 from revolve_ad import trees
 from revolve_ad.ad.passes.transform import vjp
 from revolve_ad.ad.recording.call import Recording
-from revolve_ad.ad.recording.recorder import active
 from revolve_ad.ad.recording.sight import Sight, has_plain_containers, sight_of
 from revolve_ad.ad.running.program import Program
 from revolve_ad.ad.tape import Tape
+from revolve_ad.ad.traced.recorder import active
 
 __all__ = ["Repeated"]
 

@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any, final
 
-from revolve_ad.ad.recording.recorder import Recorder, active, paused
 from revolve_ad.ad.recording.sight import IMMUTABLE
 from revolve_ad.ad.traced import apply, is_traced, node_and_value, plain
+from revolve_ad.ad.traced.recorder import Recorder, active, paused
 from revolve_ad.errors import (
     DivergedReplayError,
     IndexRangeError,

@@ -15,7 +15,7 @@ from numpy import empty as empty_by_name
 from numpy import zeros as zeros_by_name
 
 import revolve_ad as ra
-from revolve_ad.ad.recording.recorder import active
+from revolve_ad.ad.traced.recorder import active
 from revolve_ad.errors import TracedValueError
 
 X = np.array([0.31, -1.2, 2.6, 0.7, 1.1, -0.4])

@@ -9,7 +9,7 @@ from numpy import zeros as zeros_by_name
 
 import revolve_ad as ra
 from revolve_ad.ad.recording.call import trace
-from revolve_ad.ad.recording.recorder import active
+from revolve_ad.ad.traced.recorder import active
 from revolve_ad.errors import (
     HiddenStateError,
     TracedValueError,

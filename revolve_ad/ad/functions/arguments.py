@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
-from revolve_ad.ad.recording.dispatch import implements
-from revolve_ad.ad.recording.recorder import Recorder
 from revolve_ad.ad.traced import Traced, as_array, captured_write
+from revolve_ad.ad.traced.dispatch import implements
+from revolve_ad.ad.traced.recorder import Recorder
 
 __all__ = ["axes_of", "finished", "prepared", "reduction"]
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from revolve_ad.ad.recording.dispatch import FUNCTIONS, implements
-from revolve_ad.ad.recording.interception import CREATION
-from revolve_ad.ad.recording.recorder import _PYTHON_DTYPE, Recorder
 from revolve_ad.ad.traced import Traced, node_and_value
+from revolve_ad.ad.traced.dispatch import FUNCTIONS, implements
+from revolve_ad.ad.traced.interception import CREATION
+from revolve_ad.ad.traced.recorder import _PYTHON_DTYPE, Recorder
 from revolve_ad.errors import UnsupportedOperationError
 
 # The functions themselves, before any recording replaces them on the module.

@@ -16,10 +16,10 @@ from revolve_ad.ad.functions.arguments import prepared
 from revolve_ad.ad.functions.formulas import define_by_tangents
 from revolve_ad.ad.functions.linalg import INV, gaps
 from revolve_ad.ad.functions.order import positions
-from revolve_ad.ad.recording.dispatch import implements
-from revolve_ad.ad.recording.recorder import Recorder
 from revolve_ad.ad.tape import ArrayType, Primitive
 from revolve_ad.ad.traced import apply
+from revolve_ad.ad.traced.dispatch import implements
+from revolve_ad.ad.traced.recorder import Recorder
 
 _eig, _eigvals = np.linalg.eig, np.linalg.eigvals
 

@@ -22,10 +22,10 @@ from revolve_ad.ad.functions.linalg import (
     _svdvals_tangent,
 )
 from revolve_ad.ad.functions.scipy_linalg import SOLVE_TRIANGULAR
-from revolve_ad.ad.recording.recorder import Recorder
 from revolve_ad.ad.rules.table import no_derivative
 from revolve_ad.ad.tape import ArrayType, Primitive
 from revolve_ad.ad.traced import apply, plain
+from revolve_ad.ad.traced.recorder import Recorder
 from revolve_ad.errors import UnsupportedOperationError
 
 _MODULE = "scipy.linalg"

@@ -9,11 +9,11 @@ from numpy._core import multiarray
 
 from revolve_ad.ad.functions.formulas import define_by_equal, define_by_formulas
 from revolve_ad.ad.functions.source import INSTEAD, from_source
-from revolve_ad.ad.recording.dispatch import implements
-from revolve_ad.ad.recording.interception import FOREIGN
-from revolve_ad.ad.recording.recorder import Recorder
 from revolve_ad.ad.tape import ArrayType, Primitive
 from revolve_ad.ad.traced import Traced, apply, node_and_value, plain, view_of
+from revolve_ad.ad.traced.dispatch import implements
+from revolve_ad.ad.traced.interception import FOREIGN
+from revolve_ad.ad.traced.recorder import Recorder
 from revolve_ad.errors import ParameterError
 
 # -- convolution -------------------------------------------------------------------------------

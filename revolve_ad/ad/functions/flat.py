@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from revolve_ad.ad.recording.dispatch import implements
 from revolve_ad.ad.traced import Traced
+from revolve_ad.ad.traced.dispatch import implements
 
 __all__ = ["Flat"]
 

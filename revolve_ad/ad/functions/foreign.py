@@ -16,10 +16,10 @@ import numpy as np
 
 from revolve_ad.ad.functions.creation import contains_traced
 from revolve_ad.ad.functions.formulas import define_by_equal
-from revolve_ad.ad.recording.interception import FOREIGN
-from revolve_ad.ad.recording.recorder import Recorder
 from revolve_ad.ad.tape import Primitive
 from revolve_ad.ad.traced import Traced, apply, as_array
+from revolve_ad.ad.traced.interception import FOREIGN
+from revolve_ad.ad.traced.recorder import Recorder
 from revolve_ad.errors import UnsupportedOperationError
 
 __all__ = ["Keywords", "bound", "foreign", "opaque", "real_operand", "scipy_function"]

@@ -11,10 +11,10 @@ from numpy.lib.array_utils import normalize_axis_index
 from revolve_ad.ad.functions.arguments import finished
 from revolve_ad.ad.functions.formulas import define_by_formulas
 from revolve_ad.ad.functions.source import from_source
-from revolve_ad.ad.recording.dispatch import implements
-from revolve_ad.ad.recording.recorder import Recorder
 from revolve_ad.ad.tape import Primitive
 from revolve_ad.ad.traced import Traced, apply
+from revolve_ad.ad.traced.dispatch import implements
+from revolve_ad.ad.traced.recorder import Recorder
 
 # The unnormalised inverse is the adjoint of the unnormalised transform.
 _SWAPPED = {"backward": "forward", "ortho": "ortho", "forward": "backward"}

@@ -15,10 +15,10 @@ from revolve_ad.ad.functions.arguments import prepared
 from revolve_ad.ad.functions.formulas import define_by_formulas
 from revolve_ad.ad.functions.order import positions
 from revolve_ad.ad.functions.source import from_source
-from revolve_ad.ad.recording.dispatch import implements
-from revolve_ad.ad.recording.recorder import Recorder
 from revolve_ad.ad.tape import ArrayType, Primitive
 from revolve_ad.ad.traced import Traced, apply, plain
+from revolve_ad.ad.traced.dispatch import implements
+from revolve_ad.ad.traced.recorder import Recorder
 
 # -- the operations: edges of each axis, the sample, weights -------------------------------------
 

@@ -11,8 +11,6 @@ from revolve_ad.ad import symbolic as s
 from revolve_ad.ad.builder import Symbol
 from revolve_ad.ad.functions.arguments import finished
 from revolve_ad.ad.node import Kind
-from revolve_ad.ad.recording.dispatch import FUNCTIONS, implements
-from revolve_ad.ad.recording.recorder import Recorder, Window
 from revolve_ad.ad.rules.table import ACCUMULATE, define_linear, define_rules, no_derivative
 from revolve_ad.ad.tape import ArrayType, Primitive
 from revolve_ad.ad.traced import (
@@ -26,6 +24,8 @@ from revolve_ad.ad.traced import (
     result,
     view_of,
 )
+from revolve_ad.ad.traced.dispatch import FUNCTIONS, implements
+from revolve_ad.ad.traced.recorder import Recorder, Window
 from revolve_ad.errors import WriteError
 
 # How an index is kept in a tape: ("array",) for the next index operand, ("slice", start, stop,

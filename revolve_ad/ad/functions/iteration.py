@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from revolve_ad.ad.recording.interception import CREATION
-from revolve_ad.ad.recording.recorder import Recorder
 from revolve_ad.ad.traced import Traced
+from revolve_ad.ad.traced.interception import CREATION
+from revolve_ad.ad.traced.recorder import Recorder
 from revolve_ad.errors import UnsupportedOperationError
 
 __all__ = ["Walk"]

@@ -15,9 +15,9 @@ import numpy as np
 from revolve_ad.ad.functions.arguments import prepared
 from revolve_ad.ad.functions.foreign import Keywords, foreign, real_operand, scipy_function
 from revolve_ad.ad.functions.formulas import define_by_equal, define_by_formulas
-from revolve_ad.ad.recording.recorder import Recorder
 from revolve_ad.ad.tape import Primitive
 from revolve_ad.ad.traced import apply
+from revolve_ad.ad.traced.recorder import Recorder
 
 _MODULE = "scipy.special"
 

@@ -23,11 +23,11 @@ from revolve_ad.ad.functions.formulas import (
     insert,
 )
 from revolve_ad.ad.functions.source import INSTEAD, from_source, source_of
-from revolve_ad.ad.recording.dispatch import implements
-from revolve_ad.ad.recording.recorder import Recorder
 from revolve_ad.ad.rules.table import JVP, VJP, Missing, define_rules, no_derivative
 from revolve_ad.ad.tape import ArrayType, Primitive
 from revolve_ad.ad.traced import Traced, apply, plain
+from revolve_ad.ad.traced.dispatch import implements
+from revolve_ad.ad.traced.recorder import Recorder
 from revolve_ad.errors import UnsupportedOperationError
 
 _NO_VALUE = np._NoValue

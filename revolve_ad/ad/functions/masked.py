@@ -21,11 +21,11 @@ import numpy as np
 from revolve_ad.ad.core import WHERE, common_shape
 from revolve_ad.ad.functions.formulas import define_by_equal
 from revolve_ad.ad.functions.indexing import INDEX
-from revolve_ad.ad.recording.dispatch import implements
-from revolve_ad.ad.recording.recorder import Cell, Recorder
 from revolve_ad.ad.rules.table import no_derivative
 from revolve_ad.ad.tape import ArrayType, Primitive
 from revolve_ad.ad.traced import PYTHON_NUMBERS, Traced, operand_nodes, record_value
+from revolve_ad.ad.traced.dispatch import implements
+from revolve_ad.ad.traced.recorder import Cell, Recorder
 
 __all__ = ["Masked"]
 

@@ -8,8 +8,8 @@ import numpy as np
 
 from revolve_ad.ad.functions.arguments import prepared
 from revolve_ad.ad.functions.source import from_source, source_of
-from revolve_ad.ad.recording.dispatch import implements
-from revolve_ad.ad.recording.recorder import Recorder
+from revolve_ad.ad.traced.dispatch import implements
+from revolve_ad.ad.traced.recorder import Recorder
 
 from_source(
     np.poly,

@@ -17,11 +17,11 @@ from revolve_ad.ad.core import common_shape
 from revolve_ad.ad.functions.arguments import finished, prepared
 from revolve_ad.ad.functions.formulas import define_by_equal, insert
 from revolve_ad.ad.functions.source import INSTEAD, from_source, source_of
-from revolve_ad.ad.recording.dispatch import FUNCTIONS, implements
-from revolve_ad.ad.recording.recorder import Recorder
 from revolve_ad.ad.rules.table import define_rules
 from revolve_ad.ad.tape import ArrayType, Primitive
 from revolve_ad.ad.traced import METHODS, Traced, apply, view_of
+from revolve_ad.ad.traced.dispatch import FUNCTIONS, implements
+from revolve_ad.ad.traced.recorder import Recorder
 
 __all__ = ["DOT", "MATMUL", "matmul"]
 

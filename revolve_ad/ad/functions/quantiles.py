@@ -15,10 +15,10 @@ from numpy.lib.array_utils import normalize_axis_tuple
 from revolve_ad.ad.functions.arguments import finished, prepared
 from revolve_ad.ad.functions.formulas import define_by_equal
 from revolve_ad.ad.functions.order import positions
-from revolve_ad.ad.recording.dispatch import implements
-from revolve_ad.ad.recording.recorder import Recorder
 from revolve_ad.ad.tape import Primitive
 from revolve_ad.ad.traced import Traced, apply
+from revolve_ad.ad.traced.dispatch import implements
+from revolve_ad.ad.traced.recorder import Recorder
 
 # α and β of the methods that are continuous in q: the quantile stands at
 # n·q + α + q·(1 − α − β) − 1, counted from zero, kept within the n elements.

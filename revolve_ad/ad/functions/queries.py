@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from revolve_ad.ad.recording.dispatch import FUNCTIONS, implements
-from revolve_ad.ad.recording.recorder import Recorder
 from revolve_ad.ad.traced import Traced
+from revolve_ad.ad.traced.dispatch import FUNCTIONS, implements
+from revolve_ad.ad.traced.recorder import Recorder
 
 
 def _on_real_values(function: Any) -> Any:

@@ -8,10 +8,10 @@ import numpy as np
 
 from revolve_ad.ad.functions.arguments import prepared
 from revolve_ad.ad.functions.creation import concrete, contains_traced, made
-from revolve_ad.ad.recording.dispatch import implements
-from revolve_ad.ad.recording.interception import CREATION
-from revolve_ad.ad.recording.recorder import Recorder
 from revolve_ad.ad.traced import Traced, plain
+from revolve_ad.ad.traced.dispatch import implements
+from revolve_ad.ad.traced.interception import CREATION
+from revolve_ad.ad.traced.recorder import Recorder
 
 _arange, _linspace, _logspace, _geomspace = np.arange, np.linspace, np.logspace, np.geomspace
 

@@ -10,12 +10,12 @@ from numpy.lib.array_utils import normalize_axis_index
 from revolve_ad.ad.functions.arguments import finished, prepared
 from revolve_ad.ad.functions.creation import concrete
 from revolve_ad.ad.functions.source import from_source, source_of
-from revolve_ad.ad.recording.dispatch import implements
-from revolve_ad.ad.recording.interception import CREATION
-from revolve_ad.ad.recording.recorder import Recorder
 from revolve_ad.ad.rules.table import no_derivative
 from revolve_ad.ad.tape import ArrayType, Kind, Primitive
 from revolve_ad.ad.traced import METHODS, PYTHON_NUMBERS, Traced, apply, captured_write, plain
+from revolve_ad.ad.traced.dispatch import implements
+from revolve_ad.ad.traced.interception import CREATION
+from revolve_ad.ad.traced.recorder import Recorder
 
 
 @implements(np.repeat)

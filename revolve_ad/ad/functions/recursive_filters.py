@@ -14,9 +14,9 @@ from numpy.lib.array_utils import normalize_axis_index
 from revolve_ad.ad.functions.arguments import prepared
 from revolve_ad.ad.functions.foreign import foreign, scipy_function
 from revolve_ad.ad.functions.formulas import define_by_equal, define_by_formulas
-from revolve_ad.ad.recording.recorder import Recorder
 from revolve_ad.ad.tape import Primitive
 from revolve_ad.ad.traced import apply
+from revolve_ad.ad.traced.recorder import Recorder
 
 _MODULE = "scipy.signal"
 

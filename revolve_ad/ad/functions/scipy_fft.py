@@ -11,10 +11,10 @@ from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 from revolve_ad.ad.functions.foreign import bound, foreign, opaque, scipy_function
 from revolve_ad.ad.functions.formulas import define_by_formulas
 from revolve_ad.ad.functions.fourier import resized
-from revolve_ad.ad.recording.interception import FOREIGN
-from revolve_ad.ad.recording.recorder import Recorder
 from revolve_ad.ad.tape import Primitive
 from revolve_ad.ad.traced import apply
+from revolve_ad.ad.traced.interception import FOREIGN
+from revolve_ad.ad.traced.recorder import Recorder
 from revolve_ad.errors import UnsupportedOperationError
 
 _MODULE = "scipy.fft"

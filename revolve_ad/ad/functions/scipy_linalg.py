@@ -16,9 +16,9 @@ from revolve_ad.ad.functions.foreign import (
 )
 from revolve_ad.ad.functions.formulas import define_by_equal, define_by_formulas
 from revolve_ad.ad.functions.linalg import _adjoint, _from_triangle
-from revolve_ad.ad.recording.recorder import Recorder
 from revolve_ad.ad.tape import Primitive
 from revolve_ad.ad.traced import apply, plain
+from revolve_ad.ad.traced.recorder import Recorder
 from revolve_ad.errors import UnsupportedOperationError
 
 _MODULE = "scipy.linalg"

@@ -8,8 +8,6 @@ import numpy as np
 
 from revolve_ad.ad.core import WHERE
 from revolve_ad.ad.functions.arguments import finished
-from revolve_ad.ad.recording.dispatch import FUNCTIONS, implements
-from revolve_ad.ad.recording.recorder import Recorder
 from revolve_ad.ad.traced import (
     METHODS,
     Traced,
@@ -18,6 +16,8 @@ from revolve_ad.ad.traced import (
     result,
     save_operands,
 )
+from revolve_ad.ad.traced.dispatch import FUNCTIONS, implements
+from revolve_ad.ad.traced.recorder import Recorder
 from revolve_ad.errors import UnsupportedOperationError
 
 

@@ -14,8 +14,6 @@ from revolve_ad.ad import symbolic as s
 from revolve_ad.ad.builder import Symbol
 from revolve_ad.ad.core import BROADCAST, CONCATENATE, GATHER
 from revolve_ad.ad.functions.arguments import finished, prepared
-from revolve_ad.ad.recording.dispatch import implements
-from revolve_ad.ad.recording.recorder import Recorder, _interned
 from revolve_ad.ad.rules.table import define_rules
 from revolve_ad.ad.strided import box_map, c_strides
 from revolve_ad.ad.traced import (
@@ -29,6 +27,8 @@ from revolve_ad.ad.traced import (
     result,
     view_of,
 )
+from revolve_ad.ad.traced.dispatch import implements
+from revolve_ad.ad.traced.recorder import Recorder, _interned
 from revolve_ad.errors import UnsupportedOperationError
 
 

@@ -16,10 +16,10 @@ import numpy as np
 from numpy._core._multiarray_umath import _array_converter  # type: ignore[import-not-found]
 
 from revolve_ad.ad.functions import ranges  # noqa: F401  # fills CREATION
-from revolve_ad.ad.recording.dispatch import implements
-from revolve_ad.ad.recording.interception import CREATION
-from revolve_ad.ad.recording.recorder import Recorder, active
 from revolve_ad.ad.traced import Traced
+from revolve_ad.ad.traced.dispatch import implements
+from revolve_ad.ad.traced.interception import CREATION
+from revolve_ad.ad.traced.recorder import Recorder, active
 
 __all__ = ["INSTEAD", "from_source", "source_of"]
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from revolve_ad.ad.recording.interception import FOREIGN
-from revolve_ad.ad.recording.recorder import Recorder
 from revolve_ad.ad.rules.table import define_linear
 from revolve_ad.ad.tape import ArrayType, Primitive
 from revolve_ad.ad.traced import Traced, apply
+from revolve_ad.ad.traced.interception import FOREIGN
+from revolve_ad.ad.traced.recorder import Recorder
 from revolve_ad.errors import UnsupportedOperationError
 
 __all__ = ["Matrix", "frozen_matrix"]

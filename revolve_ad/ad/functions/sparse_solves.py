@@ -15,11 +15,11 @@ from revolve_ad.ad.functions.creation import contains_traced
 from revolve_ad.ad.functions.foreign import foreign, real_operand, scipy_function
 from revolve_ad.ad.functions.sparse import Matrix, frozen_matrix
 from revolve_ad.ad.recording.captured import STAND_INS
-from revolve_ad.ad.recording.interception import FOREIGN
-from revolve_ad.ad.recording.recorder import Recorder
 from revolve_ad.ad.rules.table import define_linear
 from revolve_ad.ad.tape import Primitive
 from revolve_ad.ad.traced import apply
+from revolve_ad.ad.traced.interception import FOREIGN
+from revolve_ad.ad.traced.recorder import Recorder
 
 _MODULE = "scipy.sparse.linalg"
 

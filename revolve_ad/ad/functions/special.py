@@ -15,10 +15,10 @@ from revolve_ad.ad.functions.foreign import (
     scipy_function,
 )
 from revolve_ad.ad.functions.formulas import define_by_equal, define_by_formulas
-from revolve_ad.ad.recording.dispatch import implements
-from revolve_ad.ad.recording.recorder import Recorder
 from revolve_ad.ad.tape import ArrayType, Primitive
 from revolve_ad.ad.traced import apply
+from revolve_ad.ad.traced.dispatch import implements
+from revolve_ad.ad.traced.recorder import Recorder
 from revolve_ad.errors import UnsupportedOperationError
 
 _MODULE = "scipy.special"

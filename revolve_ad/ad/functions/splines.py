@@ -18,10 +18,10 @@ from numpy.lib.array_utils import normalize_axis_index
 from revolve_ad.ad.functions.arguments import prepared
 from revolve_ad.ad.functions.foreign import Keywords, bound, foreign, opaque, scipy_function
 from revolve_ad.ad.functions.formulas import define_by_equal
-from revolve_ad.ad.recording.interception import FOREIGN
-from revolve_ad.ad.recording.recorder import Recorder
 from revolve_ad.ad.tape import Primitive
 from revolve_ad.ad.traced import apply
+from revolve_ad.ad.traced.interception import FOREIGN
+from revolve_ad.ad.traced.recorder import Recorder
 from revolve_ad.errors import UnsupportedOperationError
 
 _MODULE = "scipy.ndimage"

@@ -13,9 +13,9 @@ from revolve_ad.ad.functions.factors import refused
 from revolve_ad.ad.functions.foreign import Keywords, bound, foreign, scipy_function
 from revolve_ad.ad.functions.formulas import define_by_equal, define_by_tangents
 from revolve_ad.ad.functions.linalg import INV, _adjoint, _eigh_tangent, _from_triangle
-from revolve_ad.ad.recording.recorder import Recorder
 from revolve_ad.ad.tape import Primitive
 from revolve_ad.ad.traced import apply
+from revolve_ad.ad.traced.recorder import Recorder
 
 _MODULE = "scipy.linalg"
 

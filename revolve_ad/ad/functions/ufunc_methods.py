@@ -14,8 +14,6 @@ from revolve_ad.ad.functions.foreign import Keywords
 from revolve_ad.ad.functions.formulas import define_by_equal, define_by_formulas
 from revolve_ad.ad.functions.indexing import ufunc_at as add_at
 from revolve_ad.ad.functions.reductions import CUMSUM
-from revolve_ad.ad.recording.dispatch import implements
-from revolve_ad.ad.recording.recorder import Recorder
 from revolve_ad.ad.rules.table import no_derivative
 from revolve_ad.ad.tape import ArrayType, Kind, Primitive
 from revolve_ad.ad.traced import (
@@ -25,6 +23,8 @@ from revolve_ad.ad.traced import (
     as_type,
     captured_write,
 )
+from revolve_ad.ad.traced.dispatch import implements
+from revolve_ad.ad.traced.recorder import Recorder
 from revolve_ad.errors import UnsupportedOperationError
 
 __all__ = ["RECURRENCE", "accumulated", "reduced"]

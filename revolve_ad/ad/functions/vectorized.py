@@ -10,7 +10,7 @@ import numpy as np
 
 from revolve_ad.ad.functions.arguments import prepared
 from revolve_ad.ad.functions.foreign import foreign
-from revolve_ad.ad.recording.recorder import Recorder
+from revolve_ad.ad.traced.recorder import Recorder
 
 
 @foreign("numpy", "vectorize._vectorize_call")

@@ -9,7 +9,7 @@ import numpy as np
 from revolve_ad.ad.functions.arguments import reduction
 from revolve_ad.ad.functions.reductions import deviation, divided, var
 from revolve_ad.ad.functions.source import from_source
-from revolve_ad.ad.recording.recorder import Recorder
+from revolve_ad.ad.traced.recorder import Recorder
 
 from_source(np.nansum, np.nanprod, np.nancumsum, np.nancumprod)
 

@@ -16,9 +16,9 @@ from revolve_ad.ad.functions.arguments import prepared
 from revolve_ad.ad.functions.foreign import Keywords, foreign, opaque, scipy_function
 from revolve_ad.ad.functions.formulas import define_by_equal
 from revolve_ad.ad.functions.recursive_filters import _padded, _sections_with_state, _with_state
-from revolve_ad.ad.recording.recorder import Recorder
 from revolve_ad.ad.tape import Primitive
 from revolve_ad.ad.traced import apply
+from revolve_ad.ad.traced.recorder import Recorder
 from revolve_ad.errors import UnsupportedOperationError
 
 _MODULE = "scipy.signal"

@@ -1,3 +1,3 @@
-"""Records a function: what its NumPy calls do to traced arrays becomes a tape."""
+"""Records a function: it is called on traced arrays, and what its NumPy calls do becomes a tape."""
 
 __all__: list[str] = []

@@ -13,8 +13,10 @@ from weakref import WeakSet
 
 from revolve_ad import trees
 from revolve_ad.ad.recording.captured import Rebound, hidden_state
-from revolve_ad.ad.recording.interception import Token, intercepted, leave_whole
-from revolve_ad.ad.recording.recorder import (
+from revolve_ad.ad.tape import Node, Tape
+from revolve_ad.ad.traced import Traced, node_and_value, plain
+from revolve_ad.ad.traced.interception import Token, intercepted, leave_whole
+from revolve_ad.ad.traced.recorder import (
     Cell,
     Recorder,
     active,
@@ -22,8 +24,6 @@ from revolve_ad.ad.recording.recorder import (
     standing_in,
     where_called,
 )
-from revolve_ad.ad.tape import Node, Tape
-from revolve_ad.ad.traced import Traced, node_and_value, plain
 from revolve_ad.errors import HiddenStateError, RevolveError, TracedValueError, WriteError
 
 __all__ = ["Around", "Recording", "collector_resting", "trace"]

@@ -22,10 +22,10 @@ from typing import Any
 import numpy as np
 
 from revolve_ad.ad.core import GATHER, SCATTER
-from revolve_ad.ad.recording.interception import CREATION, numpy_stand_in, stand_in_of
 from revolve_ad.ad.recording.lists import stand_ins
 from revolve_ad.ad.tape import Tape
 from revolve_ad.ad.traced import Traced, view_of
+from revolve_ad.ad.traced.interception import CREATION, numpy_stand_in, stand_in_of
 
 __all__ = ["STAND_INS", "Rebound", "hidden_state"]
 

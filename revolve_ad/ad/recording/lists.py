@@ -15,10 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from revolve_ad.ad.recording.dispatch import FUNCTIONS
-from revolve_ad.ad.recording.interception import CREATION
-from revolve_ad.ad.recording.recorder import Recorder, active
 from revolve_ad.ad.traced import Traced, as_array
+from revolve_ad.ad.traced.dispatch import FUNCTIONS
+from revolve_ad.ad.traced.interception import CREATION
+from revolve_ad.ad.traced.recorder import Recorder, active
 
 __all__ = ["stand_ins"]
 

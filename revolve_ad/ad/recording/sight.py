@@ -27,8 +27,8 @@ from typing import Any, Final, final
 
 import numpy as np
 
-from revolve_ad.ad.recording.interception import original_of, stands_for
 from revolve_ad.ad.recording.stateless import ATTRIBUTES, UFUNC_METHODS, is_stateless
+from revolve_ad.ad.traced.interception import original_of, stands_for
 from revolve_ad.trees import Structure
 
 __all__ = ["IMMUTABLE", "Sight", "has_plain_containers", "sight_of"]

@@ -1,7 +1,9 @@
 """The traced array: a NumPy look-alike over real memory that writes down what is done to it.
 
-`value` has the class, `operations` writes down what is computed, `views` reads and writes parts,
-`ufuncs` and `operators` compute point by point, `methods` are those of an array.
+`recorder` takes down what is done, `value` has the class, `operations` writes down what is
+computed, `views` reads and writes parts, `ufuncs` and `operators` compute point by point, `methods`
+are those of an array.  `dispatch` has the table of NumPy's functions, and `interception` catches
+those that don't ask NumPy's protocols.
 """
 
 from revolve_ad.ad.traced import operators as _operators  # noqa: F401  # fills the class

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 
-from revolve_ad.ad.recording.interception import FOREIGN
+from revolve_ad.ad.traced.interception import FOREIGN
 
 __all__ = ["library_call"]
 

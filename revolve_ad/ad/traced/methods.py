@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from revolve_ad.ad.recording.dispatch import FUNCTIONS
-from revolve_ad.ad.recording.recorder import _PYTHON_DTYPE
+from revolve_ad.ad.traced.dispatch import FUNCTIONS
 from revolve_ad.ad.traced.operations import copied
+from revolve_ad.ad.traced.recorder import _PYTHON_DTYPE
 from revolve_ad.ad.traced.value import (
     Traced,
     attribute,

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from revolve_ad.ad.core import COPY, ITEM
-from revolve_ad.ad.recording.recorder import (
+from revolve_ad.ad.tape import ArrayType, Node, Primitive
+from revolve_ad.ad.traced.recorder import (
     _PYTHON_DTYPE,
     _SCALAR_DTYPE,
     Cell,
@@ -16,7 +17,6 @@ from revolve_ad.ad.recording.recorder import (
     _new_node,
     other_thread,
 )
-from revolve_ad.ad.tape import ArrayType, Node, Primitive
 from revolve_ad.ad.traced.value import (
     LARGE_BYTES,
     Traced,

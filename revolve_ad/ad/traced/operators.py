@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from revolve_ad.ad.core import SCALAR_POWER, elementwise
-from revolve_ad.ad.recording.dispatch import FUNCTIONS
-from revolve_ad.ad.recording.recorder import _PYTHON_DTYPE
+from revolve_ad.ad.traced.dispatch import FUNCTIONS
 from revolve_ad.ad.traced.operations import result, save_operands
+from revolve_ad.ad.traced.recorder import _PYTHON_DTYPE
 from revolve_ad.ad.traced.ufuncs import (
     as_array,
     call_ufunc,

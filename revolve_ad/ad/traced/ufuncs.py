@@ -10,11 +10,11 @@ import numpy as np
 
 from revolve_ad.ad.core import elementwise as _elementwise
 from revolve_ad.ad.core import ufunc_types
-from revolve_ad.ad.recording.dispatch import FUNCTIONS
-from revolve_ad.ad.recording.recorder import _PYTHON_DTYPE, Cell, Recorder, active
 from revolve_ad.ad.rules.table import FREE, JVP, VJP
 from revolve_ad.ad.tape import Primitive
+from revolve_ad.ad.traced.dispatch import FUNCTIONS
 from revolve_ad.ad.traced.operations import record_value, result, save_operands
+from revolve_ad.ad.traced.recorder import _PYTHON_DTYPE, Cell, Recorder, active
 from revolve_ad.ad.traced.value import (
     PYTHON_NUMBERS,
     Traced,

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from revolve_ad.ad.core import FULL, GATHER, elementwise
-from revolve_ad.ad.recording.dispatch import FUNCTIONS
-from revolve_ad.ad.recording.recorder import (
+from revolve_ad.ad.strided import StridedMap, c_strides, known_map
+from revolve_ad.ad.traced.callers import library_call
+from revolve_ad.ad.traced.dispatch import FUNCTIONS
+from revolve_ad.ad.traced.recorder import (
     _PYTHON_DTYPE,
     _SCALAR_DTYPE,
     CLOSED,
@@ -23,8 +25,6 @@ from revolve_ad.ad.recording.recorder import (
     active,
     leaked,
 )
-from revolve_ad.ad.strided import StridedMap, c_strides, known_map
-from revolve_ad.ad.traced.callers import library_call
 from revolve_ad.errors import LeafError, TracedValueError, UnsupportedOperationError, WriteError
 
 __all__ = [

@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 
 from revolve_ad.ad.core import GATHER, REAL, SCATTER
-from revolve_ad.ad.recording.dispatch import FUNCTIONS
-from revolve_ad.ad.recording.recorder import (
+from revolve_ad.ad.strided import StridedMap, c_strides, element_map, known_map
+from revolve_ad.ad.tape import Node, Primitive
+from revolve_ad.ad.traced.dispatch import FUNCTIONS
+from revolve_ad.ad.traced.recorder import (
     _SCALAR_DTYPE,
     Cell,
     Part,
@@ -17,8 +19,6 @@ from revolve_ad.ad.recording.recorder import (
     _new_node,
     other_thread,
 )
-from revolve_ad.ad.strided import StridedMap, c_strides, element_map, known_map
-from revolve_ad.ad.tape import Node, Primitive
 from revolve_ad.ad.traced.value import (
     Traced,
     live,

@@ -10,9 +10,9 @@ import scipy.special
 
 from revolve_ad.ad.core import elementwise
 from revolve_ad.ad.recording.call import trace
-from revolve_ad.ad.recording.dispatch import FUNCTIONS
-from revolve_ad.ad.recording.interception import FOREIGN
 from revolve_ad.ad.rules.table import FREE, VJP
+from revolve_ad.ad.traced.dispatch import FUNCTIONS
+from revolve_ad.ad.traced.interception import FOREIGN
 from revolve_ad.errors import TracedValueError, UnsupportedOperationError
 
 

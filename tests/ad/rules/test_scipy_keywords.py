@@ -20,7 +20,7 @@ import scipy.sparse.linalg
 import scipy.special
 
 from revolve_ad.ad.recording.call import trace
-from revolve_ad.ad.recording.interception import FOREIGN
+from revolve_ad.ad.traced.interception import FOREIGN
 from revolve_ad.errors import UnsupportedOperationError
 from tests.ad.rules.harness import Draw, check, one, positive
 

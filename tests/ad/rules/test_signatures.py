@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from revolve_ad.ad.recording.call import trace
-from revolve_ad.ad.recording.dispatch import FUNCTIONS
-from revolve_ad.ad.recording.interception import CREATION
+from revolve_ad.ad.traced.dispatch import FUNCTIONS
+from revolve_ad.ad.traced.interception import CREATION
 from revolve_ad.errors import RevolveError
 from tests.ad.rules.keywords import LINES, VERSION, keywords_of, parameters_of
 

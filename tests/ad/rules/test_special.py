@@ -10,9 +10,9 @@ import scipy.special as sp
 import revolve_ad as ra
 from revolve_ad.ad.core import elementwise
 from revolve_ad.ad.recording.call import trace
-from revolve_ad.ad.recording.interception import FOREIGN
 from revolve_ad.ad.rules.special import MANY, ONE
 from revolve_ad.ad.rules.table import FREE, VJP, Missing
+from revolve_ad.ad.traced.interception import FOREIGN
 from revolve_ad.errors import TracedValueError, UnsupportedOperationError
 from tests.ad.rules.harness import Draw, check, positive
 from tests.ad.rules.special import COMPLEX, DOUBLE_ONLY, IMPRECISE, POINTS, WITHOUT_SECOND, draws

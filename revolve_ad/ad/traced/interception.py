@@ -22,7 +22,7 @@ from weakref import WeakSet
 
 import numpy as np
 
-from revolve_ad.ad.recording.recorder import active
+from revolve_ad.ad.traced.recorder import active
 
 __all__ = [
     "CREATION",
