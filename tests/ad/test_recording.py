@@ -93,6 +93,8 @@ def test_arrays_made_inside_by_every_creation_function():
 def test_arrays_of_traced_numbers_in_nested_lists():
     assert_gradient(lambda x: np.sum(np.array([[x[0], 1.0], [x[1] * x[2], x[3]]]) ** 2))
     assert_gradient(lambda x: np.sum(np.asarray([x[:2], x[2:4]]) @ np.array([x[4], 3.0])))
+    # Arrays beside lists, so that numbers stand deeper than arrays.
+    assert_gradient(lambda x: np.sum(np.array([x[:3], [1, x[0], x[5]], x[3:] ** 2]) ** 3))
 
 
 def test_np_empty_is_an_allocation_and_never_its_garbage():

@@ -175,10 +175,9 @@ def nested(rec: Recorder, obj: Any) -> Any:
     shape = _shape_of(obj)
     leaves = list(_leaves(obj))
     # Here a Python number isn't weak: np.array([np.float32(1), 0.5]) is of double precision.
-    dtype = np.result_type(*map(_dtype, leaves))
+    dtype = np.result_type(*[_dtype(x) for _, x in leaves])
     out = Traced.wrap(rec, rec.literal(0, dtype, shape), _zeros(shape, dtype))
-    depth = len(shape) - (np.ndim(leaves[0]) if leaves else 0)
-    for index, x in zip(itertools.product(*map(range, shape[:depth])), leaves, strict=True):
+    for index, x in leaves:
         out[index] = x
     return out
 
@@ -205,12 +204,15 @@ def _shape_of(obj: Any) -> tuple[int, ...]:
     return np.shape(obj.v) if type(obj) is Traced else np.shape(obj)
 
 
-def _leaves(obj: Any) -> Any:
+def _leaves(obj: Any, place: tuple[int, ...] = ()) -> Any:
+    """Yield the arrays and numbers in nested lists, some deeper than others, and their places."""
     if type(obj) in (list, tuple):
-        for k in obj:
-            yield from _leaves(k)
+        for k, part in enumerate(obj):
+            yield from _leaves(part, (*place, k))
+    elif isinstance(obj, np.ndarray) and type(obj) is not Traced:  # type: ignore[comparison-overlap]
+        yield place, _asarray(obj)
     else:
-        yield _asarray(obj) if isinstance(obj, np.ndarray) and type(obj) is not Traced else obj  # type: ignore[comparison-overlap]
+        yield place, obj
 
 
 def asarray(
