@@ -78,6 +78,8 @@ class Repeated:
                 for structure in prepared.differentiated
             ]
         )
+        if prepared.is_array:
+            value = np.array(value)
         return prepared.result.unflatten([value]), gradients
 
     def look(self) -> Sight | None:
@@ -135,6 +137,7 @@ class Repeated:
             tuple(forms),
             tuple([forms[k].structure for k in numbers]),
             recording.structure,
+            isinstance(trees.flatten(recording.value)[0][0], _ndarray),
             np.ones((), tape.nodes[tape.outputs[0]].dtype)[()],
         )
 
@@ -165,6 +168,8 @@ class _Prepared:
         Those of the gradients.
     result : Structure
         That of the value.
+    is_array : bool
+        Whether the number stands in an array.
     seed : number
         The cotangent of the value.
     """
@@ -174,6 +179,7 @@ class _Prepared:
     arguments: tuple[_Argument, ...]
     differentiated: tuple[trees.Structure, ...]
     result: trees.Structure
+    is_array: bool
     seed: Any
 
     def leaves(self, args: tuple[Any, ...]) -> list[Any] | None:

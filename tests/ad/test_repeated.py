@@ -182,3 +182,63 @@ def test_structured_arguments_and_their_gradients() -> None:
         assert q == 1.0
         assert type(value) is type(found[0][0])
         assert type(p["b"][0]) is type(found[0][1][0]["b"][0])
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: np.sum(x),
+        lambda x: x[0],
+        lambda x: 3.0 * x[1] + 0.0 * x[0],
+        lambda x: np.float64(2.0) * np.sum(x * 0.0),
+        lambda x: np.sum(np.abs(x) ** 2).reshape(()),
+        lambda x: np.linalg.norm(np.array([x[0], x[1] * x[2]])),
+        lambda x: np.max(x),
+        lambda x: np.sum(np.zeros(3) + x),
+        lambda x: np.mean(np.fft.ifft(np.fft.fft(x)).real ** 2),
+        lambda x: np.sum(np.real(x * np.conj(x)).astype(np.float32)),
+    ],
+)
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.complex128])
+def test_value_and_gradient_are_in_all_calls_of_the_same_kind(f: Any, dtype: Any) -> None:
+    x = np.array([0.5, -1.5, 2.5], dtype)
+
+    def real(x: Any) -> Any:
+        return np.real(f(x))
+
+    both = ra.value_and_grad(real)
+    first = both(x)
+    for _ in range(4):
+        found = both(x)
+        assert same(found, first)
+        assert found[0].dtype == first[0].dtype
+        assert found[1].dtype == first[1].dtype == dtype
+        assert found[1].flags.writeable
+        found[1][:] = 7.0
+    assert x.tolist() == [0.5, -1.5, 2.5]
+
+
+def test_arguments_that_are_not_used_get_zeros_of_the_callers_own() -> None:
+    both = ra.value_and_grad(lambda x, y, z: np.sum(x) + 0.0 * z, (0, 1, 2))
+    for _ in range(4):
+        value, (x, y, z) = both(np.ones(2), np.ones((2, 2)), 1.0)
+        assert (float(value), x.tolist(), y.tolist(), float(z)) == (
+            2.0,
+            [1, 1],
+            [[0, 0], [0, 0]],
+            0,
+        )
+        x[:] = y[:] = 5.0
+
+
+def test_threads_share_what_is_kept() -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    both = ra.value_and_grad(misfit)
+    points = [np.full(5, 0.1 * k) for k in range(8)]
+    expected = [fresh(misfit, x) for x in points]
+    for _ in range(3):
+        both(points[0])
+    with ThreadPoolExecutor(4) as executor:
+        found = list(executor.map(both, points * 20))
+    assert all(same(a, expected[k % 8]) for k, a in enumerate(found))

@@ -163,6 +163,10 @@ def unknown_functions() -> Iterator[Callable[..., Any]]:
         with np.errstate(all="ignore"):
             return x / 0.0
 
+    def either(x: Any) -> Any:
+        chosen = MODEL if len(x) else SLOTTED
+        return chosen.dt * x
+
     def defines_a_class(x: Any) -> Any:
         class Local:
             rate = 1.0
@@ -197,7 +201,7 @@ def unknown_functions() -> Iterator[Callable[..., Any]]:
     yield lambda x: MODEL.rate * x
     yield lambda x: MODEL.step(x)
     yield lambda x: Model.rate * x
-    yield lambda x: (MODEL if len(x) else SLOTTED).dt * x
+    yield either
     yield lambda x: (lambda m: m.dt)(MODEL) * x
     yield lambda x: (lambda m: m.sin)(np)(x)
     yield lambda x: np.empty(4) + x
