@@ -92,7 +92,8 @@ class Simulation:
         Whether recorded steps are compiled.
     replay_check : "sampled", "all" or "off"
         How many replayed states are compared with the first sweep, and how often the step itself is
-        called to compare with its tape.
+        called to compare with its tape.  Under "sampled" it isn't called in later gradients as long
+        as all that it reads is known and unchanged.
     progress : bool or callable
         True for a bar (needs tqdm), or ``progress(done, total)``, called with the number of steps
         executed and to be executed, plain ones and recorded ones together.
