@@ -170,7 +170,9 @@ class Gradient:
                     kernel.observe(self._observations.within, self._observations.stacked)
             lookers.append((self._observations.left, self._observations.see))
         if self.plan.counts is None or self.plan.counts.restored:
-            lookers.append((sampled_states(n_steps, check), self._replays.remember))
+            alone = not fresh and isinstance(kernel, NativeKernel) and not kernel.calls_numpy
+            sampled = sampled_states(n_steps, check, turn if alone else None)
+            lookers.append((sampled, self._replays.remember))
         self._shelves: tuple[Shelf, ...] = ()
         crew = Crew(
             kernel=kernel,

@@ -10,6 +10,8 @@ import pytest
 
 import revolve_ad as ra
 from revolve_ad.errors import DivergedReplayError
+from revolve_ad.schedule import binomial
+from revolve_ad.simulation.arrays.replay import Replays
 from tests.simulation.systems import PARAMS, START, rk4
 
 RATE = 0.5
@@ -213,3 +215,26 @@ def test_the_memory_of_a_simulation_goes_with_it() -> None:
     gone = weakref.ref(simulation)
     del globals()["_held"], simulation
     assert gone() is None
+
+
+def test_compiled_replays_are_sampled_in_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("numba")
+    remembered: list[set[int]] = []
+    original = Replays.remember
+
+    def remember(self: Replays, k: int, state: Any) -> None:
+        remembered[-1].add(k)
+        original(self, k, state)
+
+    monkeypatch.setattr(Replays, "remember", remember)
+    simulation = ra.Simulation(rk4, steps=100, native=True, schedule=lambda n: binomial(n, 4))
+    gradient = ra.grad(lambda p: np.sum(simulation(START, p).state ** 2))
+    found = set()
+    for _ in range(5):
+        remembered.append(set())
+        found.add(gradient(PARAMS).tobytes())
+        assert simulation.report is not None
+        assert simulation.report.compared > 0
+    assert len(found) == 1
+    assert [len(states) for states in remembered] == [8, 2, 2, 2, 2]
+    assert set.union(*remembered[1:]) == remembered[0]

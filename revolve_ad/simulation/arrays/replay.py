@@ -13,6 +13,9 @@ __all__ = ["ReplayCheck", "Replays", "digest", "sampled_states"]
 ReplayCheck = Literal["sampled", "all", "off"]
 
 _SAMPLES: Final = 8
+_SOME: Final = 2
+"""So many of them in one gradient where only compiled code runs: each look stops it for long."""
+
 _GOLDEN: Final = 0.6180339887498949
 
 
@@ -21,11 +24,23 @@ def digest(leaves: Sequence[Array]) -> tuple[int, ...]:
     return tuple([crc32(leaf.data) for leaf in leaves])
 
 
-def sampled_states(n_steps: int | None, check: ReplayCheck) -> Iterable[int]:
+def sampled_states(
+    n_steps: int | None, check: ReplayCheck, turn: int | None = None
+) -> Iterable[int]:
     """Return the increasing indices of the states whose replays are compared.
 
     "sampled" spreads a few over the run by the golden ratio, so that they fall on no period of the
     schedule or of the model.
+
+    Parameters
+    ----------
+    n_steps : int or None
+        Number of steps, if it is known.
+    check : "sampled", "all" or "off"
+        How many.
+    turn : int, optional
+        The number of the gradient, where its replays run nothing but compiled code, by which all
+        samples were compared before: it looks at some, and the next ones at the others.
     """
     if check == "off" or n_steps == 0:
         return ()
@@ -33,7 +48,10 @@ def sampled_states(n_steps: int | None, check: ReplayCheck) -> Iterable[int]:
         return itertools.count() if check == "all" else _spread()
     if check == "all" or n_steps <= _SAMPLES:
         return range(n_steps)
-    return sorted({int(n_steps * ((i + 1) * _GOLDEN % 1.0)) for i in range(_SAMPLES)})
+    numbers: Iterable[int] = range(_SAMPLES)
+    if turn is not None:
+        numbers = [(_SOME * turn + i) % _SAMPLES for i in range(_SOME)]
+    return sorted({int(n_steps * ((i + 1) * _GOLDEN % 1.0)) for i in numbers})
 
 
 def _spread() -> Iterable[int]:

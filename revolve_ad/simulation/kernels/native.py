@@ -100,6 +100,11 @@ class NativeKernel:
         return "play" in self._sweep.loop.entries
 
     @property
+    def calls_numpy(self) -> bool:
+        """Whether anything but compiled code runs in its loops."""
+        return bool(self._sweep.loop.called)
+
+    @property
     def float_leaves(self) -> list[int]:
         """The leaves of the state that have cotangents of their own."""
         return self._float_leaves
