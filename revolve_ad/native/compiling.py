@@ -61,12 +61,14 @@ def threads_range() -> Any:
 
 @lru_cache(maxsize=1)
 def views() -> dict[str, Any]:
-    """Return the functions that name an array, or look at it as one axis, uncounted.
+    """Return functions that source calls: one that rounds once, where the processor can, and some
+    that name an array, or look at it as one axis, uncounted.
 
     Numba counts references to arrays by atomic operations whenever a name moves from one to another
     or a row is taken.  In a loop whose steps take a tenth of a microsecond, they are most of it.
     What is named so must be held elsewhere: by the caller.
     """
+    from llvmlite import ir
     from numba.core import types
     from numba.extending import intrinsic
     from numba.np import arrayobj
@@ -103,7 +105,22 @@ def views() -> dict[str, Any]:
 
         return flattened(array), build
 
-    return {"borrowed": borrowed, "flat": flat}
+    @intrinsic
+    def multiply_add(typing: Any, a: Any, b: Any, c: Any) -> Any:
+        # Asked for by name, not left to LLVM: the same operations are one in each function that
+        # has them, so that a step has the same bits wherever it is run from.
+        def build(context: Any, builder: Any, made: Any, arguments: Any) -> Any:
+            kind = arguments[0].type
+            function = builder.module.declare_intrinsic(
+                "llvm.fmuladd", [kind], ir.FunctionType(kind, [kind] * 3)
+            )
+            return builder.call(function, arguments)
+
+        if not a == b == c or a not in (types.float32, types.float64):
+            return None
+        return a(a, b, c), build
+
+    return {"borrowed": borrowed, "flat": flat, "multiply_add": multiply_add}
 
 
 def compiled(function: Any, arguments: Sequence[Argument]) -> Code:
@@ -125,7 +142,7 @@ def compiled(function: Any, arguments: Sequence[Argument]) -> Code:
         context = function.targetctx
         made.library.optimized = False  # here it is, with the code that reads its arguments
         library = _numba().library(context.codegen(), ENTRY)
-        library.shown = ENTRY
+        library.only_called = made.fndesc.llvm_func_name
         library.add_linking_library(made.library)
         library.add_ir_module(entry_module(context, made.fndesc))
         library.finalize()
@@ -147,6 +164,26 @@ def _signature(arguments: Sequence[Argument]) -> Any:
     )
 
 
+_ALLOCATING = ("NRT_Allocate", "NRT_MemInfo_alloc", "NRT_MemInfo_new")
+"""How the functions of Numba begin that make an array."""
+
+
+def _nothing_to_free(codegen: Any) -> Any:
+    """Return code that frees an array, for functions that are given all of theirs: none.
+
+    They count references where the caller's arrays are counted by nobody; it isn't called.
+    """
+    import llvmlite.binding as llvm
+    from llvmlite import ir
+
+    module = codegen._create_empty_module("nothing to free")
+    kind = ir.FunctionType(ir.VoidType(), [ir.IntType(8).as_pointer()])
+    free = ir.Function(module, kind, "NRT_MemInfo_call_dtor")
+    free.linkage = "linkonce_odr"
+    ir.IRBuilder(free.append_basic_block()).ret_void()
+    return llvm.parse_assembly(str(module))
+
+
 @lru_cache(maxsize=1)
 def _numba() -> SimpleNamespace:
     """Return our classes of Numba's compiler; Numba is imported at first use."""
@@ -164,17 +201,18 @@ def _numba() -> SimpleNamespace:
     class Library(base):  # type: ignore[misc]
         """Code that becomes a part of other code, or an object file; it isn't run from here."""
 
-        shown = ""
-        """The one function that an object file offers."""
+        only_called = ""
+        """Of an object file, the function that its entry calls."""
 
         optimized = True
 
         def _optimize_final_module(self) -> None:
-            if self.shown:
-                # Copies of what was inlined can go, and what is known of arguments is used.
-                for f in self._final_module.functions:
-                    if not f.is_declaration and f.name != self.shown:
-                        f.linkage = "internal"
+            if self.only_called:
+                # What is known of its arguments is used.  Of what it calls in turn not: LLVM would
+                # make it one long function, which takes a third longer.
+                self._final_module.get_function(self.only_called).linkage = "internal"
+                if not any(f.name.startswith(_ALLOCATING) for f in self._final_module.functions):
+                    self._final_module.link_in(_nothing_to_free(self._codegen))
             if self.optimized:
                 super()._optimize_final_module()
 

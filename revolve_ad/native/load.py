@@ -107,7 +107,7 @@ class Module:
         """The functions as plain Python, but for those that have been compiled."""
         if self._space is None:
             tools: dict[str, Any] = dict.fromkeys(_DECORATORS, _unchanged)
-            tools |= {"borrowed": _unchanged, "flat": np.ravel}
+            tools |= {"borrowed": _unchanged, "flat": np.ravel, "multiply_add": _multiply_add}
             # The last row first: no row may need another.
             self._space = self._run(tools | {"prange": _backwards})
             self._space |= self._compiled
@@ -171,6 +171,10 @@ _DECORATORS: dict[str, dict[str, bool]] = {
 
 def _unchanged(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
+
+
+def _multiply_add(a: Any, b: Any, c: Any) -> Any:
+    return a * b + c
 
 
 def _backwards(*bounds: int) -> range:

@@ -441,7 +441,7 @@ def _planned(
     )
 
     times = () if back_wave is None else back_wave.shifts[0]
-    reverse_body, reverse_calls = nest_functions(staged, "pull", times)
+    reverse_body, reverse_calls = nest_functions(staged, "pull", times, contracts=True)
     reverse_numpy_calls = named_calls(staged, "pull")
     when = {f"pull{k}": flag for k, flag in sometimes.items()}
     plain = not reverse_numpy_calls

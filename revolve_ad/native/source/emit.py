@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from math import prod
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -39,6 +39,9 @@ MANY = 7
 
 LARGE = 25_000
 """Points from which threads gain: below, they wait for each other as long as they work."""
+
+_ROUNDED_ONCE = (np.dtype(np.float64), np.dtype(np.float32))
+"""Types of which processors multiply and add at once."""
 
 LONG = 160
 """Characters from which an expression becomes a variable even if it is used once."""
@@ -87,6 +90,8 @@ def function(
     loops: Sequence[Loops],
     before: Mapping[str, int],
     shifts: Sequence[int] = (),
+    *,
+    contracts: bool = False,
 ) -> tuple[str, list[str]]:
     """Return the source of a function that runs loops, and its parameters.
 
@@ -97,12 +102,12 @@ def function(
     buffers, flat = buffers_of(graph, loops)
     parameters = [*buffers, *scalars_of(graph, loops), *(["first", "last"] if shifts else [])]
     lines = [f"def {name}({', '.join(parameters)}):"]
-    lines += [f"    {b}_flat = {b}.reshape(-1)" for b in sorted(flat)]
+    lines += [f"    {b}_flat = flat({b})" for b in sorted(flat)]
     for k, nests in enumerate(bundled(graph, loops)):
         writers: list[_Writer] = []
         for nest in nests:
             count = writers[-1].count if writers else 0
-            writers.append(_Writer(graph, nest, before, None, count))
+            writers.append(_Writer(graph, nest, before, None, count, contracts=contracts))
         turn = shifts[k] if shifts else None
         lines += ["    " + line for line in _written(writers, turn)]
     if len(lines) == 1:
@@ -111,11 +116,12 @@ def function(
 
 
 def nest_functions(
-    fused: Fused, prefix: str, shifts: Shifts = ()
+    fused: Fused, prefix: str, shifts: Shifts = (), *, contracts: bool = False
 ) -> tuple[list[str], list[tuple[str, list[str]]]]:
     """Return a function for each nest, and the calls that run them in order: (name, arguments).
 
-    With `shifts` these also take the times between which rows have their turn.
+    With `shifts` these also take the times between which rows have their turn.  `contracts`: a
+    product and the sum that it goes into are one operation, which rounds once.
     """
     parts, calls = [], []
     for k, nest in enumerate(fused.nests):
@@ -127,7 +133,7 @@ def nest_functions(
         if nest.loops:
             times = shifts[k] if shifts else ()
             body, parameters = function(
-                f"{prefix}{k}", fused.graph, nest.loops, fused.before, times
+                f"{prefix}{k}", fused.graph, nest.loops, fused.before, times, contracts=contracts
             )
             # Without loops, or with many arrays, it pays to know that arrays don't overlap; else
             # it costs: values carried from pass to pass keep LLVM from using vectors.
@@ -234,6 +240,8 @@ class _Writer:
         before: Mapping[str, int],
         naming: Naming | None,
         count: int = 0,
+        *,
+        contracts: bool = False,
     ) -> None:
         self.graph, self.nest, self.before, self.naming = graph, nest, before, naming
         self.dims = [d for d, n in enumerate(nest.extent) if n != 1]
@@ -242,6 +250,8 @@ class _Writer:
         self.body: list[list[str]] = [[] for _ in range(len(self.dims) + 1)]
         self.after: list[str] = []
         self.count = count
+        self.contracts = contracts
+        self.products: dict[int, tuple[str, str]] = {}
         self._write()
 
     def _write(self) -> None:
@@ -259,6 +269,7 @@ class _Writer:
             self.body[-1].append(self._store(s, names[s.value], names.get(s.at, "")))
         for s in sums:
             # A sum over the whole loop stays in a register.
+            self.products.pop(s.value, None)
             dtype = self.graph.exprs[s.value].dtype
             if dtype == np.dtype(np.float32):
                 dtype = np.dtype(np.float64)
@@ -276,6 +287,7 @@ class _Writer:
                 name = self._fresh("t")
                 self.body[-1].append(f"{name} = {names[s.value]}")
                 names[s.value] = name
+                self.products.pop(s.value, None)
             written.add(s.buffer)
 
     def _fresh(self, stem: str) -> str:
@@ -341,16 +353,41 @@ class _Writer:
             elif expr.kind == "load":
                 body = self._element(*expr.what)
             else:
-                operand = graph.exprs[expr.args[-1]].dtype if expr.args else expr.dtype
-                body = arithmetic.text(
-                    expr.what, expr.dtype, operand, [names[a] for a in expr.args]
-                )
-            if uses[i] > 1 or len(body) > LONG:
+                body = self._operation(i, names)
+            product = self.contracts and expr.kind == "op" and expr.what == "multiply"
+            if uses[i] > 1 or (len(body) > LONG and not product):
                 name = self._fresh("t")
                 place.append(f"{name} = {body}")
                 names[i] = name
+                self.products.pop(i, None)
             else:
                 names[i] = body
+                if product:
+                    self.products[i] = names[expr.args[0]], names[expr.args[1]]
+
+    def _product(self, i: int, dtype: np.dtype[Any]) -> tuple[str, str] | None:
+        """Return the factors of an expression of this type that is a product and nothing else."""
+        args = (i, *self.graph.exprs[i].args)
+        if i not in self.products or any(self.graph.exprs[a].dtype != dtype for a in args):
+            return None
+        return self.products[i]
+
+    def _operation(self, i: int, names: Mapping[int, str]) -> str:
+        """Return the text of an operation."""
+        expr = self.graph.exprs[i]
+        args = [names[a] for a in expr.args]
+        if expr.what in ("add", "subtract") and expr.dtype in _ROUNDED_ONCE:
+            sign = "-" if expr.what == "subtract" else ""
+            for here, other in ((1, 0), (0, 1)):
+                product = self._product(expr.args[here], expr.dtype)
+                if product is None or self.graph.exprs[expr.args[other]].dtype != expr.dtype:
+                    continue
+                a, b = product
+                if here:
+                    return f"multiply_add({sign}{a}, {b}, {args[other]})"
+                return f"multiply_add({a}, {b}, {sign}{args[other]})"
+        operand = self.graph.exprs[expr.args[-1]].dtype if expr.args else expr.dtype
+        return arithmetic.text(expr.what, expr.dtype, operand, args)
 
     def _condition(self, guards: Sequence[tuple[int, int, int]]) -> str:
         parts = []
@@ -393,6 +430,9 @@ class _Writer:
             value = value[1:-1]
         place = f"{store.buffer}_flat[{at}]" if at else ""
         place = place or self._element(store.buffer, store.index, store.flat)
+        product = self._product(store.value, np.dtype(np.float64)) if store.add else None
+        if product is not None:
+            return f"{place} = multiply_add({', '.join(product)}, {place})"
         return f"{place} {sign} {value}"
 
 
