@@ -80,7 +80,7 @@ def kernel_source(name: str, body: Sequence[Statement], values: Values, *, sums:
     buffers = buffers_of(body)
     for b in buffers:
         if b.kind != "k" and len(b.shape) > 1:
-            head.append(f"    {b.name}_ = {b.name}.reshape(-1)")
+            head.append(f"    {b.name}_ = flat({b.name})")
     names = ", ".join(b.name for b in buffers)
     decorator = "@kernel_sums" if sums else "@kernel"
     lines = [decorator, f"def {name}({names}):", *head, *(writer.lines or ["    pass"])]
