@@ -5,6 +5,7 @@ Everything else (reductions, products, solves) stands beside its rule in `rules`
 
 from __future__ import annotations
 
+import operator
 from functools import lru_cache
 from typing import Any
 
@@ -25,6 +26,7 @@ __all__ = [
     "IMAG",
     "INPUT",
     "ITEM",
+    "OF_NUMBERS",
     "REAL",
     "SCALAR_POWER",
     "SCATTER",
@@ -135,6 +137,28 @@ SCALAR_POWER = Primitive(
     infer=lambda x, p: ArrayType((), np.result_type(x.dtype, p.dtype)),
     kind=Kind.ELEMENTWISE,
 )
+
+
+def _of_numbers(ufunc: np.ufunc, function: Any) -> Primitive:
+    """Return the primitive of an operator on numbers, where a ufunc would give other bits."""
+    alike = elementwise(ufunc)
+    return Primitive(
+        alike.name,
+        lambda *xs: function(*[x[()] if isinstance(x, np.ndarray) else x for x in xs]),
+        infer=alike.infer,
+        kind=Kind.ELEMENTWISE,
+        ufunc=ufunc,
+        reads_operands=alike.reads_operands,
+        reads_result=alike.reads_result,
+    )
+
+
+# Products and absolute values of complex numbers: the loops of NumPy's ufuncs fuse the product of
+# the parts with their sum, or scale in another way, where its numbers do not.
+OF_NUMBERS = {
+    np.multiply: _of_numbers(np.multiply, operator.mul),
+    np.absolute: _of_numbers(np.absolute, operator.abs),
+}
 
 
 def _number_or_array(x: Any) -> Any:

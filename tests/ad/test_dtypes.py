@@ -5,6 +5,8 @@ import pytest
 
 import revolve_ad as ra
 from revolve_ad.ad.recording.call import trace
+from revolve_ad.ad.running.interpreter import Interpreter
+from revolve_ad.ad.running.program import Program
 
 pytestmark = pytest.mark.filterwarnings("ignore::numpy.exceptions.ComplexWarning")
 
@@ -257,3 +259,39 @@ def test_types_stay_when_a_tape_is_run_again():
             expected = f(x + np.float32(0.25))
             assert found.dtype == expected.dtype
             assert found.tobytes() == expected.tobytes()
+
+
+@pytest.mark.parametrize("dtype", [np.complex64, np.complex128])
+def test_numbers_of_complex_values_are_multiplied_again_to_the_bits_of_numpys_numbers(dtype):
+    # The loops of np.multiply and np.absolute, which a tape would else run, give others.
+    rng = np.random.default_rng(5)
+    z = (rng.normal(size=40) + 1j * rng.normal(size=40)).astype(dtype)
+
+    def f(z):
+        return [z[k] * z[k + 1] + abs(z[k]) * z[k] * 0.3 + 0.7j * z[k] for k in range(39)]
+
+    tape = trace(f, (z[::-1].copy(),)).tape
+    for run in (Interpreter(tape), Program(tape)):
+        found, expected = np.array(run.run([z])), np.array(f(z))
+        assert found.tobytes() == expected.tobytes()
+
+
+def test_steps_that_compute_with_complex_numbers_one_by_one_are_what_was_recorded():
+    def step(u, c, k):
+        for i in range(3):
+            u[i] = u[i] * u[(i + 1) % 3] * 0.5 + c * abs(u[i])
+        return u
+
+    simulation = ra.Simulation(step, steps=9, replay_check="all")
+    start = np.array([0.3 + 0.2j, 0.1 + 0.5j, 0.7 - 0.3j])
+
+    def f(c):
+        return np.sum(np.abs(simulation(start, c).state))
+
+    def plain(c):
+        u = start.copy()
+        for k in range(9):
+            u = step(u, c, k)
+        return np.sum(np.abs(u))
+
+    assert ra.grad(f)(0.31 + 0.17j) == pytest.approx(ra.grad(plain)(0.31 + 0.17j), rel=1e-13)

@@ -34,6 +34,8 @@ STAND_INS: dict[str, Callable[[Any], Any]] = {}
 
 _ndarray = np.ndarray
 _TRUSTED = ("numpy", "scipy", "revolve_ad")
+_PYTHONS = (FunctionType, MethodType, functools.partial, type)
+"""What can be called, of Python's own classes."""
 
 
 def _names(code: CodeType) -> Iterator[str]:
@@ -112,6 +114,8 @@ class Rebound:
         self._stand_in = _array_class(ndarray)
         by_name, self._numpys = stand_ins()
         self._numpy = numpy_stand_in(**by_name, ndarray=self._stand_in)
+        if not isinstance(f, _PYTHONS) and _is_users(type(f)):
+            f = type(f).__call__.__get__(f)  # of an object that may hold arrays
         return self.function(f)  # type: ignore[no-any-return]
 
     def function(self, f: Any) -> Any:
@@ -237,6 +241,15 @@ def _array_class(creation: Callable[..., Any]) -> Any:
     return Meta("ndarray", (), {})
 
 
+def _writes(tape: Tape, first: int, last: int) -> set[int]:
+    """Return the writes into the array itself; others, into copies of it, start at it too."""
+    found: set[int] = set()
+    while last != first and tape.nodes[last].op is SCATTER:
+        found.add(last)
+        last = tape.nodes[last].args[0]
+    return found
+
+
 def hidden_state(tape: Tape, first: int, last: int) -> bool:
     """Tell whether elements of a captured array are read before they are overwritten.
 
@@ -249,6 +262,9 @@ def hidden_state(tape: Tape, first: int, last: int) -> bool:
     last : int
         The node that is its content at the end.
     """
+    if last == first:
+        return False
+    writes = _writes(tape, first, last)
     shape = tape.nodes[first].shape
     size = int(np.prod(shape))
     old = {first: np.ones(size, bool)}  # per version: which elements are still the first ones
@@ -259,7 +275,8 @@ def hidden_state(tape: Tape, first: int, last: int) -> bool:
             box = node.params[0].flat_indices().ravel()
             old[i] = old[node.args[0]].copy()
             old[i][box] = False
-            written[box] = True
+            if i in writes:
+                written[box] = True
         for number, a in enumerate(node.args):
             if a not in old or (node.op is SCATTER and number == 0):
                 continue

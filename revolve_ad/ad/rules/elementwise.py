@@ -10,7 +10,7 @@ import numpy as np
 
 from revolve_ad.ad import symbolic as s
 from revolve_ad.ad.builder import Symbol
-from revolve_ad.ad.core import SCALAR_POWER, elementwise
+from revolve_ad.ad.core import OF_NUMBERS, SCALAR_POWER, elementwise
 from revolve_ad.ad.rules.table import define_elementwise, define_rules, no_derivative
 
 exp, sin, cos, sinh, cosh = map(s.ufunc, (np.exp, np.sin, np.cos, np.sinh, np.cosh))
@@ -29,6 +29,7 @@ _define(np.positive, lambda y, x: 1)
 _define(np.add, lambda y, a, b: 1, lambda y, a, b: 1)
 _define(np.subtract, lambda y, a, b: 1, lambda y, a, b: -1)
 _define(np.multiply, lambda y, a, b: b, lambda y, a, b: a)
+define_elementwise(OF_NUMBERS[np.multiply], lambda y, a, b: b, lambda y, a, b: a)
 _define(np.true_divide, lambda y, a, b: 1 / b, lambda y, a, b: -y / b)
 _define(np.reciprocal, lambda y, x: -(y * y))
 _define(np.square, lambda y, x: 2 * x)
@@ -143,7 +144,8 @@ def _unit(x: Symbol, y: Symbol) -> Symbol:
     return x / s.cast(s.where(equal(y, 0), s.full_like(y, 1), y), x.dtype)
 
 
-define_rules(elementwise(np.absolute), vjp=_abs_vjp, jvp=_abs_jvp)
+for _op in (elementwise(np.absolute), OF_NUMBERS[np.absolute]):
+    define_rules(_op, vjp=_abs_vjp, jvp=_abs_jvp)
 define_rules(
     elementwise(np.conjugate),
     vjp=lambda g, y, xs, params: [s.conj(g)],

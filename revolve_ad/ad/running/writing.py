@@ -19,6 +19,7 @@ from revolve_ad.ad.core import (
     FULL,
     GATHER,
     INPUT,
+    OF_NUMBERS,
     SCATTER,
     SCATTER_ADD,
     SUM,
@@ -289,7 +290,7 @@ class Code:
         symbol = _OPERATORS.get(op.name) if node.shape == () and op.ufunc is not None else None
         if symbol is not None and len(names) == 2 and node.dtype.kind == "f":
             body.append(f"{name} = {names[0]} {symbol} {names[1]}")
-        elif op.ufunc is not None:
+        elif op.ufunc is not None and OF_NUMBERS.get(op.ufunc) is not op:
             body.append(f"{name} = {self._ufunc(op.ufunc)}({', '.join(names)})")
         elif op is SUM:
             axes, keepdims = node.params

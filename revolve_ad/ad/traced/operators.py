@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from revolve_ad.ad.core import SCALAR_POWER, elementwise
+from revolve_ad.ad.core import OF_NUMBERS, SCALAR_POWER, elementwise
+from revolve_ad.ad.tape import Primitive
 from revolve_ad.ad.traced.dispatch import FUNCTIONS
 from revolve_ad.ad.traced.operations import result, save_operands
 from revolve_ad.ad.traced.recorder import _PYTHON_DTYPE
@@ -24,13 +25,26 @@ from revolve_ad.ad.traced.value import PYTHON_NUMBERS, Traced, method, recorder_
 
 __all__: list[str] = []
 
+_COMPLEX = frozenset((complex, np.complex64, np.complex128, np.clongdouble))
+_ndarray = np.ndarray
+
 
 def _unary(function: Callable[[Any], Any], ufunc: np.ufunc, x: Traced) -> Any:
     if not x.rec.simple or x.dtype.kind == "b":
         return call_ufunc(ufunc, (x,))
     op = elementwise(ufunc)
+    if type(x.v) in _COMPLEX:
+        op = OF_NUMBERS.get(ufunc, op)
     node = x.saved() if x.rec.keep and op.reads_operands else x.read()
     return result(x.rec, op, (node,), (), function(x.v))
+
+
+def _of_numbers(ufunc: np.ufunc, value: Any, *operands: Any) -> Primitive:
+    """Return the primitive of an operator that gave this value, by what it was applied to."""
+    op = elementwise(ufunc)
+    if type(value) not in _COMPLEX or any(type(x) is _ndarray for x in operands):
+        return op
+    return OF_NUMBERS.get(ufunc, op)
 
 
 def _binary(
@@ -38,6 +52,7 @@ def _binary(
 ) -> tuple[Any, Any, Any]:
     """Return the operator, its reflected form and its in-place form."""
     op = elementwise(ufunc)
+    differs = ufunc in OF_NUMBERS  # between numbers and arrays
     # x·c and x/c with a number c: the derivative doesn't read x.
     saves_other = op.reads_operands and ufunc not in (np.multiply, np.true_divide)
     saves_reflected = op.reads_operands and ufunc is not np.multiply
@@ -51,15 +66,17 @@ def _binary(
                 if other.rec is rec and (
                     (type(a) in PYTHON_NUMBERS) is (type(b) in PYTHON_NUMBERS)
                 ):
+                    v = function(a, b)
+                    how = _of_numbers(ufunc, v, a, b) if differs else op
                     if rec.keep and op.reads_operands:
-                        nodes = self.saved(other), other.saved(self)
-                        return result(rec, op, nodes, (), function(a, b))
-                    return result(rec, op, (self.read(), other.read()), (), function(a, b))
+                        return result(rec, how, (self.saved(other), other.saved(self)), (), v)
+                    return result(rec, how, (self.read(), other.read()), (), v)
             elif kind in PYTHON_NUMBERS:
                 x = self.v
                 v = function(x, other)
+                how = _of_numbers(ufunc, v, x) if differs else op
                 node = self.saved() if saves_other and rec.keep else self.read()
-                return result(rec, op, (node, _number(rec, other, x)), (), v)
+                return result(rec, how, (node, _number(rec, other, x)), (), v)
         return _general(function, ufunc, self, other)
 
     def reflected(self: Traced, other: Any) -> Any:
@@ -67,8 +84,9 @@ def _binary(
         if rec.simple and type(other) in PYTHON_NUMBERS:
             x = self.v
             v = function(other, x)
+            how = _of_numbers(ufunc, v, x) if differs else op
             node = self.saved() if saves_reflected and rec.keep else self.read()
-            return result(rec, op, (_number(rec, other, x), node), (), v)
+            return result(rec, how, (_number(rec, other, x), node), (), v)
         return _general(function, ufunc, other, self)
 
     def in_place(self: Traced, other: Any) -> Any:
@@ -100,8 +118,9 @@ def _general(function: Callable[[Any, Any], Any], ufunc: np.ufunc, a: Any, b: An
             return NotImplemented
     rec = recorder_of((a, b))
     a, b = (as_array(rec, x) if type(x) in (list, tuple) else x for x in (a, b))
-    value = function(*(x.v if type(x) is Traced else x for x in (a, b)))
-    op = elementwise(ufunc)
+    real = [x.v if type(x) is Traced else x for x in (a, b)]
+    value = function(*real)
+    op = _of_numbers(ufunc, value, *real)
     if rec.masks and (put_off := FUNCTIONS["lazy"](rec, op, ufunc, (a, b), value)) is not None:
         return put_off
     if rec.keep and op.reads_operands:
