@@ -129,8 +129,8 @@ def test_under_a_budget_it_is_near_the_best_placement(
     sizes: tuple[int, int, int], bound: float
 ) -> None:
     schedule = online(state_bytes=sizes[0], tape_bytes=sizes[1], budget=sizes[2])
-    offline, placed = _least_plain_steps(schedule.capacity.leaves, 200)
-    for n in range(1, 201):
+    offline, placed = _least_plain_steps(schedule.capacity.leaves, 150)
+    for n in range(1, 151):
         advanced = schedule.counts(n).advanced
         assert advanced + n <= bound * (placed[n] + n), n
         assert advanced <= offline[n] + n, n  # at most one plain sweep above a known length

@@ -68,12 +68,13 @@ def test_wherever_it_is_pickled_a_pass_goes_on_to_the_end_as_if_it_had_not_been(
 
 
 @pytest.mark.parametrize("name", KINDS)
-def test_a_pass_that_is_pickled_after_every_action_is_the_same(name: str) -> None:
+def test_a_pass_that_is_pickled_again_and_again_is_the_same(name: str) -> None:
     whole = list(KINDS[name])[:600]
     running, drawn = iter(KINDS[name]), []
-    for _ in whole:
+    for k in range(len(whole)):
         drawn.append(next(running))
-        running = pickle.loads(pickle.dumps(running))
+        if k < 60 or k % 5 == 0 or 250 < k < 270 or 505 < k < 525:  # pages end after 256, or 512
+            running = pickle.loads(pickle.dumps(running))
     assert drawn == whole
 
 
