@@ -2,6 +2,7 @@
 
 import math
 import threading
+from collections import deque
 
 import numpy as np
 import pytest
@@ -146,6 +147,23 @@ def test_scratch_buffers_of_an_object_work():
     model = Model()
     assert_gradient(model.step)
     assert_gradient(lambda x: model.step(x * x))
+
+
+def test_arrays_in_captured_containers_are_copied_and_written():
+    start = {"u": np.linspace(0.5, 1.0, 6), "more": [np.ones((2, 3)), 3.0]}
+    kept = start["u"].copy()
+
+    def f(x):
+        u, (w, c) = start["u"].copy(), start["more"]
+        v = {name: part for name, part in start.items() if name != "more"}["u"].copy()
+        w = w.copy()
+        u[1:] *= x[:-1]
+        v += u * c
+        w[0] -= x[:3]
+        return np.sum(u * v) + np.sum(w**2)
+
+    assert_gradient(f)
+    assert start["u"].tobytes() == kept.tobytes()
 
 
 def test_scratch_buffers_of_an_object_that_is_called_itself_work():
@@ -336,7 +354,7 @@ def test_what_would_lose_the_derivative_raises(f):
 
 
 def test_a_plain_array_that_cannot_be_traced_refuses_traced_values():
-    buffers = [np.zeros(6)]
+    buffers = deque([np.zeros(6)])
 
     def f(x):
         buffers[0][:] = x

@@ -54,7 +54,21 @@ def _holds_arrays(x: Any) -> bool:
     return (
         type(attributes) is dict
         and _is_users(cls)
-        and any(type(v) is _ndarray or _stand_in(v) is not None for v in attributes.values())
+        and (_contains_arrays(attributes) or any(map(_stands, attributes.values())))
+    )
+
+
+def _stands(x: Any) -> bool:
+    return _stand_in(x) is not None
+
+
+def _contains_arrays(x: Any, depth: int = 4) -> bool:
+    """Tell whether a dict, a list or a tuple has arrays in it, itself or a few levels below."""
+    parts = x.values() if type(x) is dict else x
+    return any(
+        type(v) is _ndarray
+        or (depth > 0 and type(v) in (dict, list, tuple) and _contains_arrays(v, depth - 1))
+        for v in parts
     )
 
 
@@ -169,7 +183,20 @@ class Rebound:
             return _Module(x, self.value)
         if _holds_arrays(x):
             return self._object(x)
+        if type(x) in (dict, list, tuple) and _contains_arrays(x):
+            return self._container(x)
         return self.function(x)
+
+    def _container(self, x: Any) -> Any:
+        """Return a copy of a dict, a list or a tuple, whose arrays are those of the recording."""
+        known = self._objects.get(id(x))
+        if known is None:
+            if type(x) is dict:
+                copy: Any = {key: self.value(v) for key, v in x.items()}
+            else:
+                copy = type(x)([self.value(v) for v in x])
+            known = self._objects[id(x)] = (x, copy)
+        return known[1]
 
     def _object(self, x: Any) -> Any:
         """Return a copy of an object of a user's class, whose arrays are those of the recording."""
