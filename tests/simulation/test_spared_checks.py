@@ -2,6 +2,7 @@
 
 import functools
 import sys
+import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -15,6 +16,7 @@ from revolve_ad.simulation.arrays.replay import Replays
 from tests.simulation.systems import PARAMS, START, rk4
 
 RATE = 0.5
+HELD: Any = None
 
 
 def law(u: Any) -> Any:
@@ -167,6 +169,16 @@ def test_a_change_during_the_run_is_an_error(monkeypatch: pytest.MonkeyPatch) ->
         gradient(0.5)
 
 
+def test_a_simulation_without_params_is_spared_too() -> None:
+    simulation = ra.Simulation(lambda u, p, k: u + 0.1 * np.sin(u), steps=12)
+    gradient = ra.grad(lambda u: np.sum(simulation(u).state ** 2))
+    found = []
+    for _ in range(3):
+        gradient(START)
+        found.append(checked(simulation))
+    assert found == [3, 0, 0]
+
+
 def test_random_draws_and_clocks_are_compared_in_every_gradient() -> None:
     generator = np.random.default_rng(0)
 
@@ -205,16 +217,16 @@ def test_gradients_at_two_points_in_turn_are_the_same(check: Any) -> None:
 
 
 def test_the_memory_of_a_simulation_goes_with_it() -> None:
-    import weakref
-
-    simulation: Any = ra.Simulation(rk4, steps=20, memory="1 MB")
-    gradient = ra.grad(lambda p: np.sum(globals()["_held"](START, p).state))
-    globals()["_held"] = simulation
+    global HELD
+    HELD = ra.Simulation(rk4, steps=20, memory="1 MB")
+    gradient = ra.grad(lambda p: np.sum(HELD(START, p).state))
     for _ in range(3):
         gradient(PARAMS)
-    gone = weakref.ref(simulation)
-    del globals()["_held"], simulation
+    gone = weakref.ref(HELD)
+    del globals()["HELD"]
     assert gone() is None
+    with pytest.raises(NameError, match="HELD"):
+        gradient(PARAMS)
 
 
 def test_compiled_replays_are_sampled_in_turns(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -227,12 +239,14 @@ def test_compiled_replays_are_sampled_in_turns(monkeypatch: pytest.MonkeyPatch) 
         original(self, k, state)
 
     monkeypatch.setattr(Replays, "remember", remember)
-    simulation = ra.Simulation(rk4, steps=100, native=True, schedule=lambda n: binomial(n, 4))
-    gradient = ra.grad(lambda p: np.sum(simulation(START, p).state ** 2))
+    simulation = ra.Simulation(
+        step_with_helper, steps=60, native=True, schedule=lambda n: binomial(n, 40)
+    )
+    gradient = gradient_of(simulation)
     found = set()
     for _ in range(5):
         remembered.append(set())
-        found.add(gradient(PARAMS).tobytes())
+        found.add(gradient(0.5).tobytes())
         assert simulation.report is not None
         assert simulation.report.compared > 0
     assert len(found) == 1

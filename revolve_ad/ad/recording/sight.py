@@ -120,7 +120,8 @@ class Sight:
             if _content(cell) is not value:
                 return False
         for get, reference in self._weak:
-            if get() is not reference():
+            found = reference()
+            if found is None or get() is not found:
                 return False
         for x, name, value in self._attributes:
             if _attribute(x, name) is not value:
@@ -160,7 +161,8 @@ def sight_of(*functions: Any) -> Sight | None:
 def has_plain_containers(structure: Structure) -> bool:
     """Tell whether a structured value has no object of a user's class, whose methods may run."""
     return structure.container is None or (
-        structure.type in (tuple, list, dict) and all(map(has_plain_containers, structure.children))
+        structure.type in (tuple, list, dict, type(None))
+        and all(map(has_plain_containers, structure.children))
     )
 
 
