@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from tests.benchmarks.by_hand_numba.loop import Kernels, compiled
+from tests.benchmarks.by_hand_numba.loop import Kernels, compiled, contracted
 from tests.benchmarks.problems.heat import R
 from tests.benchmarks.problems.problem import Problem
 
@@ -57,7 +57,7 @@ def make(problem: Problem) -> Kernels:
         frame(lam)
         return value
 
-    @compiled
+    @contracted
     def reverse(k, x, lam, new, c):  # type: ignore[no-untyped-def]
         kx, ky, g = c[1], c[2], c[4]
         for i in range(n):

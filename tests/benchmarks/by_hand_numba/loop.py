@@ -10,10 +10,15 @@ import numpy as np
 from tests.benchmarks.by_hand_numba.subnormals import flushed_subnormals
 from tests.benchmarks.revolve import ADVANCE, FINISH, LIVE, revolve
 
-__all__ = ["Kernels", "Loop", "compiled"]
+__all__ = ["Kernels", "Loop", "compiled", "contracted"]
 
 compiled = numba.njit(error_model="numpy", nogil=True)
 """Without the error model, a division that could raise costs the vectorisation of its loop."""
+
+
+contracted = numba.njit(error_model="numpy", nogil=True, fastmath={"contract"})
+"""For adjoint steps, whose bits nobody compares with NumPy's: a product and the sum that it goes into
+may be one operation.  They take 0.94 to 0.96 of the time."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from tests.benchmarks.by_hand_numba.loop import Kernels, compiled
+from tests.benchmarks.by_hand_numba.loop import Kernels, compiled, contracted
 from tests.benchmarks.problems.problem import Problem
 from tests.benchmarks.problems.wave import DT, SOURCE_ROW, W0, W1, W2, H, receivers
 
@@ -80,7 +80,7 @@ def make(problem: Problem, variant: str = "scaled") -> Kernels:
                 value += 0.5 * residual[t, r] * residual[t, r]
         return value
 
-    @compiled
+    @contracted
     def reverse_scaled(k, x, lam, new, c):  # type: ignore[no-untyped-def]
         m, residual, grad = c[0], c[3], c[4]
         u = x[0]
@@ -112,7 +112,7 @@ def make(problem: Problem, variant: str = "scaled") -> Kernels:
                 )
                 grad[i, j] += lam[i + 2, j + 2] * lap_u
 
-    @compiled
+    @contracted
     def reverse_plain(k, x, lam, new, c):  # type: ignore[no-untyped-def]
         m, residual, grad, q = c[0], c[3], c[4], c[5]
         u = x[0]
