@@ -6,6 +6,7 @@ any process that has the object file.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -42,126 +43,180 @@ def entry_module(context: Any, description: Any) -> Any:
     an array as the function takes it.  It doesn't need the GIL: the caller holds the arrays.
     """
     from llvmlite import ir
-    from numba.core import cgutils, types
-    from numba.np import arrayobj
-    from numba.np.numpy_support import as_dtype
+    from numba.core import types
 
-    tools: Any = cgutils
-    arrays: Any = arrayobj
-
-    word = context.get_value_type(types.intp)
-    integer, long = ir.IntType(32), ir.IntType(64)
-    size = word.width // 8
     kinds = description.argtypes
-    is_array = [isinstance(kind, types.Array) for kind in kinds]
+    arrays = [isinstance(kind, types.Array) for kind in kinds]
     module = context.create_module("entry")
     callee = ir.Function(
         module,
         context.call_conv.get_function_type(description.restype, kinds),
         description.llvm_func_name,
     )
-    numbers = [long] * is_array.count(False)
-    entry = ir.Function(
-        module, ir.FunctionType(integer, [word, word, long.as_pointer(), *numbers]), ENTRY
-    )
-    items, array_type, out, *given = entry.args
-    builder = ir.IRBuilder(entry.append_basic_block("entry"))
+    word, long = context.get_value_type(types.intp), ir.IntType(64)
+    parameters = [word, word, long.as_pointer(), *[long] * arrays.count(False)]
+    entry = ir.Function(module, ir.FunctionType(ir.IntType(32), parameters), ENTRY)
+    items, array_type, out, *numbers = entry.args
+    writer = _Writer(context, ir.IRBuilder(entry.append_basic_block("entry")), word)
+    writer.require(kinds, items, array_type)
+    values = [
+        writer.array(kind, writer.item(items, k)) if flag else writer.number(kind, numbers.pop(0))
+        for k, (kind, flag) in enumerate(zip(kinds, arrays, strict=True))
+    ]
+    writer.call(callee, description, values, out)
+    return module
 
-    def read(address: Any, offset: int, kind: Any) -> Any:
-        place = builder.add(address, ir.Constant(word, offset))
-        return builder.load(builder.inttoptr(place, kind.as_pointer()))
 
-    def item(k: Any) -> Any:
-        return read(builder.add(items, builder.mul(k, ir.Constant(word, size))), ITEMS, word)
+class _Writer:
+    """Writes the parts of an entry; addresses are numbers of a `word`."""
 
-    # The arrays must be what the code was made for: were they not, it would spoil memory.
-    wanted = []
-    for kind, flag in zip(kinds, is_array, strict=True):
-        dtype = as_dtype(kind.dtype) if flag else None
-        same = [np.dtype(c).num for c in np.typecodes["All"] if dtype == c] if flag else [0]
-        wanted.append([kind.ndim if flag else -1, same[0], same[-1]])
-    row = ir.ArrayType(integer, 3)
-    table_type = ir.ArrayType(row, len(kinds))
-    table = tools.add_global_variable(module, table_type, "wanted")
-    table.initializer = ir.Constant(
-        table_type, [ir.Constant(row, [ir.Constant(integer, n) for n in line]) for line in wanted]
-    )
-    table.global_constant, table.linkage = True, "internal"
-    with tools.for_range(builder, ir.Constant(word, len(kinds))) as loop:
-        bad = builder.add(builder.trunc(loop.index, integer), ir.Constant(integer, 1))
-        ndim, number, other = (
-            builder.load(
-                builder.gep(table, [ir.Constant(integer, 0), loop.index, ir.Constant(integer, c)])
+    def __init__(self, context: Any, builder: Any, word: Any) -> None:
+        from llvmlite import ir
+
+        self.context, self.builder, self.word = context, builder, word
+        self.size = word.width // 8
+        self.integer, self.long, self.constant = ir.IntType(32), ir.IntType(64), ir.Constant
+
+    def read(self, address: Any, offset: int, kind: Any) -> Any:
+        """Return the value of a type so many bytes behind an address."""
+        place = self.builder.add(address, self.constant(self.word, offset))
+        return self.builder.load(self.builder.inttoptr(place, kind.as_pointer()))
+
+    def item(self, items: Any, k: Any) -> Any:
+        """Return the address of item `k` of a tuple."""
+        if isinstance(k, int):
+            return self.read(items, ITEMS + k * self.size, self.word)
+        offset = self.builder.mul(k, self.constant(self.word, self.size))
+        return self.read(self.builder.add(items, offset), ITEMS, self.word)
+
+    def require(self, kinds: Sequence[Any], items: Any, array_type: Any) -> None:
+        """Return from the entry unless the arrays are those that the code was made for.
+
+        It would spoil memory if they weren't.
+        """
+        from numba.core import cgutils
+
+        tools: Any = cgutils
+        b, word, integer = self.builder, self.word, self.integer
+        table = self.table([_wanted(kind) for kind in kinds])
+        with tools.for_range(b, self.constant(word, len(kinds))) as loop:
+            bad = b.add(b.trunc(loop.index, integer), self.constant(integer, 1))
+            ndim, number, other = (
+                b.load(b.gep(table, [self.constant(integer, 0), loop.index, column]))
+                for column in (self.constant(integer, c) for c in range(3))
             )
-            for c in range(3)
+            with b.if_then(b.icmp_signed(">=", ndim, self.constant(integer, 0))):
+                array = self.item(items, loop.index)
+                found = self.read(array, HEAD - self.size, word)
+                with b.if_then(b.icmp_unsigned("!=", found, array_type)):
+                    b.ret(bad)
+                with b.if_then(self.differs(array, ndim, number, other)):
+                    b.ret(bad)
+
+    def differs(self, array: Any, ndim: Any, number: Any, other: Any) -> Any:
+        """Return whether an array has other axes, flags, or a type of none of two numbers."""
+        b, size, integer = self.builder, self.size, self.integer
+        # PyArrayObject: data, nd, dimensions, strides, base, descr, flags.
+        descr = self.read(array, HEAD + 5 * size, self.word)
+        wanted = self.constant(integer, _FLAGS)
+        flags = b.and_(self.read(array, HEAD + 6 * size, integer), wanted)
+        # PyArray_Descr: typeobj, kind, type, byteorder, former flags, type_num.
+        order = self.read(descr, HEAD + size + 2, _byte())
+        type_num = self.read(descr, HEAD + size + 4, integer)
+        wrong = b.icmp_signed("!=", self.read(array, HEAD + size, integer), ndim)
+        wrong = b.or_(wrong, b.icmp_signed("!=", flags, wanted))
+        foreign = self.constant(_byte(), ord(_FOREIGN))
+        wrong = b.or_(wrong, b.icmp_signed("==", order, foreign))
+        neither = b.and_(
+            b.icmp_signed("!=", type_num, number), b.icmp_signed("!=", type_num, other)
         )
-        with builder.if_then(builder.icmp_signed(">=", ndim, ir.Constant(integer, 0))):
-            array = item(loop.index)
-            with builder.if_then(
-                builder.icmp_unsigned("!=", read(array, HEAD - size, word), array_type)
-            ):
-                builder.ret(bad)
-            # PyArrayObject: data, nd, dimensions, strides, base, descr, flags.
-            descr = read(array, HEAD + 5 * size, word)
-            flags = builder.and_(
-                read(array, HEAD + 6 * size, integer), ir.Constant(integer, _FLAGS)
-            )
-            # PyArray_Descr: typeobj, kind, type, byteorder, former flags, type_num.
-            order = read(descr, HEAD + size + 2, ir.IntType(8))
-            type_num = read(descr, HEAD + size + 4, integer)
-            wrong = [
-                builder.icmp_signed("!=", read(array, HEAD + size, integer), ndim),
-                builder.icmp_signed("!=", flags, ir.Constant(integer, _FLAGS)),
-                builder.icmp_signed("==", order, ir.Constant(ir.IntType(8), ord(_FOREIGN))),
-                builder.and_(
-                    builder.icmp_signed("!=", type_num, number),
-                    builder.icmp_signed("!=", type_num, other),
-                ),
-            ]
-            while len(wrong) > 1:
-                wrong.append(builder.or_(wrong.pop(), wrong.pop()))
-            with builder.if_then(wrong[0]):
-                builder.ret(bad)
+        return b.or_(wrong, neither)
 
-    values = []
-    for k, (kind, flag) in enumerate(zip(kinds, is_array, strict=True)):
-        if not flag:
-            value = given.pop(0)
-            if kind == types.boolean:
-                value = builder.icmp_signed("!=", value, ir.Constant(long, 0))
-            elif kind != types.int64:
-                raise NotImplementedError(f"a number of type {kind}")
-            values.append(value)
-            continue
-        array = item(ir.Constant(word, k))
-        made = context.make_array(kind)(context, builder)
-        extents = [read(array, HEAD + (2 + axis) * size, word) for axis in range(2)]
+    def table(self, rows: Sequence[Sequence[int]]) -> Any:
+        """Return a constant array of rows of integers."""
+        from llvmlite import ir
+        from numba.core import cgutils
+
+        tools: Any = cgutils
+        line = ir.ArrayType(self.integer, len(rows[0]) if rows else 1)
+        kind = ir.ArrayType(line, len(rows))
+        table = tools.add_global_variable(self.builder.module, kind, "wanted")
+        table.initializer = ir.Constant(
+            kind, [ir.Constant(line, [ir.Constant(self.integer, n) for n in row]) for row in rows]
+        )
+        table.global_constant, table.linkage = True, "internal"
+        return table
+
+    def array(self, kind: Any, array: Any) -> Any:
+        """Return an array as Numba's functions take it, counted by nobody."""
+        from numba.np import arrayobj
+        from numba.np.numpy_support import as_dtype
+
+        tools: Any = arrayobj
+        made = self.context.make_array(kind)(self.context, self.builder)
         shape, strides = (
-            [read(extent, d * size, word) for d in range(kind.ndim)] for extent in extents
+            [self.read(extents, d * self.size, self.word) for d in range(kind.ndim)]
+            for extents in (
+                self.read(array, HEAD + 2 * self.size, self.word),
+                self.read(array, HEAD + 3 * self.size, self.word),
+            )
         )
-        data = read(array, HEAD, word)
-        arrays.populate_array(
+        tools.populate_array(
             made,
-            data=builder.inttoptr(data, made.data.type),
+            data=self.builder.inttoptr(self.read(array, HEAD, self.word), made.data.type),
             shape=shape,
             strides=strides,
             itemsize=as_dtype(kind.dtype).itemsize,
             meminfo=None,
         )
-        values.append(made._getvalue())
-    status, result = context.call_conv.call_function(
-        builder, callee, description.restype, kinds, values, attrs=("noinline",)
-    )
-    with builder.if_then(status.is_error, likely=False):
-        builder.store(builder.ptrtoint(status.excinfoptr, long), out)
-        builder.ret(ir.Constant(integer, -1))
-    results = results_of(description.restype)
-    for k, kind in enumerate(results):
-        value = builder.extract_value(result, k) if len(results) > 1 else result
-        if isinstance(value.type, ir.IntType) and value.type.width < 64:
-            value = (
-                builder.zext(value, long) if kind == types.boolean else builder.sext(value, long)
-            )
-        builder.store(value, builder.gep(out, [ir.Constant(integer, k + 1)]))
-    builder.ret(ir.Constant(integer, 0))
-    return module
+        return made._getvalue()
+
+    def number(self, kind: Any, value: Any) -> Any:
+        """Return a number as Numba's functions take it."""
+        from numba.core import types
+
+        if kind == types.boolean:
+            return self.builder.icmp_signed("!=", value, self.constant(self.long, 0))
+        if kind != types.int64:
+            raise NotImplementedError(f"a number of type {kind}")
+        return value
+
+    def call(self, callee: Any, description: Any, values: Sequence[Any], out: Any) -> None:
+        """Call a function, and return its results or where its exception is described."""
+        from numba.core import types
+
+        b, integer, long = self.builder, self.integer, self.long
+        status, result = self.context.call_conv.call_function(
+            b, callee, description.restype, description.argtypes, values, attrs=("noinline",)
+        )
+        with b.if_then(status.is_error, likely=False):
+            b.store(b.ptrtoint(status.excinfoptr, long), out)
+            b.ret(self.constant(integer, -1))
+        results = results_of(description.restype)
+        for k, kind in enumerate(results):
+            value = b.extract_value(result, k) if len(results) > 1 else result
+            if value.type.width < long.width:
+                value = b.zext(value, long) if kind == types.boolean else b.sext(value, long)
+            b.store(value, b.gep(out, [self.constant(integer, k + 1)]))
+        b.ret(self.constant(integer, 0))
+
+
+def _byte() -> Any:
+    from llvmlite import ir
+
+    return ir.IntType(8)
+
+
+def _wanted(kind: Any) -> tuple[int, int, int]:
+    """Return the axes of an array, -1 for a number, and the numbers that NumPy gives its type.
+
+    ``long`` and ``long long`` are two numbers, and may be the same type.
+    """
+    from numba.core import types
+    from numba.np.numpy_support import as_dtype
+
+    if not isinstance(kind, types.Array):
+        return -1, 0, 0
+    dtype = as_dtype(kind.dtype)
+    same = [np.dtype(c).num for c in np.typecodes["All"] if dtype == c]
+    return kind.ndim, same[0], same[-1]

@@ -13,10 +13,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+import revolve_ad as ra
 from revolve_ad.errors import DtypeError
 from revolve_ad.native import Compiled, compile_tape
 from revolve_ad.native.cache import cache_folder, read_entry, write_entry
 from revolve_ad.native.load import Argument, Module
+from revolve_ad.native.machine import Code
 from tests.native.test_compile_tape import smoothing
 
 pytest.importorskip("numba")
@@ -73,6 +75,20 @@ print(compile_tape(trace(program, (u,)).tape).run([u])[0].tobytes().hex(), "numb
     ]
     assert [imported for _, imported in found] == ["True", "False"]
     assert found[0][0] == found[1][0]
+
+
+def test_compiled_steps_and_schedules_call_nothing_of_numba(folder: Path) -> None:
+    def step(u: Any, p: Any, k: int) -> Any:
+        new = u.copy()
+        new[1:] -= p * np.sin(u[:-1])
+        return new
+
+    sim = ra.Simulation(step, steps=300, schedule=ra.schedule.binomial(300, 9), native=True)
+    ra.grad(lambda u, p: np.sum(sim(u, p).state))(np.linspace(0, 1, 40), 0.01)
+    kept = [Code(*read_entry(entry)) for entry in folder.rglob("*.code")]
+    assert any(code.results > 1 for code in kept)  # the one that plays the schedule
+    for code in kept:
+        assert code.needs is None or not [n for n in code.needs if n.startswith(("NRT", "numba"))]
 
 
 def test_code_of_other_processes_stays_apart_where_its_functions_have_the_same_names(
