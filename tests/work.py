@@ -1,8 +1,8 @@
 """What a plan costs, counted and not timed: the lines that run, and the entries of arrays.
 
 Counts are the same on every machine, however busy it is.  Times what a line and an entry take on a
-slow core they are seconds, those that ``effort`` speaks of; ``bench_schedules --plans`` puts them
-beside a clock.
+slow core they are seconds, those that ``effort`` speaks of; ``bench_planning`` puts them beside a
+clock.
 """
 
 import sys
