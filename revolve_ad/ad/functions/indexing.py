@@ -26,7 +26,7 @@ from revolve_ad.ad.traced import (
 )
 from revolve_ad.ad.traced.dispatch import FUNCTIONS, implements
 from revolve_ad.ad.traced.recorder import Recorder, Window
-from revolve_ad.errors import WriteError
+from revolve_ad.errors import UnsupportedOperationError, WriteError
 
 # How an index is kept in a tape: ("array",) for the next index operand, ("slice", start, stop,
 # step), ("int", k), ("new",) or ("rest",).
@@ -210,6 +210,11 @@ def _template(rec: Recorder, x: Traced, index: Any) -> tuple[Template, list[Any]
             if type(part) is not Traced:
                 part = np.asarray(as_array(rec, part) if _has_traced(part) else part)
             if part.dtype.kind == "b":
+                if part.ndim == 0:
+                    raise UnsupportedOperationError(
+                        "an index that is True or False adds an axis of length one or zero; write "
+                        "a[None] for a[True], and np.where or an if for a choice"
+                    )
                 mask = (
                     part._concrete("indexing with a traced mask") if type(part) is Traced else part
                 )

@@ -52,7 +52,6 @@ def _binary(
 ) -> tuple[Any, Any, Any]:
     """Return the operator, its reflected form and its in-place form."""
     op = elementwise(ufunc)
-    differs = ufunc in OF_NUMBERS  # between numbers and arrays
     # x·c and x/c with a number c: the derivative doesn't read x.
     saves_other = op.reads_operands and ufunc not in (np.multiply, np.true_divide)
     saves_reflected = op.reads_operands and ufunc is not np.multiply
@@ -67,14 +66,14 @@ def _binary(
                     (type(a) in PYTHON_NUMBERS) is (type(b) in PYTHON_NUMBERS)
                 ):
                     v = function(a, b)
-                    how = _of_numbers(ufunc, v, a, b) if differs else op
+                    how = _of_numbers(ufunc, v, a, b) if type(v) in _COMPLEX else op
                     if rec.keep and op.reads_operands:
                         return result(rec, how, (self.saved(other), other.saved(self)), (), v)
                     return result(rec, how, (self.read(), other.read()), (), v)
             elif kind in PYTHON_NUMBERS:
                 x = self.v
                 v = function(x, other)
-                how = _of_numbers(ufunc, v, x) if differs else op
+                how = _of_numbers(ufunc, v, x) if type(v) in _COMPLEX else op
                 node = self.saved() if saves_other and rec.keep else self.read()
                 return result(rec, how, (node, _number(rec, other, x)), (), v)
         return _general(function, ufunc, self, other)
@@ -84,7 +83,7 @@ def _binary(
         if rec.simple and type(other) in PYTHON_NUMBERS:
             x = self.v
             v = function(other, x)
-            how = _of_numbers(ufunc, v, x) if differs else op
+            how = _of_numbers(ufunc, v, x) if type(v) in _COMPLEX else op
             node = self.saved() if saves_reflected and rec.keep else self.read()
             return result(rec, how, (_number(rec, other, x), node), (), v)
         return _general(function, ufunc, other, self)
