@@ -135,8 +135,9 @@ def play_source(
 
     save = []
     for j in tested:
-        save += [f"if not finite(flat(w{j})):", "    return i, -2, turn, back"]
-    save += [f"copied(flat(pool{j}[slot]), flat(w{j}))" for j in range(m)]
+        save += [f"if not saved(flat(pool{j}[slot]), flat(w{j})):"]
+        save += ["    return i, -2, turn, back"]
+    save += [f"copied(flat(pool{j}[slot]), flat(w{j}))" for j in range(m) if j not in tested]
     load = [f"copied(flat(w{j}), flat(pool{j}[slot]))" for j in range(m) if not turns.constant(j)]
 
     leaf = [
@@ -203,6 +204,16 @@ _TOOLS = """\
 def copied(to, source):
     for i in range(len(to)):
         to[i] = source[i]
+
+
+@kernel_summing
+def saved(to, source):
+    # Copied and tested in one pass; see `finite`.
+    total = source[0] - source[0]
+    for i in range(len(source)):
+        to[i] = source[i]
+        total += source[i] - source[i]
+    return total == 0
 
 
 @kernel_summing
