@@ -276,6 +276,21 @@ def test_numbers_of_complex_values_are_multiplied_again_to_the_bits_of_numpys_nu
         assert found.tobytes() == expected.tobytes()
 
 
+def test_arrays_of_one_complex_number_are_multiplied_again_to_the_same_bits():
+    rng = np.random.default_rng(6)
+
+    def f(z):
+        for _ in range(6):
+            z = z * z * 0.7 + z * (0.3 - 0.2j)
+        return z
+
+    tape = trace(f, (np.ones(1, complex),)).tape
+    program = Program(tape)
+    for _ in range(100):
+        z = rng.normal(size=1) + 1j * rng.normal(size=1)
+        assert program.run([z])[0].tobytes() == f(z).tobytes()
+
+
 def test_steps_that_compute_with_complex_numbers_one_by_one_are_what_was_recorded():
     def step(u, c, k):
         for i in range(3):

@@ -152,7 +152,8 @@ class Registers:
         """Return the storage of an operand that nobody needs after this elementwise operation."""
         lives = self._lives
         node = lives.nodes[i]
-        if node.op.ufunc is None:
+        # In place NumPy multiplies one complex number in another way than into a new array.
+        if node.op.ufunc is None or (node.dtype.kind == "c" and prod(node.shape) == 1):
             return None
         group = self.group_of.get(i)
         for a in node.args:
