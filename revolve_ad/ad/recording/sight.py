@@ -5,16 +5,14 @@ gives the same for the same arguments as long as each of its names refers to the
 each array holds the same bits.  That is looked up in microseconds, where a call to find out takes
 a hundred.
 
-All of it is read from the bytecode, and whatever isn't known to be harmless counts as unknown: an
-instruction, an attribute, an object with a state, a function that isn't listed in `stateless`.
+Whatever isn't known to be harmless counts as unknown: an instruction (see `reads`), an attribute,
+an object with a state, a function that isn't listed in `stateless`.
 """
 
 from __future__ import annotations
 
-import dis
 import weakref
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from types import (
     CellType,
     CodeType,
@@ -27,6 +25,7 @@ from typing import Any, Final, final
 
 import numpy as np
 
+from revolve_ad.ad.recording.reads import reads_of
 from revolve_ad.ad.recording.stateless import ATTRIBUTES, UFUNC_METHODS, is_stateless
 from revolve_ad.ad.traced.interception import original_of, stands_for
 from revolve_ad.trees import Structure
@@ -51,48 +50,9 @@ _NUMBERS: Final = frozenset(
     | {np.int64, np.int32, np.int16, np.int8, np.uint64, np.uint32, np.uint16, np.uint8}
 )
 
-# Instructions that touch nothing but the function's own variables and the values at hand.
-_HARMLESS: Final = (
-    "CACHE NOP RESUME EXTENDED_ARG PRECALL PUSH_NULL KW_NAMES COPY_FREE_VARS MAKE_CELL "
-    "POP_TOP COPY SWAP TO_BOOL END_FOR LOAD_CONST RETURN_VALUE RETURN_CONST LOAD_FAST "
-    "STORE_FAST DELETE_FAST LOAD_FAST_CHECK LOAD_FAST_AND_CLEAR LOAD_FAST_LOAD_FAST "
-    "STORE_FAST_LOAD_FAST STORE_FAST_STORE_FAST LOAD_CLOSURE MAKE_FUNCTION "
-    "SET_FUNCTION_ATTRIBUTE UNARY_INVERT UNARY_NEGATIVE UNARY_NOT UNARY_POSITIVE "
-    "BINARY_SUBSCR BINARY_SLICE COMPARE_OP CONTAINS_OP IS_OP BUILD_CONST_KEY_MAP BUILD_LIST "
-    "BUILD_MAP BUILD_SLICE BUILD_TUPLE LIST_APPEND LIST_EXTEND LIST_TO_TUPLE MAP_ADD "
-    "DICT_MERGE DICT_UPDATE UNPACK_SEQUENCE UNPACK_EX GET_ITER FOR_ITER CALL CALL_KW "
-    "CALL_FUNCTION_EX JUMP_FORWARD JUMP_BACKWARD JUMP_BACKWARD_NO_INTERRUPT "
-    "JUMP_IF_FALSE_OR_POP JUMP_IF_TRUE_OR_POP POP_JUMP_IF_FALSE POP_JUMP_IF_TRUE "
-    "POP_JUMP_IF_NONE POP_JUMP_IF_NOT_NONE POP_JUMP_FORWARD_IF_FALSE POP_JUMP_FORWARD_IF_TRUE "
-    "POP_JUMP_FORWARD_IF_NONE POP_JUMP_FORWARD_IF_NOT_NONE POP_JUMP_BACKWARD_IF_FALSE "
-    "POP_JUMP_BACKWARD_IF_TRUE POP_JUMP_BACKWARD_IF_NONE POP_JUMP_BACKWARD_IF_NOT_NONE "
-    "LOAD_ASSERTION_ERROR RAISE_VARARGS RERAISE RETURN_GENERATOR YIELD_VALUE"
-)
-_HARMLESS_NAMES: Final = frozenset(_HARMLESS.split())
-_ATTRIBUTE: Final = ("LOAD_ATTR", "LOAD_METHOD")
-_ITEM_WRITES: Final = ("STORE_SUBSCR", "STORE_SLICE", "DELETE_SUBSCR")
-_INTRINSICS: Final = (3, 5, 6)  # StopIteration in generators, unary plus, list to tuple
-
 
 class _UnknownError(Exception):
     """Something may change that can't be looked up."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Chain:
-    """A name that isn't the function's own, and the attributes that are taken of it at once."""
-
-    name: str
-    is_cell: bool
-    attributes: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class _Code:
-    """What stands in the code of a function: the names that it reads, and if it writes items."""
-
-    chains: tuple[_Chain, ...]
-    writes: bool
 
 
 @final
@@ -217,15 +177,15 @@ class _Looking:
         self.arrays.append((x, _form(x), x.tobytes()))
 
     def _function(self, f: FunctionType) -> None:
-        code = _code(f.__code__)
-        if code is None or f.__dict__ or type(f.__globals__) is not dict:
+        reads = reads_of(f.__code__)
+        if reads is None or f.__dict__ or type(f.__globals__) is not dict:
             raise _UnknownError
-        self.writes = self.writes or code.writes
+        self.writes = self.writes or reads.writes
         self.functions.append((f, f.__code__, f.__defaults__, f.__kwdefaults__))
         self.value(f.__defaults__)
         self.value(f.__kwdefaults__)
         cells = dict(zip(f.__code__.co_freevars, f.__closure__ or (), strict=True))
-        for chain in code.chains:
+        for chain in reads.chains:
             if chain.is_cell:
                 cell = cells[chain.name]
                 found = _content(cell)
@@ -320,75 +280,3 @@ def _attribute(x: Any, name: str) -> Any:
 
 
 _PLAIN: Final[tuple[Any, ...]] = (object.__getattribute__, SimpleNamespace.__getattribute__)
-
-
-# -- reading the code ---------------------------------------------------------------------------
-
-_codes: weakref.WeakKeyDictionary[CodeType, _Code | None] = weakref.WeakKeyDictionary()
-
-
-def _code(code: CodeType) -> _Code | None:
-    """Return what stands in a code; None if there is an instruction that may do anything."""
-    if code not in _codes:
-        try:
-            chains: dict[_Chain, None] = {}
-            writes = _read(code, frozenset(code.co_freevars), chains)
-            _codes[code] = _Code(tuple(chains), writes)
-        except _UnknownError:
-            _codes[code] = None
-    return _codes[code]
-
-
-def _read(code: CodeType, free: frozenset[str], chains: dict[_Chain, None]) -> bool:
-    """Collect the names that a code reads, and the functions defined in it; tell if it writes.
-
-    Parameters
-    ----------
-    code : CodeType
-        Of the function, or of one in it.
-    free : frozenset of str
-        The variables that belong to functions around the one that is looked at.
-    chains : dict
-        Is filled, in order.
-    """
-    writes = False
-    instructions = list(dis.get_instructions(code))
-    skip = 0
-    for i, one in enumerate(instructions):
-        if i < skip:
-            continue
-        op, name = one.opname, one.argval
-        if op == "LOAD_GLOBAL" or (op == "LOAD_DEREF" and name in free):
-            attributes = tuple(_attributes(instructions, i + 1))
-            skip = i + 1 + len(attributes)
-            chains[_Chain(name, op == "LOAD_DEREF", attributes)] = None
-        elif op in _ATTRIBUTE:
-            if name not in ATTRIBUTES:
-                raise _UnknownError
-        elif op == "BINARY_OP":
-            # In place, on an array of the function's own or on a list that it was given.
-            writes = writes or one.argrepr.endswith("=")
-        elif op in _ITEM_WRITES:
-            writes = True
-        elif op == "CALL_INTRINSIC_1":
-            if one.arg not in _INTRINSICS:
-                raise _UnknownError
-        elif op in ("LOAD_DEREF", "STORE_DEREF", "DELETE_DEREF"):
-            if name in free:  # a variable of a function around it is bound anew
-                raise _UnknownError
-        elif op not in _HARMLESS_NAMES:
-            raise _UnknownError
-    for constant in code.co_consts:
-        if isinstance(constant, CodeType):
-            # What is a variable of this function's own is one of its calls.
-            writes |= _read(constant, free.intersection(constant.co_freevars), chains)
-    return writes
-
-
-def _attributes(instructions: list[dis.Instruction], start: int) -> Iterator[str]:
-    """Yield the attributes that are taken one after the other from a position on."""
-    for one in instructions[start:]:
-        # Where a jump leads to, another value may be at hand.
-        if one.opname not in _ATTRIBUTE or one.is_jump_target:
-            return
-        yield one.argval
