@@ -231,7 +231,6 @@ def _numba() -> SimpleNamespace:
         name = made.fndesc.qualname.split(".")[-1]
         own = dynamic.make_function(made.fndesc.lookup_module(), name, "", 0, made.env, (library,))
         context.insert_user_function(own, made.fndesc, [library])
-        state.reload_init.extend(library._reload_init)
         state["cr"] = _LowerResult(made.fndesc, made.call_helper, cfunc=own, env=made.env)
         return True
 
