@@ -310,3 +310,24 @@ def test_steps_that_compute_with_complex_numbers_one_by_one_are_what_was_recorde
         return np.sum(np.abs(u))
 
     assert ra.grad(f)(0.31 + 0.17j) == pytest.approx(ra.grad(plain)(0.31 + 0.17j), rel=1e-13)
+
+
+def test_complex_products_that_numpy_rounds_by_where_they_lie_are_no_hidden_state():
+    rng = np.random.default_rng(7)
+    start = 0.5 * (rng.normal(size=(4, 4)) + 1j * rng.normal(size=(4, 4)))
+
+    def step(a, p, k):
+        a[:, 1] *= a[:, 2]
+        a[1, ::2] *= a[1, 1::2] * p
+        return a * p
+
+    simulation = ra.Simulation(step, steps=6, replay_check="all")
+
+    def plain(p):
+        a = start.copy()
+        for k in range(6):
+            a = step(a, p, k)
+        return np.sum(np.abs(a) ** 2)
+
+    found = ra.grad(lambda p: np.sum(np.abs(simulation(start, p).state) ** 2))(0.9)
+    assert found == pytest.approx(ra.grad(plain)(0.9), rel=1e-12)
