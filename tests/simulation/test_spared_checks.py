@@ -244,11 +244,9 @@ def test_compiled_replays_are_sampled_in_turns(monkeypatch: pytest.MonkeyPatch) 
     )
     gradient = gradient_of(simulation)
     found = set()
-    for _ in range(5):
+    for _ in range(9):
         remembered.append(set())
         found.add(gradient(0.5).tobytes())
-        assert simulation.report is not None
-        assert simulation.report.compared > 0
     assert len(found) == 1
-    assert [len(states) for states in remembered] == [8, 2, 2, 2, 2]
+    assert [len(states) for states in remembered] == [8] + 8 * [1]
     assert set.union(*remembered[1:]) == remembered[0]

@@ -13,9 +13,6 @@ __all__ = ["ReplayCheck", "Replays", "digest", "sampled_states"]
 ReplayCheck = Literal["sampled", "all", "off"]
 
 _SAMPLES: Final = 8
-_SOME: Final = 2
-"""So many of them in one gradient where only compiled code runs: each look stops it for long."""
-
 _GOLDEN: Final = 0.6180339887498949
 
 
@@ -40,7 +37,8 @@ def sampled_states(
         How many.
     turn : int, optional
         The number of the gradient, where its replays run nothing but compiled code, by which all
-        samples were compared before: it looks at some, and the next ones at the others.
+        samples were compared before: it looks at one, and the next at another, since each look
+        stops that code for as long as many steps take.
     """
     if check == "off" or n_steps == 0:
         return ()
@@ -48,9 +46,7 @@ def sampled_states(
         return itertools.count() if check == "all" else _spread()
     if check == "all" or n_steps <= _SAMPLES:
         return range(n_steps)
-    numbers: Iterable[int] = range(_SAMPLES)
-    if turn is not None:
-        numbers = [(_SOME * turn + i) % _SAMPLES for i in range(_SOME)]
+    numbers = range(_SAMPLES) if turn is None else [turn % _SAMPLES]
     return sorted({int(n_steps * ((i + 1) * _GOLDEN % 1.0)) for i in numbers})
 
 
