@@ -74,11 +74,6 @@ def test_random_steps_agree_with_interpreted_ones(seed: int) -> None:
     check(draw_step(rng, int(rng.integers(2, 12))), native=False)
 
 
-def test_numba_agrees_too() -> None:
-    pytest.importorskip("numba")
-    check(draw_step(np.random.default_rng(8), 1), native=True)
-
-
 @pytest.mark.parametrize("seed", [820, 916, 1171, 1424, 1486, 1637])
 def test_steps_that_were_once_refused_or_failed(seed: int) -> None:
     # Writes of interleaved parts; integers that params decide.

@@ -5,7 +5,7 @@ operands and at others.  The derivatives are held against each other (dot produc
 and against central differences of sixth order; second derivatives against differences of the
 gradient.  `check` does this for operands of double precision, of which the tapes are run as
 `Program`s; the first order also for other layouts of them and for float32, of which the
-`Interpreter` runs the tapes of derivatives; and all of it, where asked, for complex numbers.
+`Interpreter` runs the tapes; and all of it, where asked, for complex numbers.
 """
 
 from __future__ import annotations
@@ -223,7 +223,7 @@ class First:
 def full(case: Case, plain: Sequence[Any], others: Sequence[Any]) -> None:
     """Check the first order at two operands, against differences, and the second order."""
     is_complex = any(np.asarray(x).dtype.kind == "c" for x in numbers(plain))
-    first = first_order(case, plain, Interpreter if is_complex else Program)
+    first = first_order(case, plain, Program, Interpreter if is_complex else Program)
     tape = first.recording.tape
     looked = tape.depends_on_values
     assert case.looks is not False or looked is None, looked
@@ -239,7 +239,9 @@ def full(case: Case, plain: Sequence[Any], others: Sequence[Any]) -> None:
         second_order(case, first, plain)
 
 
-def first_order(case: Case, plain: Sequence[Any], made: Any = Interpreter) -> First:
+def first_order(
+    case: Case, plain: Sequence[Any], again: Any = Interpreter, derived: Any = Interpreter
+) -> First:
     """Check values bit for bit, and both modes against each other.
 
     Parameters
@@ -248,15 +250,15 @@ def first_order(case: Case, plain: Sequence[Any], made: Any = Interpreter) -> Fi
         The function.
     plain : sequence
         Its operands.
-    made : type, optional
-        What runs the tapes of derivatives: `Program` or `Interpreter`.
+    again, derived : type, optional
+        What runs the tape, and what those of derivatives: `Program` or `Interpreter`.
     """
     recording = recorded(case.f, plain)
     tape, leaves = recording.tape, numbers(plain)
     expected = values(case.f, plain)
     for a, b in zip(trees.flatten(recording.value)[0], expected, strict=True):
         same_bits(a, b, "the recorded value")
-    rerun = quiet(Program(tape).run)
+    rerun = quiet(again(tape).run)
     for a, b in zip(rerun(leaves), expected, strict=True):
         same_bits(a, b, "a run of the tape")
     wrt = differentiable(leaves)
@@ -266,11 +268,11 @@ def first_order(case: Case, plain: Sequence[Any], made: Any = Interpreter) -> Fi
     tangents = [random_like(leaves[k], rng) for k in wrt]
     weights = [random_like(zero(tape, o), rng) for o in tape.outputs]
     backward = transform.vjp(tape, wrt)
-    pull = quiet(made(backward).run)
+    pull = quiet(derived(backward).run)
     pulled = pull([*leaves, *weights])
     for k, g in zip(wrt, pulled, strict=True):
         same_type(g, leaves[k], "a gradient has the type of its operand")
-    push = quiet(made(transform.jvp(tape, wrt)).run)
+    push = quiet(derived(transform.jvp(tape, wrt)).run)
     pushed = push([*leaves, *tangents])[len(tape.outputs) :]
     there, here = inner(weights, pushed), inner(pulled, tangents)
     size = np.sqrt(inner(weights, weights) * inner(pushed, pushed)) + abs(here)

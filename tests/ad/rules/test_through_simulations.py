@@ -21,7 +21,7 @@ ALL = [
     )
 ]
 BLOCKS = 6
-EVERY = 7  # of so many calls one: all of them take minutes
+EVERY = 12  # of so many calls one: all of them take minutes
 
 
 def real(found):
@@ -75,7 +75,7 @@ def test_derivatives_through_a_simulation_are_those_of_the_loop(block):
             error.add_note(f"in the call {line}")
             raise
         checked += 1
-    assert checked >= 3
+    assert checked >= 2
 
 
 def compared(sim, step, state, floats, rng):
