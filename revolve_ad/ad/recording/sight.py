@@ -201,7 +201,7 @@ class _Looking:
         namespace = f.__globals__
         if name not in namespace:
             self.names.append((namespace, name, _NOTHING))
-            namespace = f.__builtins__  # type: ignore[attr-defined]
+            namespace = f.__builtins__  # type: ignore[attr-defined,unused-ignore]
             if type(namespace) is not dict:
                 raise _UnknownError
         return self._name(namespace, name)
