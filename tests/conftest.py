@@ -1,4 +1,4 @@
-"""What holds for all tests: no screen, random examples that are the same in every run, one cache.
+"""What holds for all tests: no screen, one thread, one cache, the same random examples every time.
 
 Compiled code is kept in a folder of this run alone, which all of its processes share, so that what
 one test has compiled another takes from there, and nothing comes from the user's cache.
@@ -11,6 +11,9 @@ import hypothesis
 import pytest
 
 os.environ.setdefault("MPLBACKEND", "Agg")
+# Before NumPy is imported: processes that run tests side by side have a core each, or less.
+for _threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(_threads, "1")
 
 # No deadline: a busy machine is no failure.  To look for new examples, set
 # HYPOTHESIS_PROFILE=default.
