@@ -266,16 +266,16 @@ def test_the_collector_rests_while_a_function_is_recorded_and_never_longer():
 
 
 def test_the_collector_runs_again_when_the_last_of_several_recordings_ends():
-    inside, go = threading.Barrier(3, timeout=10), threading.Event()
+    inside, go = threading.Barrier(3, timeout=600), threading.Event()
 
     def f(x):
         inside.wait()
-        go.wait(10)
+        go.wait(600)
         return np.sum(x * x)
 
     def fails(x):
         inside.wait()
-        go.wait(10)
+        go.wait(600)
         raise KeyError("mine")
 
     def work(g):

@@ -296,14 +296,14 @@ def test_other_threads_keep_numpy_as_it_is():
     seen = []
 
     def other():
-        inside.wait(5)
+        inside.wait(600)
         seen.append(type(np.zeros(3)))
         seen.append(type(zeros_by_name(3)))
         done.set()
 
     def f(x):
         inside.set()
-        done.wait(5)
+        done.wait(600)
         a = np.zeros(6)
         a[:] = x
         return np.sum(a)
