@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from tests.benchmarks.by_hand_numba.loop import Kernels, compiled
+from tests.benchmarks.by_hand_numba.loop import Kernels, compiled, contracted
 from tests.benchmarks.problems.burgers import DT
 from tests.benchmarks.problems.problem import Problem
 
@@ -48,7 +48,7 @@ def make(problem: Problem) -> Kernels:
         close(lam)
         return value
 
-    @compiled
+    @contracted
     def reverse(k, x, lam, new, c):  # type: ignore[no-untyped-def]
         a2, b, grad = 2 * c[0][0], c[0][1], c[2]
         for i in range(n):

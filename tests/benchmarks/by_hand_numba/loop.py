@@ -18,7 +18,7 @@ compiled = numba.njit(error_model="numpy", nogil=True)
 
 contracted = numba.njit(error_model="numpy", nogil=True, fastmath={"contract"})
 """For adjoint steps, whose bits nobody compares with NumPy's: a product and the sum that it goes
-into may be one operation.  They take 0.94 to 0.96 of the time."""
+into may be one operation.  On heat and waves they take 0.94 to 0.96 of the time."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from tests.benchmarks.by_hand_numba.loop import Kernels, compiled
+from tests.benchmarks.by_hand_numba.loop import Kernels, compiled, contracted
 from tests.benchmarks.problems.lorenz96 import DT
 from tests.benchmarks.problems.problem import Problem
 
@@ -73,7 +73,7 @@ def make(problem: Problem) -> Kernels:
         close(lam)
         return value
 
-    @compiled
+    @contracted
     def pull(y, v, lam, w, h, total, out):  # type: ignore[no-untyped-def]
         # ȳ = Jᵀ v; total += ȳ; the seed of the stage before: w lam + h ȳ.
         for i in range(n):
@@ -84,7 +84,7 @@ def make(problem: Problem) -> Kernels:
             out[i + 2] = w * lam[i + 2] + h * bar
         close(out)
 
-    @compiled
+    @contracted
     def reverse(k, x, lam, new, c):  # type: ignore[no-untyped-def]
         forcing, y2, y3, y4, v4, v3, v2, v1, grad = (
             c[0][0], c[1], c[2], c[3], c[4], c[5], c[6], c[7], c[8],

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from tests.benchmarks.by_hand_numba.loop import Kernels, compiled
+from tests.benchmarks.by_hand_numba.loop import Kernels, compiled, contracted
 from tests.benchmarks.problems.lotka_volterra import DT, TARGET
 from tests.benchmarks.problems.problem import Problem
 
@@ -26,7 +26,7 @@ def step(p, q, a, b, e, d):  # type: ignore[no-untyped-def]
     return p + H6 * (f1 + 2 * f2 + 2 * f3 + f4), q + H6 * (g1 + 2 * g2 + 2 * g3 + g4)
 
 
-@compiled
+@contracted
 def pull(p1, q1, lp, lq, a, b, e, d):  # type: ignore[no-untyped-def]
     """Return the cotangents of the state, and of the four parameters."""
     f, g = a * p1 - b * p1 * q1, -e * q1 + d * p1 * q1
