@@ -233,7 +233,7 @@ def fused_loop(
     row_at = range(k_at + 1, k_at + 1 + layout.inputs)
     param_at = [*range(m, k_at), *range(k_at + 1 + layout.inputs, n_inputs)]
     wrt = [j for j in (*range(m), *param_at, *row_at) if is_float[j]]
-    adjoint = vjp(tape, wrt, by_parts=True)
+    adjoint = vjp(tape, wrt)
     both = simplified(
         Tape(adjoint.nodes, adjoint.inputs, (*tape.outputs, *adjoint.outputs)),
         exact=len(tape.nodes),

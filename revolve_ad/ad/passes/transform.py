@@ -14,7 +14,6 @@ import numpy as np
 from revolve_ad.ad import rules
 from revolve_ad.ad.builder import Builder, Symbol
 from revolve_ad.ad.core import GATHER, ITEM, SCATTER, elementwise
-from revolve_ad.ad.passes.parts import linear_parts
 from revolve_ad.ad.rules.table import ACCUMULATE, FREE, JVP, VJP, Missing
 from revolve_ad.ad.symbolic import gather, match
 from revolve_ad.ad.tape import Node, Tape
@@ -47,13 +46,10 @@ def _active(tape: Tape, wrt: Sequence[int]) -> list[bool]:
     return active
 
 
-def adjoints(
-    tape: Tape, wrt: Sequence[int], *, by_parts: bool = False
-) -> tuple[Tape, dict[int, int]]:
+def adjoints(tape: Tape, wrt: Sequence[int]) -> tuple[Tape, dict[int, int]]:
     """Return `vjp` and, for each node of `tape` that has one, the position of its cotangent."""
     builder = Builder(tape.nodes)
     active = _active(tape, wrt)
-    parts = linear_parts(tape, active) if by_parts else {}
     cotangent: dict[int, Any] = {}
     seeds = []
     for out in tape.outputs:
@@ -65,18 +61,39 @@ def adjoints(
     for i in range(len(tape.nodes) - 1, -1, -1):
         if not active[i] or i not in cotangent:
             continue
-        part = parts.get(i)
-        if part is None:
-            _pull(builder, tape, active, cotangent, i)
+        node = tape.nodes[i]
+        if not node.args:
             continue
-        pulled = {part.value: cotangent[i]}
-        for j in reversed(part.between):
-            if j in pulled:
-                _pull(builder, tape, active, pulled, j)
-        if (g := pulled.get(part.root)) is not None:
-            factor, root = Symbol(builder, part.factor), Symbol(builder, part.root)
-            _accumulate(cotangent, part.root, factor * g)
-            _accumulate(cotangent, part.factor, match(g * root, factor))
+        g = cotangent[i]
+        if node.op is ITEM:
+            results = cotangent.setdefault(node.args[0], {})
+            _accumulate(results, node.params[0], g)
+            continue
+        if node.op is SCATTER and (terms := _added(tape, node)) is not None:
+            # a[box] += terms: the base passes its cotangent on as it is.
+            part = gather(g, node.params[0])
+            if active[node.args[0]]:
+                _accumulate(cotangent, node.args[0], g)
+            for sign, a in terms:
+                if active[a]:
+                    x = Symbol(builder, a)
+                    _accumulate(cotangent, a, match(part if sign > 0 else -part, x))
+            continue
+        grow = ACCUMULATE.get(node.op)
+        if grow is not None:
+            a = node.args[0]
+            if active[a]:
+                cotangent[a] = grow(_cotangent_so_far(builder, cotangent, a), g, i, node)
+            continue
+        rule = VJP.get(node.op)
+        if rule is None:
+            raise _missing(node.op)
+        xs = [Symbol(builder, a) for a in node.args]
+        for a, x_bar in zip(node.args, rule(g, Symbol(builder, i), xs, node.params), strict=True):
+            if x_bar is not None and active[a]:
+                if isinstance(x_bar, Missing):
+                    raise x_bar.error()
+                _accumulate(cotangent, a, x_bar)
     outputs = []
     for k in wrt:
         i = tape.inputs[k]
@@ -90,46 +107,7 @@ def adjoints(
     return builder.tape([*tape.inputs, *seeds], outputs, tape.depends_on_values), positions
 
 
-def _pull(
-    builder: Builder, tape: Tape, active: Sequence[bool], cotangent: dict[int, Any], i: int
-) -> None:
-    """Add what the cotangent of node `i` contributes to those of its arguments."""
-    node = tape.nodes[i]
-    if not node.args:
-        return
-    g = cotangent[i]
-    if node.op is ITEM:
-        results = cotangent.setdefault(node.args[0], {})
-        _accumulate(results, node.params[0], g)
-        return
-    if node.op is SCATTER and (terms := _added(tape, node)) is not None:
-        # a[box] += terms: the base passes its cotangent on as it is.
-        part = gather(g, node.params[0])
-        if active[node.args[0]]:
-            _accumulate(cotangent, node.args[0], g)
-        for sign, a in terms:
-            if active[a]:
-                x = Symbol(builder, a)
-                _accumulate(cotangent, a, match(part if sign > 0 else -part, x))
-        return
-    grow = ACCUMULATE.get(node.op)
-    if grow is not None:
-        a = node.args[0]
-        if active[a]:
-            cotangent[a] = grow(_cotangent_so_far(builder, cotangent, a), g, i, node)
-        return
-    rule = VJP.get(node.op)
-    if rule is None:
-        raise _missing(node.op)
-    xs = [Symbol(builder, a) for a in node.args]
-    for a, x_bar in zip(node.args, rule(g, Symbol(builder, i), xs, node.params), strict=True):
-        if x_bar is not None and active[a]:
-            if isinstance(x_bar, Missing):
-                raise x_bar.error()
-            _accumulate(cotangent, a, x_bar)
-
-
-def vjp(tape: Tape, wrt: Sequence[int], *, by_parts: bool = False) -> Tape:
+def vjp(tape: Tape, wrt: Sequence[int]) -> Tape:
     """Return the tape that pulls cotangents of the outputs back to inputs.
 
     Parameters
@@ -138,9 +116,6 @@ def vjp(tape: Tape, wrt: Sequence[int], *, by_parts: bool = False) -> Tape:
         The function.
     wrt : sequence of int
         Which inputs, by their numbers.
-    by_parts : bool
-        Whether numbers times linear functions are pulled back by one linear function; see `parts`.
-        It spares compiled code a pass over arrays that it doesn't keep, but NumPy nothing.
 
     Returns
     -------
@@ -149,7 +124,7 @@ def vjp(tape: Tape, wrt: Sequence[int], *, by_parts: bool = False) -> Tape:
         dtype; its outputs are the cotangents of the inputs `wrt`.  Griewank and Walther,
         *Evaluating Derivatives* (2008), section 3.2.
     """
-    return adjoints(tape, wrt, by_parts=by_parts)[0]
+    return adjoints(tape, wrt)[0]
 
 
 def jvp(tape: Tape, wrt: Sequence[int]) -> Tape:
