@@ -27,6 +27,14 @@ class Contestant:
     heavy: bool = False
     """Needs gigabytes on P5: runs when no other contestant's process is alive."""
 
+    @property
+    def rival(self) -> bool:
+        """Whether it is one of those whose times are divided by each other."""
+        if self.heavy or self.options.get("variant") == "equinox":
+            return False
+        compiled = self.kind in {"numba", "jax"} or self.options.get("native", False)
+        return compiled or self.kind == "numpy-ordinary-forward"
+
 
 def _segments(steps: int) -> list[int]:
     """Return the divisors of `steps` nearest to √steps, and to half and twice of it."""

@@ -118,9 +118,14 @@ class _Process:
 
 
 def race(problem: str, chosen: list[Contestant], options: argparse.Namespace) -> list[Row]:
-    """Measure the contestants of one problem, taking turns; the heavy ones one by one."""
-    together = [c for c in chosen if not c.heavy]
-    groups = [together[i : i + options.at_once] for i in range(0, len(together), options.at_once)]
+    """Measure the contestants of one problem, taking turns.
+
+    The rivals' processes are alive together, however many they are, so that a ratio of two of them
+    is one of times of the same minutes; the others' in groups, the heavy ones' one by one.
+    """
+    others = [c for c in chosen if not (c.rival or c.heavy)]
+    groups = [[c for c in chosen if c.rival]]
+    groups += [others[i : i + options.at_once] for i in range(0, len(others), options.at_once)]
     groups += [[c] for c in chosen if c.heavy]
     rows: dict[str, Row] = {}
     with tempfile.TemporaryDirectory() as name:
@@ -148,7 +153,7 @@ def race(problem: str, chosen: list[Contestant], options: argparse.Namespace) ->
                 )
                 if process.gradient.exists():
                     gradients[process.row.label] = np.load(process.gradient)
-        reference = next(iter(gradients.values()), None)
+        reference = next((gradients[c.label] for c in chosen if c.label in gradients), None)
         for label, gradient in gradients.items():
             error = np.max(np.abs(gradient - reference)) / np.max(np.abs(reference))
             rows[label].gradient_error = float(error)
@@ -205,7 +210,12 @@ def parser() -> argparse.ArgumentParser:
     add("--python", default=sys.executable, help="interpreter with numpy and numba")
     add("--peer-python", default=sys.executable, help="interpreter with jax and equinox")
     add("--cpu", type=int, help="pin each contestant to this core")
-    add("--at-once", type=int, default=8, help="contestants whose processes are alive together")
+    add(
+        "--at-once",
+        type=int,
+        default=8,
+        help="processes of those that aren't rivals alive together",
+    )
     add("--json", help="write all that was measured here")
     add("--markdown", help="write the table here")
     add("--plot", help="write a picture here")
