@@ -21,7 +21,7 @@ from typing import Any
 
 __all__ = ["cache_folder", "entry_path", "has_worked", "read_entry", "worked", "write_entry"]
 
-MAGIC = b"revolve_ad machine code 8\n"
+MAGIC = b"revolve_ad machine code 9\n"
 """Its number goes up whenever `load` compiles the same source to other code: entries of before,
 which might be called in another way, are then compiled again."""
 

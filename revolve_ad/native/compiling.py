@@ -164,6 +164,14 @@ def _signature(arguments: Sequence[Argument]) -> Any:
     )
 
 
+_WIDE = '"prefer-vector-width"="512"'
+"""An attribute of functions: vectors as wide as the processor has.
+
+By itself LLVM keeps to half of that on many processors, for programs that use few of them and would
+be slowed down by the lower clock.  Steps of Burgers' equation take 0.75 to 0.85 of the time so, of
+Lorenz' 0.85, and those that wait for memory what they took.
+"""
+
 _ALLOCATING = ("NRT_Allocate", "NRT_MemInfo_alloc", "NRT_MemInfo_new")
 """How the functions of Numba begin that make an array."""
 
@@ -205,6 +213,11 @@ def _numba() -> SimpleNamespace:
         """Of an object file, the function that its entry calls."""
 
         optimized = True
+
+        def add_ir_module(self, module: Any) -> None:
+            for function in module.functions:
+                set.add(function.attributes, _WIDE)  # llvmlite's own `add` knows other names
+            super().add_ir_module(module)
 
         def _optimize_final_module(self) -> None:
             if self.only_called:
