@@ -22,6 +22,7 @@ from revolve_ad.ad.functions.formulas import (
     define_by_tangents,
     insert,
 )
+from revolve_ad.ad.functions.roots import power_norm, root
 from revolve_ad.ad.functions.source import INSTEAD, from_source, source_of
 from revolve_ad.ad.rules.table import JVP, VJP, Missing, define_rules, no_derivative
 from revolve_ad.ad.tape import ArrayType, Primitive
@@ -515,8 +516,9 @@ def matrix_rank(
 # NumPy adds up the squares of a complex array's parts where they lie, one beside the other, and
 # BLAS rounds such a sum in another way than that of our copies of the parts.
 COMPLEX_NORM = Primitive("norm", lambda x: np.linalg.norm(x))
-define_by_equal(COMPLEX_NORM, lambda x: np.sqrt(np.sum(np.square(x.real) + np.square(x.imag))))
-_norm = source_of(np.linalg.norm)
+define_by_equal(COMPLEX_NORM, lambda x: root(np.sum(np.square(x.real) + np.square(x.imag))))
+_norm = source_of(np.linalg.norm, {"sqrt": root})
+_OWN_BRANCHES = (None, 0, 1, 2)
 
 
 @implements(np.linalg.norm)
@@ -526,6 +528,10 @@ def norm(rec: Recorder, x: Any, ord: Any = None, axis: Any = None, keepdims: boo
     if x.dtype.kind == "c" and axis is None and flat:
         found = apply(COMPLEX_NORM, (x,))
         return np.reshape(found, (1,) * x.ndim) if keepdims else found
+    vectors = x.ndim == 1 if axis is None else not isinstance(axis, tuple) or len(axis) == 1
+    if vectors and ord not in _OWN_BRANCHES and not isinstance(ord, str) and 0 < ord < np.inf:
+        x = x if x.dtype.kind in "fc" else x.astype(float)
+        return power_norm(x, ord, axis, keepdims)
     return _norm(x, ord, axis, keepdims)
 
 

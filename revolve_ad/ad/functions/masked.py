@@ -21,6 +21,7 @@ import numpy as np
 from revolve_ad.ad.core import WHERE, common_shape
 from revolve_ad.ad.functions.formulas import define_by_equal
 from revolve_ad.ad.functions.indexing import INDEX
+from revolve_ad.ad.functions.roots import root
 from revolve_ad.ad.rules.table import no_derivative
 from revolve_ad.ad.tape import ArrayType, Primitive
 from revolve_ad.ad.traced import PYTHON_NUMBERS, Traced, operand_nodes, record_value
@@ -367,7 +368,7 @@ _REDUCTIONS = {
         "prod": lambda x, mask: np.prod(np.where(mask, x, 1)),
         "mean": _mean,
         "var": _var,
-        "std": lambda x, mask: np.sqrt(_var(x, mask)),
+        "std": lambda x, mask: root(_var(x, mask)),
         "max": _extreme(np.max, -np.inf),
         "min": _extreme(np.min, np.inf),
         "any": None,

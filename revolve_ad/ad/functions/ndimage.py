@@ -10,6 +10,7 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
 from revolve_ad.ad.functions.foreign import opaque, scipy_function
+from revolve_ad.ad.functions.roots import root
 
 _MODULE = "scipy.ndimage"
 
@@ -199,7 +200,7 @@ def _gradient_magnitude(
     for d, m in zip(along, modes, strict=True):
         order = [1 if d == e else 0 for e in range(x.ndim)]  # the others are smoothed
         total = total + np.square(_gaussian(x, sigma, order, m, cval, **keywords))
-    return np.sqrt(total)
+    return root(total)
 
 
 def _edges(smooth: Sequence[float]) -> Callable[..., Any]:

@@ -13,6 +13,7 @@ from revolve_ad.ad import symbolic as s
 from revolve_ad.ad.builder import Symbol
 from revolve_ad.ad.core import SUM, reduced_shape
 from revolve_ad.ad.functions.arguments import axes_of, finished, prepared, reduction
+from revolve_ad.ad.functions.roots import root
 from revolve_ad.ad.rules.table import define_linear, define_rules, no_derivative
 from revolve_ad.ad.tape import ArrayType, Kind, Primitive
 from revolve_ad.ad.traced import METHODS, Traced, apply, as_array, as_type, plain
@@ -346,7 +347,7 @@ def deviation(function: Any, square: Any, after: Any) -> None:
 
 
 deviation(np.var, var, lambda found: found)
-deviation(np.std, var, np.sqrt)
+deviation(np.std, var, root)
 
 
 @implements(np.average)

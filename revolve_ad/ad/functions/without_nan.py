@@ -8,6 +8,7 @@ import numpy as np
 
 from revolve_ad.ad.functions.arguments import reduction
 from revolve_ad.ad.functions.reductions import deviation, divided, var
+from revolve_ad.ad.functions.roots import root
 from revolve_ad.ad.functions.source import from_source
 from revolve_ad.ad.traced.recorder import Recorder
 
@@ -61,4 +62,4 @@ def nanvar(
 
 
 deviation(np.nanvar, nanvar, lambda found: found)
-deviation(np.nanstd, nanvar, np.sqrt)
+deviation(np.nanstd, nanvar, root)
