@@ -82,7 +82,11 @@ def linspace(
     step = delta / div if div > 0 else np.nan
     # As NumPy computes it: arange·step + start, then the last one set to `stop`.
     y = _arange(n, dtype=kind).reshape((-1,) + (1,) * np.ndim(plain(delta)))
-    y = y * (step if div > 0 else delta) + start
+    if div > 0 and y.ndim > 1:
+        # Where any two ends are equal, NumPy multiplies all differences first, and divides last.
+        y = np.where(np.any(step == 0), (y / div) * delta, y * step) + start
+    else:
+        y = y * (step if div > 0 else delta) + start
     if endpoint and n > 1:
         y[-1, ...] = stop
     if axis != 0:
