@@ -30,7 +30,7 @@ from revolve_ad.native.passes.invariants import frontier, invariant_nodes
 from revolve_ad.native.passes.passing import pass_on
 from revolve_ad.native.passes.points import RefusedError
 from revolve_ad.native.passes.simplify import simplified
-from revolve_ad.native.passes.turns import Turns, Type, labels, spares, turns_of
+from revolve_ad.native.passes.turns import Turns, Type, labels, turns_of
 from revolve_ad.native.passes.waves import Wave, wave_of
 from revolve_ad.native.passes.zeros import known_zeros
 from revolve_ad.native.source.drive import Seen, advance_source, pull_source, record_source
@@ -95,7 +95,8 @@ class Loop:
     prepared_bytes : int
         Arrays that are computed from params once a sweep.
     forward_bytes : int
-        Working arrays of `Sweep.advance` and `Sweep.record`, without the states.
+        Working arrays of `Sweep.advance` and `Sweep.record`, without the states and what takes
+        turns with them: one array of each leaf at most.
     sum_bytes : int
         Sums over the steps for the cotangents of params.
     reverse_bytes : int
@@ -518,10 +519,12 @@ def _planned(
         for entry, code in zip(list(entries.values()), written, strict=True):
             entries[entry.name] = replace(entry, source=_module([*parts, code]))
         parts += written
+    courses = Courses(turns, backward, [type_of(i) for i in state_in])
     if not numpy_calls and not reverse_numpy_calls and m:
         entries["play"] = play = _player(
             turns,
             backward,
+            courses,
             floats,
             [type_of(i) for i in state_in],
             types,
@@ -548,9 +551,7 @@ def _planned(
         plan_seconds=time.perf_counter() - start,
         compile_seconds=0.0,
         prepared_bytes=_size([type_of(i) for i in prepared]),
-        forward_bytes=_size(forward_work)
-        + forward.temporary_bytes
-        + _size([state_types[j] for j, n in spares(turns) for _ in range(n)]),
+        forward_bytes=_size(forward_work) + forward.temporary_bytes,
         sum_bytes=_size(sum_types),
         reverse_bytes=_size(reverse_work) + reverse.temporary_bytes + _size(turning),
         recorded_bytes=_size([state_types[c] for c in turns.computed]),
@@ -572,7 +573,7 @@ def _planned(
         layout=layout,
         turns=turns,
         watch=seen,
-        courses=Courses(turns, backward, state_types),
+        courses=courses,
         backward=backward,
         state_types=state_types,
         param_types=[type_of(inputs[j]) for j in param_at],
@@ -621,6 +622,7 @@ _FIRST = ("origin", "start", "stop", "at", "marks")
 def _player(
     turns: Turns,
     backward: Turns,
+    courses: Courses,
     floats: Sequence[int],
     state_types: Sequence[Type],
     types: Mapping[str, Argument],
@@ -638,6 +640,7 @@ def _player(
     source = play_source(
         turns,
         backward,
+        courses,
         given={
             "advance": [*given, *forward],
             "record": [*given, *forward],

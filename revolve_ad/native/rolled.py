@@ -23,7 +23,7 @@ from revolve_ad.native.loop import Entry, Layout, Loop
 from revolve_ad.native.passes.accumulate import Assembly
 from revolve_ad.native.passes.courses import Courses
 from revolve_ad.native.passes.points import RefusedError
-from revolve_ad.native.passes.turns import Type, labels, spares, turns_of
+from revolve_ad.native.passes.turns import Type, labels, turns_of
 from revolve_ad.native.rolling.buffers import Buffer
 from revolve_ad.native.rolling.factoring import gives_numpys_bits, only_sums
 from revolve_ad.native.rolling.programs import forward_program, rolled_items
@@ -213,13 +213,12 @@ class _Building:
         assembly = Assembly((), builder.tape([*ends, *more], ends, None))
         nothing = Builder()
         ins = [nothing.input(b.shape, b.dtype, "param") for b in params]
-        spare = [state_types[j] for j, n in spares(turns) for _ in range(n)]
         return Loop(
             source=whole,
             plan_seconds=time.perf_counter() - self.start,
             compile_seconds=0.0,
             prepared_bytes=0,
-            forward_bytes=_size(forward_work.values()) + _size(spare),
+            forward_bytes=_size(forward_work.values()),
             sum_bytes=_size(sum_types),
             reverse_bytes=_size(reverse_work.values()),
             recorded_bytes=_size([state_types[c] for c in turns.computed]),

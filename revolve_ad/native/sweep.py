@@ -10,7 +10,7 @@ import numpy as np
 
 from revolve_ad.native.load import indexable, writable
 from revolve_ad.native.loop import Loop
-from revolve_ad.native.passes.turns import Type, spares
+from revolve_ad.native.passes.turns import Type
 from revolve_ad.native.watching import Watch
 
 __all__ = ["Block", "Sweep"]
@@ -44,7 +44,6 @@ class Sweep:
         "_rows",
         "_seen",
         "_seen_back",
-        "_spare",
         "_turning",
         "input_cotangents",
         "loop",
@@ -71,7 +70,6 @@ class Sweep:
         self._given = [*self._params, *self._rows, *loop.constants, *prepared]
         self._ahead: list[np.ndarray] = []  # what `advance` and `record` are given at the end
         self._back: list[np.ndarray] = []  # the same of `pull`
-        self._spare: list[np.ndarray] | None = None
         self._lent: list[np.ndarray] | None = None
         self._forward: list[np.ndarray] | None = None
         self._reverse: list[np.ndarray] = []
@@ -152,11 +150,8 @@ class Sweep:
             for x, y in zip(xs, ys, strict=True):
                 y[...] = x
             return
-        if self._spare is None:
-            counts = spares(loop.turns)
-            self._spare = _arrays([loop.state_types[j] for j, m in counts for _ in range(m)])
         order, copied = loop.courses.passage(stop - start)
-        arrays = [*self._spare, *ys]
+        arrays = [*self._spare_arrays(), *ys]
         loop.function("advance")(
             start,
             stop,
@@ -184,11 +179,8 @@ class Sweep:
         if stop == start:
             return list(state)
         loop = self.loop
-        lent = self._lent
-        if lent is None:
-            lent = _arrays([loop.state_types[c] for c in loop.turns.computed])
         xs = [x if x.flags.writeable else x.copy() for x in map(indexable, state)]
-        arrays = [*xs, *lent]
+        arrays = [*xs, *self._spare_arrays()]
         order, held, spare = loop.courses.lending(stop - start)
         loop.function("advance")(
             start,
@@ -202,6 +194,13 @@ class Sweep:
         return [
             arrays[i].reshape(shape) for i, (shape, _) in zip(held, loop.state_types, strict=True)
         ]
+
+    def _spare_arrays(self) -> list[np.ndarray]:
+        """Return an array for each computed leaf, for steps to take turns with."""
+        if self._lent is None:
+            loop = self.loop
+            self._lent = _arrays([loop.state_types[c] for c in loop.turns.computed])
+        return self._lent
 
     def block(self, rows: int) -> Block:
         """Return room for so many states, of `Loop.recorded_bytes` each."""
@@ -347,9 +346,7 @@ class Sweep:
         """
         loop = self.loop
         ahead = self._forward_arguments()
-        if self._lent is None:
-            self._lent = _arrays([loop.state_types[c] for c in loop.turns.computed])
-        working = [*map(indexable, live), *self._lent]
+        working = [*map(indexable, live), *self._spare_arrays()]
         if forward:
             nothing = [_nothing(*t) for t in (*loop.sum_types, *self._row_cotangent_types())]
             arguments = [*nothing, *ahead, *[_nothing(*t) for t in loop.reverse_work]]

@@ -64,6 +64,10 @@ def relaxing(state: Any, p: Any, k: Any) -> Any:
     return a, b
 
 
+def resting(u: Any, p: Any, k: Any) -> Any:
+    return u
+
+
 rng = np.random.default_rng(5)
 CASES: dict[str, tuple[Any, ...]] = {
     "one leaf": (decay, rng.random(9), 0.1),
@@ -76,6 +80,7 @@ CASES: dict[str, tuple[Any, ...]] = {
     "three turns and a constant": (third_order, tuple(rng.random((4, 5))), 0.3),
     "two leaves that are overwritten": (relaxing, tuple(rng.random((2, 9))), 0.4),
     "a number and a count": (counting, (1.5, 2), 0.7),
+    "a state that doesn't change": (resting, rng.random(4), 0.1),
 }
 
 

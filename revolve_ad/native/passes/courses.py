@@ -13,7 +13,6 @@ from revolve_ad.native.passes.turns import (
     lent,
     period,
     settling,
-    spares,
     turned,
 )
 
@@ -63,7 +62,8 @@ class Courses:
         Returns
         -------
         list of int
-            The places in the list of all spare arrays and the leaves of the target.
+            The places in the list of a spare array of each computed leaf and of the leaves of
+            the target.
         list of (int, int)
             The leaves that `n` steps only pass on, and the leaves that they were.
         """
@@ -75,11 +75,8 @@ class Courses:
 
     def _passage(self, n: int) -> Passage:
         turns, types = self._turns, self._types
-        pools: dict[int, list[int]] = {}
-        at = 0
-        for j, m in spares(turns):
-            pools[j] = list(range(at, at + m))
-            at += m
+        pools = {c: [k] for k, c in enumerate(turns.computed)}
+        at = len(pools)
         arrays: dict[Label, int] = {}
         copied = []
         for j, label in enumerate(landing(turns, n)):

@@ -23,7 +23,6 @@ __all__ = [
     "period",
     "settled",
     "settling",
-    "spares",
     "turned",
     "turns_of",
 ]
@@ -122,11 +121,6 @@ def turns_of(
             free.remove(match)
             freed[j] = match
     return Turns(tuple(source), freed)
-
-
-def spares(turns: Turns) -> list[tuple[int, int]]:
-    """Return how many arrays `advance` needs beside the target: (leaf, number)."""
-    return [(c, turns.age(i) + 1) for c, i in turns.freed.items()]
 
 
 def labels(turns: Turns) -> list[Label]:

@@ -10,14 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from revolve_ad.native.passes.turns import Turns, labels, lent, period
+from revolve_ad.native.passes.courses import Courses
+from revolve_ad.native.passes.turns import Turns, labels, lent, period, settling
 from revolve_ad.native.source.drive import borrowing
 
-__all__ = ["ADVANCE", "DONE", "LEAF", "LOAD", "LOST", "SAVE", "play_source"]
+__all__ = ["ADVANCE", "DONE", "KEEP", "LEAF", "LOAD", "LOST", "SAVE", "play_source"]
 
-ADVANCE, SAVE, LOAD, LEAF = 0, 1, 2, 3
+ADVANCE, KEEP, SAVE, LOAD, LEAF = 0, 1, 2, 3, 4
 """What a row (what, start, stop, slot, base) says: run steps start … stop - 1 from the checkpoint
-in `slot`, or from the live state if that is negative; save the live state; make a checkpoint the
+in `slot`, or from the live state if that is negative; do the same, but let the last step write the
+checkpoint in slot `base`, after which nothing is live; save the live state; make a checkpoint the
 live state; reverse steps stop - 1 … start, with the states between in the rows from `base` on."""
 
 DONE, LOST = -1, -2
@@ -42,7 +44,7 @@ def _turning(names: Sequence[str], after: Sequence[str]) -> list[str]:
     pairs = [(a, b) for a, b in zip(names, after, strict=True) if a != b]
     if not pairs:
         return ["pass"]
-    return [f"{', '.join(a for a, _ in pairs)} = {', '.join(b for _, b in pairs)}"]
+    return [_together([a for a, _ in pairs], [b for _, b in pairs])]
 
 
 def _turned_once(turns: Turns, leaves: Sequence[str], spare: Sequence[str]) -> list[str]:
@@ -50,9 +52,43 @@ def _turned_once(turns: Turns, leaves: Sequence[str], spare: Sequence[str]) -> l
     return [*held, *(free[c] for c in turns.computed)]
 
 
+def _kept(turns: Turns, courses: Courses, to: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return lines that name the arrays in which steps end in slot `base`, and what they leave.
+
+    With these lines, `to` are the arrays that ``advance`` is given.
+    """
+    start, cycle = settling(turns), period(turns)
+    arrays = [f"w{len(turns.source) + k}" for k in range(len(turns.computed))]
+    arrays += [f"pool{j}[base]" for j in range(len(turns.source))]
+    names: dict[str, list[int]] = {}
+    copies: dict[str, list[int]] = {}
+    for n in range(1, start + cycle + 1):
+        order, passed_on = courses.passage(n)
+        names.setdefault(_together(to, [arrays[i] for i in order]), []).append(n)
+        for j, i in passed_on:
+            copies.setdefault(f"copied(flat(pool{j}[base]), flat(x{i}))", []).append(n)
+    number = ["n = end - a", f"if n > {start + cycle}:"]
+    number.append(f"    n = {start} + (n - {start}) % {cycle}")
+    before, after = list(number), []
+    for line, when in names.items():
+        before += [f"if {_among(when)}:", f"    {line}"]
+    for line, when in copies.items():
+        after += [f"if {_among(when)}:", f"    {line}"]
+    return before, after
+
+
+def _among(numbers: Sequence[int]) -> str:
+    return " or ".join(f"n == {n}" for n in numbers)
+
+
+def _together(names: Sequence[str], values: Sequence[str]) -> str:
+    return f"{', '.join(names)} = {', '.join(values)}" if names else "pass"
+
+
 def play_source(
     turns: Turns,
     backward: Turns,
+    courses: Courses,
     *,
     given: dict[str, Sequence[str]],
     tested: Sequence[int],
@@ -66,6 +102,8 @@ def play_source(
     ----------
     turns, backward : Turns
         Of the state and of its cotangent.
+    courses : Courses
+        Of these.
     given : dict of str to sequence of str
         The last parameters of ``advance``, ``record`` and ``pull``, and those of all three under
         ``all``; parameters of observations under ``seen`` and ``seen_back``.
@@ -113,8 +151,21 @@ def play_source(
     if watched:
         advance += ["at = first_of(marks, a) if forward else len(marks)"]
         at = ["at", "marks"]
-    arguments = ["a", "end", *at, *seen, *xs, *[ws[i] for i in own], *given["advance"]]
+    to = [f"to{i}" for i in range(len(own))]
+    named, left = _kept(turns, courses, to)
+    for c in computed:
+        if c in tested:
+            left += [f"if not finite(flat(pool{c}[base])):", "    return i, -2, turn, back"]
+    advance += [
+        f"keeps = what == {KEEP} and end == b",
+        "if keeps:",
+        *_indented(named),
+        "else:",
+        f"    {_together(to, [ws[i] for i in own])}",
+    ]
+    arguments = ["a", "end", *at, *seen, *xs, *to, *given["advance"]]
     advance.append(f"advance({', '.join(arguments)})")
+    turned: list[str] = []
     age = max([turns.age(j) for j in range(m) if not turns.constant(j)], default=0)
     for t in range(1, age + 1):
         # What so few steps only pass on still lies in the checkpoint.
@@ -123,12 +174,16 @@ def play_source(
             if not turns.constant(j) and turns.age(j) >= t:
                 i = turns.root(j, t)
                 copies.append(f"copied(flat(w{i}), flat(x{i}))")
-        advance += [f"if slot >= 0 and end - a == {t}:", *_indented(copies or ["pass"])]
+        turned += [f"if slot >= 0 and end - a == {t}:", *_indented(copies or ["pass"])]
     once = _turned_once(turns, ws[:m], ws[m:])
-    advance.append(f"for _ in range((end - a) % {period(turns)}):")
-    advance += _indented(_turning(ws, once))
+    turned.append(f"for _ in range((end - a) % {period(turns)}):")
+    turned += _indented(_turning(ws, once))
+    turned.append("turn += end - a")
     advance += [
-        "turn += end - a",
+        "if keeps:",
+        *_indented(left or ["pass"]),
+        "else:",
+        *_indented(turned),
         "if forward and m < len(stops) and stops[m] == end:",
         "    return (i if end < b else i + 1), end, turn, back",
     ]
@@ -184,7 +239,7 @@ def play_source(
         "        a = begin",
         "        slot = -1",
         "        begin = -1",
-        f"    if what == {ADVANCE}:",
+        f"    if what <= {KEEP}:",
         *_indented(advance, 2),
         f"    elif what == {SAVE}:",
         *_indented(save, 2),

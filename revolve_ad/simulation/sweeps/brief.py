@@ -24,7 +24,7 @@ from revolve_ad.simulation.kernels.protocol import Kernel
 from revolve_ad.simulation.planning.plan import Plan
 from revolve_ad.simulation.sweeps.crew import Counters, Crew
 from revolve_ad.simulation.sweeps.exploring import explore
-from revolve_ad.simulation.sweeps.rows import Rows, rows_of
+from revolve_ad.simulation.sweeps.rows import Rows, rows_for
 
 __all__ = ["BriefSweep", "brief_sweep"]
 
@@ -70,10 +70,7 @@ class BriefSweep:
         except Exception as error:
             error.add_note("revolve_ad: during the first sweep")
             raise
-        done = self._rows.counters
-        self.counters.saved, self.counters.advanced = done.saved, done.advanced
-        self.counters.recorded = done.recorded
-        self.counters.peak_checkpoints = done.peak_checkpoints
+        self.counters.note_forward(self._rows.counters)
         self.counters.forward_seconds = perf_counter() - began
         return live
 
@@ -205,12 +202,7 @@ def brief_sweep(crew: Crew, plan: Plan) -> BriefSweep | None:
     plan : Plan
         What is to be done, with all checkpoints in memory.
     """
-    counts, n_steps = plan.counts, crew.ending.n_steps
-    if counts is None or n_steps is None or counts.disk_saved or plan.all_on_disk:
-        return None
-    if crew.careful or crew.progress.wanted or crew.observations is not None:
-        return None
-    rows = rows_of(plan.schedule, n_steps)
+    rows = None if crew.observations is not None else rows_for(crew, plan)
     if rows is None:
         return None
     needed = rows.n_saved * crew.layout.nbytes + rows.longest * crew.tape_bytes

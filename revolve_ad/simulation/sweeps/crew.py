@@ -30,6 +30,11 @@ class Counters:
     forward_seconds: float = 0.0
     reverse_seconds: float = 0.0
 
+    def note_forward(self, done: "Counters") -> None:
+        """Take over what the first sweep did, from all that a schedule amounts to."""
+        self.advanced, self.recorded = done.advanced, done.recorded
+        self.saved, self.peak_checkpoints = done.saved, done.peak_checkpoints
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Crew:

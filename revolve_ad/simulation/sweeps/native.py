@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, final
 import numpy as np
 
 from revolve_ad.native.source.library import OUTSIDE
-from revolve_ad.native.source.play import ADVANCE, LOAD, LOST, SAVE
+from revolve_ad.native.source.play import ADVANCE, KEEP, LEAF, LOAD, LOST, SAVE
 from revolve_ad.simulation.arrays.addends import add
 from revolve_ad.simulation.arrays.finiteness import require_finite, require_finite_state
 from revolve_ad.simulation.arrays.layout import Leaves
@@ -22,7 +22,7 @@ from revolve_ad.simulation.planning.plan import Plan
 from revolve_ad.simulation.planning.playing import is_played
 from revolve_ad.simulation.steps.blame import left_array, one_of
 from revolve_ad.simulation.sweeps.crew import Counters, Crew
-from revolve_ad.simulation.sweeps.rows import Rows, rows_of
+from revolve_ad.simulation.sweeps.rows import Rows, rows_for
 from revolve_ad.simulation.sweeps.several import SeveralKernels
 
 if TYPE_CHECKING:
@@ -74,10 +74,7 @@ class NativeSweep:
                 raise named from error
             error.add_note("revolve_ad: during the first sweep")
             raise
-        done = self._rows.counters
-        self.counters.saved, self.counters.advanced = done.saved, done.advanced
-        self.counters.recorded = done.recorded
-        self.counters.peak_checkpoints = done.peak_checkpoints
+        self.counters.note_forward(self._rows.counters)
         self.counters.forward_seconds = perf_counter() - began
         return live
 
@@ -94,7 +91,7 @@ class NativeSweep:
             self._play_forward(sweep, live)
         else:
             for line in rows.forward.tolist():
-                self._row_forward(line, live)
+                self._state_row(crew.kernel, line, live)
         source = sweep.checkpoint(self._pools, last.base)
         _copy(source, live)
         block, n = sweep.block_of(self._pools, last.base + 1), last.stop - 1 - last.start
@@ -129,30 +126,56 @@ class NativeSweep:
                 begin=begin,
                 forward=True,
             )
-            if at == LOST:  # only states that are to be saved are tested
-                require_finite_state(live, self._crew.layout, int(rows[row, 1]))
+            if at == LOST:
+                self._require_finite(rows[row].tolist(), live)
             if at < 0:
                 return
-            lookout.look(at, live, last=False)
+            what, _, stop, _, base = rows[row - 1].tolist()  # not yet done if it is the last
+            ended = row > 0 and what == KEEP and stop == at
+            state = sweep.checkpoint(self._pools, base) if ended else live
+            lookout.look(at, state, last=False)
             begin = -1
             if row < len(rows):
                 what, start, stop = rows[row, :3].tolist()
-                begin = at if what == ADVANCE and start < at < stop else -1
+                begin = at if what in (ADVANCE, KEEP) and start < at < stop else -1
 
-    def _row_forward(self, row: list[int], live: Leaves) -> None:
-        """Carry out one row before the last stretch by Python."""
-        what, start, stop, slot, _ = row
-        lookout, kernel = self._crew.lookout, self._crew.kernel
+    def _require_finite(self, row: list[int], live: Leaves) -> None:
+        """Raise if the state that a row saves isn't finite: only these are tested on the way."""
+        what, start, stop, _, base = row
+        if what == KEEP:
+            live, start = _native(self._crew.kernel).sweep.checkpoint(self._pools, base), stop
+        require_finite_state(live, self._crew.layout, start)
+
+    def _state_row(self, kernel: Kernel, row: list[int], live: Leaves) -> None:
+        """Carry out one row about the live state and checkpoints by Python."""
+        what, start, stop, slot, base = row
+        sweep, layout = _native(kernel).sweep, self._crew.layout
         if what == SAVE:
-            require_finite_state(live, self._crew.layout, start)
-            _copy(_native(kernel).sweep.checkpoint(self._pools, slot), live)
+            require_finite_state(live, layout, start)
+            _copy(sweep.checkpoint(self._pools, slot), live)
             return
+        state = list(live) if slot < 0 else sweep.checkpoint(self._pools, slot)
+        if what == LOAD:
+            _copy(live, state)
+            return
+        lookout = self._crew.lookout
         while start < stop:
             pause = min(stop, lookout.next)
-            live[:] = kernel.advance(list(live), start, pause)
+            if what == KEEP and pause == stop:
+                after = sweep.checkpoint(self._pools, base)
+                _advance(sweep, state, after, start, stop)
+                require_finite_state(after, layout, stop)
+                state = after
+            elif slot >= 0:
+                # The first step reads the checkpoint where it lies: no copy.
+                _advance(sweep, state, live, start, pause)
+                state, slot = list(live), -1
+            else:
+                live[:] = kernel.advance(state, start, pause)
+                state = list(live)
             start = pause
             if lookout.next == start:
-                lookout.look(start, live, last=False)
+                lookout.look(start, state, last=False)
 
     def reverse(self, kernel: Kernel, cotangent: Leaves, observed: Leaves) -> Leaves:
         """See `Sweep.reverse`."""
@@ -181,8 +204,8 @@ class NativeSweep:
         source = sweep.checkpoint(self._pools, last.base)
         tape = [source, sweep.block_of(self._pools, last.base + 1)]
         cotangent = kernel.reverse(tape, last.start, last.stop, cotangent)
-        live = [leaf.copy() for leaf in source]
         row, n = 0, len(rows.reverse)
+        live = [leaf.copy() for leaf in source] if n else []
         while row < n:
             # States of the last stretch are computed once: there is no replay to compare.
             left = sorted(k for k in crew.replays.digests if k < last.start)
@@ -191,7 +214,7 @@ class NativeSweep:
                 row, at = self._play(kernel, row, live, cotangent, stops)
                 if at == LOST:
                     require_finite(cotangent, layout, f"after row {row} of the schedule")
-                    require_finite_state(live, crew.layout, int(rows.reverse[row, 1]))
+                    self._require_finite(rows.reverse[row].tolist(), live)
                 if at < 0:
                     break
             # By Python: to compare states, for several cotangents, and where rows are few.
@@ -215,30 +238,19 @@ class NativeSweep:
     def _row(self, kernel: Kernel, row: list[int], live: Leaves, cotangent: Leaves) -> Leaves:
         """Carry out one row after the last stretch by Python."""
         what, start, stop, slot, base = row
-        sweep, pools = _native(kernel).sweep, self._pools
-        state = list(live) if slot < 0 or what == SAVE else sweep.checkpoint(pools, slot)
-        if what == ADVANCE and slot >= 0:
-            # The first step reads the checkpoint where it lies: no copy.
-            try:
-                sweep.advance(state, live, start, stop)
-            except IndexError as error:
-                raise left_array(error, one_of(start, stop)) from error
-        elif what == ADVANCE:
-            live[:] = kernel.advance(list(live), start, stop)
-        elif what == LOAD:
-            _copy(live, state)
-        elif what == SAVE:
-            require_finite_state(live, self._crew.layout, start)
-            _copy(sweep.checkpoint(pools, slot), live)
-        else:
-            block, replays = sweep.block_of(pools, base), self._crew.replays
-            if stop - start > 1:
-                sweep.record(state, block, start, stop - 1)
-            for k in sorted(k for k in replays.digests if start <= k < stop):
-                replays.compare(k, sweep.state(state, block, k - start))
-            cotangent = kernel.reverse([state, block], start, stop, cotangent)
-            layout = self._crew.layout.cotangents
-            require_finite(cotangent, layout, f"at state {start}, in reverse")
+        if what != LEAF:
+            self._state_row(kernel, row, live)
+            return cotangent
+        sweep, pools, replays = _native(kernel).sweep, self._pools, self._crew.replays
+        state = list(live) if slot < 0 else sweep.checkpoint(pools, slot)
+        block = sweep.block_of(pools, base)
+        if stop - start > 1:
+            sweep.record(state, block, start, stop - 1)
+        for k in sorted(k for k in replays.digests if start <= k < stop):
+            replays.compare(k, sweep.state(state, block, k - start))
+        cotangent = kernel.reverse([state, block], start, stop, cotangent)
+        layout = self._crew.layout.cotangents
+        require_finite(cotangent, layout, f"at state {start}, in reverse")
         return cotangent
 
     def abandon(self) -> None:
@@ -259,15 +271,13 @@ def native_sweep(crew: Crew, plan: Plan) -> NativeSweep | None:
     """
     kernel, counts, observations = crew.kernel, plan.counts, crew.observations
     n_steps = crew.ending.n_steps
-    if counts is None or n_steps is None or counts.disk_saved or plan.all_on_disk:
-        return None
-    if crew.careful or crew.progress.wanted:
+    if counts is None or n_steps is None:
         return None
     if observations is not None and any(k < n_steps for k in observations.left):
         return None
     if any(0 in shape for shape in crew.layout.shapes):
         return None
-    rows = rows_of(plan.schedule, n_steps)
+    rows = rows_for(crew, plan, keeps=True)
     if rows is None:
         return None
     limit = crew.ledger.limit
@@ -275,6 +285,13 @@ def native_sweep(crew: Crew, plan: Plan) -> NativeSweep | None:
         return None
     many = is_played(n_steps, counts.restored, crew.layout.nbytes)
     return NativeSweep(crew, rows, plays=many and _native(kernel).plays)
+
+
+def _advance(sweep: Compiled, state: Leaves, to: Leaves, start: int, stop: int) -> None:
+    try:
+        sweep.advance(state, to, start, stop)
+    except IndexError as error:
+        raise left_array(error, one_of(start, stop)) from error
 
 
 def _copy(to: Leaves, source: Leaves) -> None:

@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from revolve_ad.native.source.play import ADVANCE, LEAF, LOAD, SAVE
+from revolve_ad.native.source.play import ADVANCE, KEEP, LEAF, LOAD, SAVE
 from revolve_ad.schedule.actions import (
     Action,
     Advance,
@@ -24,9 +24,10 @@ from revolve_ad.schedule.actions import (
     Reverse,
     Save,
 )
-from revolve_ad.simulation.sweeps.crew import Counters
+from revolve_ad.simulation.planning.plan import Plan
+from revolve_ad.simulation.sweeps.crew import Counters, Crew
 
-__all__ = ["MOST_ROWS", "Last", "Rows", "rows_of"]
+__all__ = ["MOST_ROWS", "Last", "Rows", "rows_for", "rows_of"]
 
 MOST_ROWS: Final = 1 << 16
 """Longer schedules are played action by action: their rows would take more than a megabyte."""
@@ -69,7 +70,27 @@ class Rows:
     counters: Counters
 
 
-def rows_of(schedule: Iterable[Action], n_steps: int) -> Rows | None:
+def rows_for(crew: Crew, plan: Plan, *, keeps: bool = False) -> Rows | None:
+    """Return the rows of a plan; None where it needs what only `Sweep` can.
+
+    Parameters
+    ----------
+    crew : Crew
+        Who works on the run.
+    plan : Plan
+        What is to be done.
+    keeps : bool
+        As for `rows_of`.
+    """
+    counts, n_steps = plan.counts, crew.ending.n_steps
+    if counts is None or n_steps is None or counts.disk_saved or plan.all_on_disk:
+        return None
+    if crew.careful or crew.progress.wanted:
+        return None
+    return rows_of(plan.schedule, n_steps, keeps=keeps)
+
+
+def rows_of(schedule: Iterable[Action], n_steps: int, *, keeps: bool = False) -> Rows | None:
     """Return a schedule as rows; None if it is too long, or does what rows can't say.
 
     Parameters
@@ -78,18 +99,20 @@ def rows_of(schedule: Iterable[Action], n_steps: int) -> Rows | None:
         In memory alone.
     n_steps : int
         How many steps it reverses.
+    keeps : bool
+        Whether steps may write the checkpoint that they end with, so that it isn't copied.
     """
     if n_steps >= 1 << 31:
         return None
     try:
-        return _kept(schedule, n_steps)  # type: ignore[arg-type]
+        return _kept(schedule, n_steps, keeps)  # type: ignore[arg-type]
     except TypeError:  # a schedule without a hash
-        return _read(schedule, n_steps)
+        return _read(schedule, n_steps, keeps)
 
 
 @lru_cache(maxsize=16)
-def _kept(schedule: Any, n_steps: int) -> Rows | None:
-    return _read(schedule, n_steps)
+def _kept(schedule: Any, n_steps: int, keeps: bool) -> Rows | None:
+    return _read(schedule, n_steps, keeps)
 
 
 class _Slots:
@@ -138,7 +161,7 @@ class _Slots:
         return self.high
 
 
-def _read(schedule: Iterable[Action], n_steps: int) -> Rows | None:
+def _read(schedule: Iterable[Action], n_steps: int, keeps: bool) -> Rows | None:
     slots, counters = _Slots(), Counters()
     rows: list[tuple[int, int, int, int, int]] = []
     forward: list[tuple[int, int, int, int, int]] = []
@@ -157,7 +180,11 @@ def _read(schedule: Iterable[Action], n_steps: int) -> Rows | None:
                 if source >= 0:
                     rows.append((LOAD, 0, 0, source, 0))
                     source = -1
-                rows.append((SAVE, state, 0, slots.take(state), 0))
+                if keeps and rows and rows[-1][0] == ADVANCE and rows[-1][2] == state:
+                    source = slots.take(state)
+                    rows[-1] = (KEEP, *rows[-1][1:4], source)
+                else:
+                    rows.append((SAVE, state, 0, slots.take(state), 0))
                 counters.saved += 1
                 counters.peak_checkpoints = max(counters.peak_checkpoints, len(slots.held))
             case Restore(state):
