@@ -361,13 +361,30 @@ class Simulation:
         slices_leave: bool = False,
     ) -> tuple[Model, tuple[Any, ...], bool]:
         """Return the model, its hidden params, and whether it was recorded just now."""
+        known = None
         # A tape is taken from an earlier call only where it will be compared with the step.
         if met is None and not afresh and recorder.keep and self.settings.replay_check != "off":
             known = self._models.get(form)
-            if known is not None:
+            if known is not None and known.is_current:
                 return known, (), False
-        state, params, inputs = [[plain(leaf) for leaf in group] for group in leaves]
-        model, hidden = record_model(
+        plains = [[plain(leaf) for leaf in group] for group in leaves]
+        model, hidden = self._recorded(form, plains, slices_leave=slices_leave, met=met)
+        if known is not None and not hidden and known.equals(model):
+            return known, (), False
+        if not hidden:
+            self._models[form] = model
+        return model, hidden, True
+
+    def _recorded(
+        self,
+        form: Form,
+        leaves: list[list[Any]],
+        *,
+        slices_leave: bool = False,
+        met: Met | None = None,
+    ) -> tuple[Model, tuple[Any, ...]]:
+        state, params, inputs = leaves
+        return record_model(
             self.settings.step,
             self.settings.observe,
             form,
@@ -379,9 +396,6 @@ class Simulation:
             slices_leave=slices_leave,
             met=met,
         )
-        if not hidden:
-            self._models[form] = model
-        return model, hidden, True
 
     def _evaluate(self, form: Form, leaves: list[list[Any]]) -> Run:
         state, params, inputs = leaves
@@ -421,6 +435,10 @@ class Simulation:
         known = self._models.get(form) if settings.replay_check != "off" else None
         if known is not None and not known.is_native:
             return None
+        if known is not None and not known.is_current:
+            again, _ = self._recorded(form, leaves)
+            if not known.equals(again):
+                known = self._models[form] = again
         if known is not None and known.is_compared:
             original = known.original(params, inputs)
             if original is not None and settings.replay_check == "all":
@@ -438,16 +456,7 @@ class Simulation:
                 known = None
         model = known
         if model is None:
-            model, _ = record_model(
-                settings.step,
-                settings.observe,
-                form,
-                form.state.copy_in(state),
-                params,
-                inputs,
-                n_steps=settings.max_steps,
-                native=settings.native,
-            )
+            model, _ = self._recorded(form, leaves)
             self._models[form] = model
         if not model.is_native:
             return None

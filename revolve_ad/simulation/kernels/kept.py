@@ -24,19 +24,22 @@ _tapes: OrderedDict[Any, RoleTape] = OrderedDict()
 _lock = threading.Lock()
 
 
-def equal_tape(tape: RoleTape) -> RoleTape:
-    """Return an earlier tape that computes the same, with all that was prepared; else this one."""
+def equal_tape(tape: RoleTape) -> tuple[RoleTape, bool]:
+    """Return an earlier tape that computes the same, with all that was prepared; else this one.
+
+    Also whether it is kept, so that an equal one will be found to be the same.
+    """
     if tape.tape.depends_on_values is not None:
-        return tape
+        return tape, False
     key = key_of(tape, _MOST_CONSTANT_BYTES)
     if key is None:
-        return tape
+        return tape, False
     with _lock:
         found = _tapes.setdefault(key, tape)
         _tapes.move_to_end(key)
         while len(_tapes) > _MOST_TAPES:
             _tapes.popitem(last=False)
-    return found
+    return found, True
 
 
 def key_of(tape: RoleTape, most_constant_bytes: int) -> Any:

@@ -95,6 +95,13 @@ class Model(Protocol):
         """Whether there is a user's step to compare a tape with."""
 
     @property
+    def is_current(self) -> bool | None:
+        """Whether what was recorded is what the functions do now; None if that can't be told."""
+
+    def equals(self, other: Model) -> bool:
+        """Tell whether another recording of the same functions gave the same tapes."""
+
+    @property
     def branches(self) -> bool:
         """Whether the step or `observe` has another tape in some states than in others."""
 
@@ -129,6 +136,8 @@ class TapeModel:
         What may spare the step plain calls.
     writes : bool
         Whether the step was seen to write into its state.
+    kept : bool
+        Whether to record the same functions again would give the same tapes, as objects.
     """
 
     form: Form
@@ -141,6 +150,7 @@ class TapeModel:
     afresh: Afresh | None = None
     trust: Trust | None = None
     writes: bool = True
+    kept: bool = False
 
     @property
     def observation(self) -> Layout | None:
@@ -247,6 +257,22 @@ class TapeModel:
         return self.function is not None and fixed
 
     @property
+    def is_current(self) -> bool | None:
+        """See `Model.is_current`."""
+        trusts = [self.trust] if self.seen is None else [self.trust, self.seen.trust]
+        found = [trust.is_unchanged for trust in trusts if trust is not None]
+        if not all(found):
+            return False
+        return True if len(found) == len(trusts) or not self.kept else None
+
+    def equals(self, other: Model) -> bool:
+        """See `Model.equals`."""
+        if not isinstance(other, TapeModel) or other.step is not self.step:
+            return False
+        mine, its = self.seen, other.seen
+        return mine is its if mine is None or its is None else mine.tape is its.tape
+
+    @property
     def branches(self) -> bool:
         """See `Model.branches`."""
         return self.afresh is not None or (self.seen is not None and self.seen.afresh is not None)
@@ -345,7 +371,7 @@ def record_model(
     recorded: RoleTape | None = None
     afresh: Afresh | None = None
     trust: Trust | None = None
-    writes = True
+    writes = kept = True
     if not (isinstance(step, Step) and step.has_vjp):
         function = step.function if isinstance(step, Step) else step
         trust = trust_in(function, form.state, form.params, form.inputs)
@@ -356,7 +382,7 @@ def record_model(
         if met is not None:
             around = met.step
         writes = recorded.writes  # that of an equal tape may be another function's
-        recorded, hidden = equal_tape(recorded), around.values
+        (recorded, kept), hidden = equal_tape(recorded), around.values
         in_step = len(hidden)
         if recorded.tape.depends_on_values is not None:
             afresh = step_afresh(function, form, around)
@@ -372,12 +398,14 @@ def record_model(
         again: Afresh | None = None
         if tape.tape.depends_on_values is not None:
             again = observe_afresh(observe, form, tape.result, around)
-        seen = Seeing(equal_tape(tape), observe, again, sure)
+        tape, tape_kept = equal_tape(tape)
+        kept = kept and tape_kept
+        seen = Seeing(tape, observe, again, sure)
         hidden += around.values
     form = Form(form.state, form.params, form.inputs, Layout.of(hidden, "hidden")[1], in_step)
     if recorded is None:
         assert isinstance(step, Step)
-        return UserModel(form, step, seen), hidden
+        return UserModel(form, step, seen, kept=kept), hidden
 
     def lines() -> Lines:
         return lines_of(function, *step_arguments(form, state, params, inputs, 0))
@@ -390,6 +418,14 @@ def record_model(
         None if hidden else lines,
     )
     model = TapeModel(
-        form, recorded, seen, step, *compiled, afresh=afresh, trust=trust, writes=writes
+        form,
+        recorded,
+        seen,
+        step,
+        *compiled,
+        afresh=afresh,
+        trust=trust,
+        writes=writes,
+        kept=kept,
     )
     return model, hidden

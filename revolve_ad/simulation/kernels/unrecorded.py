@@ -1,6 +1,6 @@
 """What models share whose step isn't recorded: only `observe` has a tape."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from revolve_ad.simulation.arrays.form import Form
@@ -25,11 +25,14 @@ class Unrecorded:
         The step.
     seen : Seeing or None
         The observation.
+    kept : bool
+        Whether to record `observe` again would give the same tape, as an object.
     """
 
     form: Form
     step: Step
     seen: Seeing | None
+    kept: bool = field(default=False, kw_only=True)
 
     @property
     def observation(self) -> Layout | None:
@@ -68,6 +71,20 @@ class Unrecorded:
     def inside(self) -> list[Any]:
         """See `Model.inside`."""
         return [] if self.seen is None else self.seen.tape.inside
+
+    @property
+    def is_current(self) -> bool | None:
+        """See `Model.is_current`."""
+        if self.seen is None:
+            return True
+        if self.seen.trust is not None:
+            return self.seen.trust.is_unchanged
+        return None if self.kept else True
+
+    def equals(self, other: Any) -> bool:
+        """See `Model.equals`."""
+        mine, its = self.seen, other.seen
+        return mine is its if mine is None or its is None else mine.tape is its.tape
 
     @property
     def branches(self) -> bool:

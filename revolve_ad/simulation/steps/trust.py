@@ -35,6 +35,11 @@ class Trust:
         self._confirmed = self._confirmed or self._sight.unchanged()
 
     @property
+    def is_unchanged(self) -> bool:
+        """Whether all that the function reads is as it was when it was recorded."""
+        return self._sight.unchanged()
+
+    @property
     def holds(self) -> bool:
         """Whether a plain call now would give the bits of the tape."""
         return self._confirmed and self._sight.unchanged()
