@@ -16,6 +16,7 @@ from revolve_ad.ad.recording.call import Recording, trace
 from revolve_ad.ad.recording.inlining import inline
 from revolve_ad.ad.repeated import Repeated
 from revolve_ad.ad.running.interpreter import Interpreter
+from revolve_ad.ad.running.ordering import made_late
 from revolve_ad.ad.running.program import Program
 from revolve_ad.ad.running.together import gains_together, run_together
 from revolve_ad.ad.tape import Node, Tape, live_nodes
@@ -655,7 +656,8 @@ def _with_known_inputs(
     for i in given:
         nodes[i] = Node(INPUT, (), ("known",), nodes[i].shape, nodes[i].dtype)
     inputs = (*(tape.inputs[number] for number in used), *given)
-    program = Program(Tape(tuple(nodes), inputs, tape.outputs).pruned())
+    whole = Tape(tuple(nodes), inputs, tape.outputs)
+    program = Program(made_late(whole, known).pruned())
 
     def run(values: list[Any], known: dict[int, Any]) -> list[Any]:
         # An input whose value is known comes from the recording: a hidden one has no other.

@@ -3,17 +3,22 @@
 A reverse tape as it is made computes all that the cotangents need, and adds to the sums over the
 steps at its end; until then the terms of the sums are held.  Put first, with just what they need,
 the sums free their terms at once, and stand beside the operations that made them, so that all run
-on one block after the other (`blocks`).  The operations stay the same, and so do the bits.
+on one block after the other (`blocks`).
+
+What a recording hasn't kept is made again from what it has, and stands at the beginning, where the
+function made it; put right before its first reader it is still in the cache there.
+
+The operations stay the same, and so do the bits.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 
-from revolve_ad.ad.core import BROADCAST, GATHER, ITEM, SCATTER, SCATTER_ADD
-from revolve_ad.ad.tape import Tape
+from revolve_ad.ad.core import BROADCAST, GATHER, INPUT, ITEM, SCATTER, SCATTER_ADD
+from revolve_ad.ad.tape import Node, Tape
 
-__all__ = ["results_first"]
+__all__ = ["made_late", "results_first"]
 
 _SHARING = (GATHER, BROADCAST, ITEM)
 
@@ -36,16 +41,29 @@ def results_first(tape: Tape, numbers: Sequence[int]) -> Tape:
         order.place(tape.outputs[k])
         for i in order.made[start:]:
             order.place_successors(i)
-    for i in range(len(tape.nodes)):
+    return order.tape()
+
+
+def made_late(tape: Tape, given: Collection[int]) -> Tape:
+    """Return a tape that makes what follows from some inputs alone right before its first reader.
+
+    Parameters
+    ----------
+    tape : Tape
+        What will run; all other nodes keep their order.
+    given : collection of int
+        Inputs, by their nodes.
+    """
+    late = [True] * len(tape.nodes)
+    for i, node in enumerate(tape.nodes):
+        late[i] = i in given if node.op is INPUT else all(late[a] for a in node.args)
+    order = _Order(tape)
+    for i in tape.inputs:
         order.place(i)
-    position = {i: k for k, i in enumerate(order.made)}
-    nodes = [tape.nodes[i] for i in order.made]
-    return Tape(
-        tuple([node._replace(args=tuple([position[a] for a in node.args])) for node in nodes]),
-        tuple([position[i] for i in tape.inputs]),
-        tuple([position[i] for i in tape.outputs]),
-        tape.depends_on_values,
-    )
+    for i in range(len(tape.nodes)):
+        if not late[i]:
+            order.place(i)
+    return order.tape()
 
 
 class _Order:
@@ -59,6 +77,7 @@ class _Order:
 
     def __init__(self, tape: Tape) -> None:
         self.made: list[int] = []
+        self._tape = tape
         self._nodes = tape.nodes
         self._placed = [False] * len(tape.nodes)
         self._users: list[list[int]] = [[] for _ in tape.nodes]
@@ -66,6 +85,19 @@ class _Order:
             for a in node.args:
                 self._users[a].append(i)
         self._before = _readers_before(tape)
+
+    def tape(self) -> Tape:
+        """Return the tape in this order; nodes without a place keep their order behind it."""
+        tape, nodes = self._tape, self._nodes
+        for i in range(len(nodes)):
+            self.place(i)
+        position = {i: k for k, i in enumerate(self.made)}
+        return Tape(
+            tuple([_moved(nodes[i], position) for i in self.made]),
+            tuple([position[i] for i in tape.inputs]),
+            tuple([position[i] for i in tape.outputs]),
+            tape.depends_on_values,
+        )
 
     def _missing(self, i: int) -> list[int]:
         """Return what must come before a node and has no place yet."""
@@ -95,6 +127,10 @@ class _Order:
             if nodes[i].shape != shape or shape == () or self._missing(i):
                 return
             self.place(i)
+
+
+def _moved(node: Node, position: Mapping[int, int]) -> Node:
+    return node._replace(args=tuple([position[a] for a in node.args]))
 
 
 def _readers_before(tape: Tape) -> dict[int, list[int]]:

@@ -47,6 +47,8 @@ _ndarray = np.ndarray
 
 # What is made again rather than kept, from this size on.
 _CHEAP = frozenset(elementwise(f) for f in (np.negative, np.add, np.subtract, np.multiply))
+# So many operations at most, for one value.
+_MOST_AGAIN = 4
 # From this size on it is looked up whether a value is worth keeping.
 LARGE_BYTES = 1 << 18
 
@@ -242,15 +244,20 @@ class Traced:
     def _made_again(self, node: int) -> bool:
         """Whether the rules had better compute a value again than read it from memory.
 
-        That of ``-y`` or ``0.5 * y``, where y is kept and large: keeping it takes another pass over
-        memory here and another there.
+        That of ``-y``, ``0.5 * y`` or ``x * y + 0.5 * z``, where x, y and z are kept and large:
+        keeping it takes another pass over memory here and another there, while a block of what is
+        computed again stays in the cache.
         """
-        rec = self.rec
-        op, args, *_ = rec.nodes[node]
-        if op not in _CHEAP:
-            return False
-        others = [a for a in args if rec.nodes[a].op is not FULL]
-        return len(others) == 1 and rec.values[others[0]] is not None
+        nodes, values = self.rec.nodes, self.rec.values
+        n_left = _MOST_AGAIN
+        pending = [node]
+        while pending:
+            op, args, *_ = nodes[pending.pop()]
+            if op not in _CHEAP or not n_left:
+                return False
+            n_left -= 1
+            pending += [a for a in args if nodes[a].op is not FULL and values[a] is None]
+        return True
 
     def varies(self) -> bool:
         """Whether the value depends on the arguments of the recorded function."""
