@@ -106,6 +106,8 @@ def _over(
 ) -> list[str]:
     """Return a loop over steps; in a `wave` several of them pass over the rows together.
 
+    A single step has nobody to share its rows with: it passes over all of them at once.
+
     Then each block of rows begins with the names of arrays, and the other variables `carried` from
     step to step, as they are before the first of these steps.
     """
@@ -125,11 +127,12 @@ def _over(
         f"for near in range({start}, {stop}, {sign}steps):",
         f"    far = {far}",
         *([f"    {', '.join(kept)} = {', '.join(carried)}"] if kept else []),
-        f"    for time in range(0, {wave.length} + {wave.delay} * ({distance} - 1), rows):",
+        f"    together = rows if {distance} > 1 else {wave.length}",
+        f"    for time in range(0, {wave.length} + {wave.delay} * ({distance} - 1), together):",
         *([f"        {', '.join(carried)} = {', '.join(kept)}"] if kept else []),
         f"        for {counter} in range(near, far{'' if by == 1 else ', -1'}):",
         f"            first = time - {wave.delay} * ({behind})",
-        "            last = first + rows",
+        "            last = first + together",
         *_indented(_indented(_indented(inner))),
     ]
 
