@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from revolve_ad.ad.functions.arguments import finished
 from revolve_ad.ad.functions.creation import contains_traced
 from revolve_ad.ad.functions.formulas import define_by_equal
 from revolve_ad.ad.tape import Primitive
@@ -145,24 +146,34 @@ def opaque(
         found = function(*xs, **keywords.values)
         return np.array(found)[()] if np.ndim(found) else found
 
+    def equal_of_type(*given: Any) -> Any:
+        *xs, keywords = given
+        rest = dict(keywords.values)
+        dtype = rest.pop("output", None)
+        found = equal(*xs, **rest)
+        return found if dtype is None else found.astype(dtype)
+
     op = Primitive(name, evaluate, params=("keywords",))
-    define_by_equal(op, lambda *given: equal(*given[:-1], **given[-1].values))
+    define_by_equal(op, equal_of_type)
 
     @foreign(module, name)
     def call(rec: Recorder, original: Any, *args: Any, **kwargs: Any) -> Any:
         given = _signature(original).bind(*args, **kwargs).arguments
-        if given.get("output") is not None:
-            raise UnsupportedOperationError(
-                f"{name} with output= has no rule for traced arrays; assign its result instead"
-            )
+        out = given.get("output")
+        is_array = type(out) is Traced or isinstance(out, np.ndarray)
+        if out is not None:  # an array to write into, or a type of numbers
+            more = given.pop("kwargs", {})
+            given["output"] = np.dtype(out.dtype if is_array else out)
+            args, kwargs = (), {**given, **more}
         if given.get("exact"):
             raise UnsupportedOperationError(
                 f"{name} with exact=True counts whole numbers, and has no rule for traced arrays; "
                 "without it, it has one"
             )
         arrays, rest = bound(rec, original, operands, args, kwargs)
-        for word in ("output", *without):
+        for word in without if out is not None else ("output", *without):
             rest.pop(word, None)
-        return apply(op, arrays, (Keywords(rest),))
+        found = apply(op, arrays, (Keywords(rest),))
+        return finished(found, out, name) if is_array else found
 
     return op

@@ -70,6 +70,15 @@ def _correlate1d(x: Any, weights: Any, axis: int, mode: str, cval: Any, origin: 
     return _correlated(x, _along(weights, axis, x.ndim), modes, cval, origins)
 
 
+def _conjugated(weights: Any) -> Any:
+    """Return the weights as SciPy takes them where it correlates: the conjugate of complex ones."""
+    return np.conjugate(weights) if weights.dtype.kind == "c" else weights
+
+
+def _plain_correlate1d(x: Any, weights: Any, axis: int, mode: str, cval: Any, origin: int) -> Any:
+    return _correlate1d(x, _conjugated(weights), axis, mode, cval, origin)
+
+
 def _convolve1d(x: Any, weights: Any, axis: int, mode: str, cval: Any, origin: int) -> Any:
     shift = -origin - (1 if weights.shape[0] % 2 == 0 else 0)
     return _correlate1d(x, weights[::-1], axis, mode, cval, shift)
@@ -84,6 +93,8 @@ def _n_dimensional(turned: bool) -> Callable[..., Any]:
             origins = [
                 -o - (1 if n % 2 == 0 else 0) for o, n in zip(origins, weights.shape, strict=True)
             ]
+        else:
+            weights = _conjugated(weights)
         shape = [1] * x.ndim
         all_modes, all_origins = ["constant"] * x.ndim, [0] * x.ndim
         order = sorted(range(len(along)), key=along.__getitem__)
@@ -98,7 +109,7 @@ def _n_dimensional(turned: bool) -> Callable[..., Any]:
 
 opaque(_MODULE, "correlate", ("input", "weights"), _n_dimensional(turned=False))
 opaque(_MODULE, "convolve", ("input", "weights"), _n_dimensional(turned=True))
-opaque(_MODULE, "correlate1d", ("input", "weights"), _correlate1d)
+opaque(_MODULE, "correlate1d", ("input", "weights"), _plain_correlate1d)
 opaque(_MODULE, "convolve1d", ("input", "weights"), _convolve1d)
 
 

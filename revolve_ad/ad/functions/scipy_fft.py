@@ -8,14 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
-from revolve_ad.ad.functions.foreign import bound, foreign, opaque, scipy_function
+from revolve_ad.ad.functions.foreign import foreign, opaque, scipy_function
 from revolve_ad.ad.functions.formulas import define_by_formulas
 from revolve_ad.ad.functions.fourier import resized
 from revolve_ad.ad.tape import Primitive
 from revolve_ad.ad.traced import apply
-from revolve_ad.ad.traced.interception import FOREIGN
 from revolve_ad.ad.traced.recorder import Recorder
-from revolve_ad.errors import UnsupportedOperationError
 
 _MODULE = "scipy.fft"
 _SPEED = ("overwrite_x", "workers", "plan")
@@ -81,18 +79,40 @@ def _trigonometric(name: str) -> Primitive:
 _TRANSFORM = {name: _trigonometric(name) for name in ("dct", "dst")}
 
 
+def _ends(name: str, kind: int, n: int) -> list[int]:
+    """Return where a transform and its matrix made orthogonal differ; dst of type 1 nowhere."""
+    if name == "dct" and kind == 1:
+        return [0, n - 1]
+    return [0 if name == "dct" else n - 1] if kind in (2, 3) else []
+
+
 def _equal(name: str) -> Callable[..., Any]:
-    op = _TRANSFORM[name[-3:]]
+    word = name[-3:]
+    op = _TRANSFORM[word]
     inverse = name.startswith("i")
 
-    def equal(x: Any, type: int, n: Any, axis: int, norm: Any) -> Any:
+    def equal(x: Any, type: int, n: Any, axis: int, norm: Any, orthogonalize: Any = None) -> Any:
         axis = normalize_axis_index(axis, x.ndim)
         if n is not None:
             x = resized(x, n, axis)
         norm = "backward" if norm is None else norm
         if inverse:
             type, norm = _INVERSE[type], _SWAPPED[norm]
-        return apply(op, (x,), (type, axis, norm))
+        if orthogonalize is None or orthogonalize == (norm == "ortho"):
+            return apply(op, (x,), (type, axis, norm))
+        # The ends are multiplied by √2 before, or divided by it after, types 2 and 3; type 1 both.
+        n = x.shape[axis]
+        shape = [1] * x.ndim
+        shape[axis] = n
+        before, after = np.ones(n), np.ones(n)
+        for k in _ends(word, type, n):
+            before[k] *= 2**0.5 if type != 2 else 1
+            after[k] *= 0.5**0.5 if type != 3 else 1
+        if not orthogonalize:
+            before, after = 1 / before, 1 / after
+        dtype = np.result_type(x.dtype, np.float32).char.lower() if x.dtype.kind == "c" else x.dtype
+        x = x * before.reshape(shape).astype(dtype)
+        return apply(op, (x,), (type, axis, norm)) * after.reshape(shape).astype(dtype)
 
     return equal
 
@@ -100,7 +120,7 @@ def _equal(name: str) -> Callable[..., Any]:
 def _equal_n(name: str) -> Callable[..., Any]:
     one = _equal(name[:-1])
 
-    def equal(x: Any, type: int, s: Any, axes: Any, norm: Any) -> Any:
+    def equal(x: Any, type: int, s: Any, axes: Any, norm: Any, orthogonalize: Any = None) -> Any:
         if axes is None:
             count = x.ndim if s is None else len(s)
             along = tuple(range(x.ndim - count, x.ndim))
@@ -108,29 +128,31 @@ def _equal_n(name: str) -> Callable[..., Any]:
             along = normalize_axis_tuple(axes, x.ndim)
         sizes = [None] * len(along) if s is None else list(s)
         for d, n in zip(along, sizes, strict=True):
-            x = one(x, type, n, d, norm)
+            x = one(x, type, n, d, norm, orthogonalize)
         return x
 
     return equal
 
 
-def _enter(name: str, equal: Callable[..., Any]) -> None:
-    opaque(_MODULE, name, ("x",), equal, without=("overwrite_x", "workers", "orthogonalize"))
-    plain_call = FOREIGN[_MODULE][name]
-
-    @foreign(_MODULE, name)
-    def call(rec: Recorder, original: Any, *args: Any, **kwargs: Any) -> Any:
-        _, rest = bound(rec, original, ("x",), args, kwargs)
-        if rest.get("orthogonalize") is not None:
-            raise UnsupportedOperationError(
-                f"scipy.fft.{name} with orthogonalize= has no rule for traced arrays"
-            )
-        return plain_call(rec, original, *args, **kwargs)
-
-
 for _name in ("dct", "idct", "dst", "idst"):
-    _enter(_name, _equal(_name))
-    _enter(_name + "n", _equal_n(_name + "n"))
+    opaque(_MODULE, _name, ("x",), _equal(_name), without=("overwrite_x", "workers"))
+    opaque(_MODULE, _name + "n", ("x",), _equal_n(_name + "n"), without=("overwrite_x", "workers"))
+
+
+# -- transforms of what is symmetric in several dimensions -----------------------------------------
+
+
+def _hermitian(x: Any, s: Any, axes: Any, norm: Any) -> Any:
+    return np.fft.irfftn(np.conjugate(x), s, axes, _SWAPPED[norm or "backward"])
+
+
+def _inverse_hermitian(x: Any, s: Any, axes: Any, norm: Any) -> Any:
+    return np.conjugate(np.fft.rfftn(x, s, axes, _SWAPPED[norm or "backward"]))
+
+
+for _name in ("hfft2", "hfftn"):
+    opaque(_MODULE, _name, ("x",), _hermitian, without=_SPEED)
+    opaque(_MODULE, "i" + _name, ("x",), _inverse_hermitian, without=_SPEED)
 
 
 def _shift(name: str) -> None:

@@ -16,13 +16,9 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
 from revolve_ad.ad.functions.arguments import prepared
-from revolve_ad.ad.functions.foreign import Keywords, bound, foreign, opaque, scipy_function
-from revolve_ad.ad.functions.formulas import define_by_equal
-from revolve_ad.ad.tape import Primitive
-from revolve_ad.ad.traced import apply
+from revolve_ad.ad.functions.foreign import foreign, opaque, scipy_function
 from revolve_ad.ad.traced.interception import FOREIGN
 from revolve_ad.ad.traced.recorder import Recorder
-from revolve_ad.errors import UnsupportedOperationError
 
 _MODULE = "scipy.ndimage"
 
@@ -245,25 +241,5 @@ def _spline_filter(x: Any, order: int, mode: str) -> Any:
     return x
 
 
-def _enter(name: str, equal: Any) -> None:
-    op = Primitive(
-        name,
-        lambda x, keywords: scipy_function(_MODULE, name)(x, **keywords.values),
-        params=("keywords",),
-    )
-    define_by_equal(op, lambda x, keywords: equal(x, **keywords.values))
-
-    @foreign(_MODULE, name)
-    def call(rec: Recorder, original: Any, *args: Any, **kwargs: Any) -> Any:
-        output = inspect.signature(original).bind(*args, **kwargs).arguments.get("output", float)
-        if output not in (np.float64, float):
-            raise UnsupportedOperationError(
-                f"{name} with output= has no rule for traced arrays; assign its result instead"
-            )
-        (x,), rest = bound(rec, original, ("input",), args, kwargs)
-        del rest["output"]
-        return apply(op, (x,), (Keywords(rest),))
-
-
-_enter("spline_filter1d", _filtered1d)
-_enter("spline_filter", _spline_filter)
+opaque(_MODULE, "spline_filter1d", ("input",), _filtered1d)
+opaque(_MODULE, "spline_filter", ("input",), _spline_filter)

@@ -157,17 +157,22 @@ OTHERS = {
     # -- special: Legendre functions and spherical harmonics, from SciPy 1.15 on
     **(LEGENDRE if hasattr(sp, "sph_harm_y") else {}),
     # -- ndimage
-    "convolve": (lambda x, w: nd.convolve(x, w), [one(5, 4), one(3, 3)], {}),
+    "convolve": (lambda x, w: nd.convolve(x, w), [one(5, 4), one(3, 3)], C),
     "convolve even": (lambda x, w: nd.convolve(x, w, mode="nearest"), [one(5, 4), one(2, 4)], {}),
     "convolve origin": (
         lambda x, w: nd.convolve(x, w, mode="constant", cval=0.5, origin=(1, -1)),
         [one(5, 6), one(3, 3)],
         {},
     ),
-    "correlate": (lambda x, w: nd.correlate(x, w, mode="wrap"), [one(5, 4), one(3, 2)], {}),
+    "correlate": (lambda x, w: nd.correlate(x, w, mode="wrap"), [one(5, 4), one(3, 2)], C),
     "correlate mirror": (lambda x, w: nd.correlate(x, w, mode="mirror"), [one(5), one(3)], {}),
-    "correlate1d": (lambda x, w: nd.correlate1d(x, w, axis=0, origin=-1), [one(5, 2), one(3)], {}),
-    "convolve1d": (lambda x, w: nd.convolve1d(x, w, mode="reflect"), [one(2, 5), one(4)], {}),
+    "correlate1d": (lambda x, w: nd.correlate1d(x, w, axis=0, origin=-1), [one(5, 2), one(3)], C),
+    "convolve1d": (lambda x, w: nd.convolve1d(x, w, mode="reflect"), [one(2, 5), one(4)], C),
+    "correlate of numbers of two kinds": (
+        lambda x, w: nd.correlate(x, w + 1j * w[::-1]) * nd.correlate1d(x + 1j * x, w[0]),
+        [one(4, 3), one(2, 3)],
+        {"single": False},
+    ),
     "convolve constant": (lambda x: nd.convolve(x, np.ones((3, 3)) / 9), [one(4, 4)], {}),
     "gaussian_filter": (lambda x: nd.gaussian_filter(x, 0.8), [one(5, 6)], {}),
     "gaussian_filter modes": (
