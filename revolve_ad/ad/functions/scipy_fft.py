@@ -35,7 +35,7 @@ for _name in (
 # -- cosine and sine transforms ------------------------------------------------------------------
 
 _INVERSE = {1: 1, 2: 3, 3: 2, 4: 4}
-_SWAPPED = {"backward": "forward", "ortho": "ortho", "forward": "backward"}
+_SWAPPED: dict[str, Any] = {"backward": "forward", "ortho": "ortho", "forward": "backward"}
 
 
 def _trigonometric(name: str) -> Primitive:
