@@ -191,7 +191,7 @@ class Gradient:
             progress=Progress(settings.progress, _executed(self.plan)),
             tape_bytes=model.tape_bytes,
             pool=self._past.pool,
-            keeps_pool=settings.memory is not None,
+            keeps_pool=settings.memory is not None or settings.schedule is not None,
             careful=careful,
         )
         self._sweep: Sweep | NativeSweep | BriefSweep = (

@@ -81,7 +81,7 @@ def parse_bytes(size: object, name: str = "memory") -> int:
     )
 
 
-def budget_bytes(memory: object, wanted: int) -> int:
+def budget_bytes(memory: object, wanted: int, idle: int = 0) -> int:
     """Return the budget that the argument ``memory=`` stands for.
 
     Parameters
@@ -90,12 +90,14 @@ def budget_bytes(memory: object, wanted: int) -> int:
         A size, or None for `DEFAULT_SHARE` of the memory that is free now.
     wanted : int
         More than this many bytes are of no use; where that is little, nobody is asked.
+    idle : int
+        Bytes that aren't free only because they are kept for this use.
     """
     if memory is not None:
         return parse_bytes(memory)
     if wanted <= ALWAYS_GRANTED:
         return ALWAYS_GRANTED
-    return max(ALWAYS_GRANTED, int(DEFAULT_SHARE * free_bytes()))
+    return max(ALWAYS_GRANTED, int(DEFAULT_SHARE * (free_bytes() + idle)))
 
 
 def free_bytes() -> int:

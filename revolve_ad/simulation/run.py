@@ -66,7 +66,7 @@ class Record:
         form = model.form
         known = self._plans.get(form)
         costs, grown = self.costs.get(form), self.grown.get(form, 0)
-        standing = standing_plan(known, settings, model, costs, grown)
+        standing = standing_plan(known, settings, model, costs, grown, self.pool.nbytes)
         if standing is not known:
             self._plans[form] = standing
         return standing.plan

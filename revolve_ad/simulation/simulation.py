@@ -219,6 +219,14 @@ class Simulation:
             return None  # the first error names what the user wrote
         return met if met.step.places or met.observe.places else None
 
+    def release(self) -> None:
+        """Let go of the memory that a gradient left for the next one.
+
+        It goes with the simulation by itself.  The next gradient asks the system for it afresh,
+        which takes longer.
+        """
+        self._pool.clear()
+
     def plan(self, state: Any, params: Any = None, inputs: Any = None) -> Plan:
         """Tell what a gradient will need and cost, without running it.
 
@@ -236,7 +244,7 @@ class Simulation:
             It prints as a table.
         """
         form, leaves = self._form(state, params, inputs)
-        self._pool.clear()  # the measurement needs memory too
+        self.release()  # the measurement needs memory too
         with paused():
             state_leaves, params_leaves, inputs_leaves = [
                 [plain(leaf) for leaf in group] for group in leaves

@@ -4,17 +4,21 @@ A large block that is fresh from the system costs a fault for each page that is 
 may take longer than the steps that fill it.
 """
 
+import threading
+import weakref
 from collections.abc import Sequence
 from typing import Any, Final, final
 
 import numpy as np
 
 from revolve_ad.simulation.arrays.layout import Leaves
+from revolve_ad.simulation.memory import ALWAYS_GRANTED, DEFAULT_SHARE, free_bytes
 
 __all__ = ["Pool"]
 
-_ALWAYS_KEPT: Final = 4 * 1024**2
-"""Blocks of so many bytes are kept whether memory was granted or not."""
+_lock: Final = threading.Lock()
+_unasked: list["weakref.ref[Pool]"] = []
+"""Pools with memory that nobody has granted, that of the last gradient last."""
 
 
 @final
@@ -22,6 +26,8 @@ class Pool:
     """At most one block, while no gradient uses it; several threads may take and give.
 
     It goes with the simulation, which alone refers to it strongly, and is no part of its pickle.
+    What the user granted by ``memory=`` or ``schedule=`` is kept.  What wasn't is kept too, but all
+    pools together hold no more of that than one simulation may by default.
     """
 
     __slots__ = ("__weakref__", "_idle")
@@ -44,9 +50,10 @@ class Pool:
         return [np.empty(shape, dtype) for shape, dtype in types]
 
     def give(self, block: Leaves, *, granted: bool) -> None:
-        """Keep a block that nobody uses any more, if its bytes are granted, or few."""
-        if granted or sum(array.nbytes for array in block) <= _ALWAYS_KEPT:
-            self._idle[:] = [block]
+        """Keep a block that nobody uses any more; if its bytes weren't granted, others may go."""
+        self._idle[:] = [block]
+        if not granted and self.nbytes > ALWAYS_GRANTED:
+            self._make_room()
 
     def clear(self) -> None:
         """Let go of what is idle."""
@@ -56,3 +63,18 @@ class Pool:
     def nbytes(self) -> int:
         """The bytes of what is idle."""
         return sum(array.nbytes for block in list(self._idle) for array in block)
+
+    def _make_room(self) -> None:
+        """Let other pools go of what wasn't granted where it becomes too much, the oldest first."""
+        with _lock:
+            others = [p for ref in _unasked if (p := ref()) is not None and p is not self]
+            held = [pool.nbytes for pool in others]
+            room = int(DEFAULT_SHARE * (free_bytes() + sum(held) + self.nbytes)) - self.nbytes
+            kept = [self]
+            for pool, nbytes in zip(reversed(others), reversed(held), strict=True):
+                room -= nbytes
+                if room >= 0:
+                    kept.insert(0, pool)
+                else:
+                    pool.clear()
+            _unasked[:] = [weakref.ref(pool) for pool in kept]

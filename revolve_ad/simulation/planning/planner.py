@@ -18,13 +18,13 @@ from revolve_ad.simulation.settings import Settings
 
 __all__ = [
     "INSIDE",
-    "asks_the_machine",
     "disk_room",
     "fitted",
     "is_planned_on_the_way",
     "needs",
     "plan_gradient",
     "sizes_of",
+    "still_holds",
 ]
 
 INSIDE: Final = "simulations inside"
@@ -34,12 +34,20 @@ _SHARE_INSIDE: Final = 0.25
 """The share of the budget that is left to them, if that is enough."""
 
 
+_MUCH_MORE: Final = 1.5
+"""A plan is worth another one when so many times its budget is free."""
+
 _FEWEST_STEPS: Final = 8
 """A shorter run isn't planned by what its first steps take."""
 
 
 def plan_gradient(
-    settings: Settings, model: Model, costs: Costs | None = None, *, grown: int = 0
+    settings: Settings,
+    model: Model,
+    costs: Costs | None = None,
+    *,
+    grown: int = 0,
+    idle: int = 0,
 ) -> Plan:
     """Return the plan of a gradient.
 
@@ -54,6 +62,8 @@ def plan_gradient(
     grown : int
         Bytes that the operations of a step needed in an earlier gradient, where that is more than
         they do at state 0; it is foreseen where the budget allows it.
+    idle : int
+        Bytes that an earlier gradient left for this one.
 
     Raises
     ------
@@ -66,11 +76,13 @@ def plan_gradient(
     """
     if grown > model.workspace_bytes:
         with suppress(BudgetError):
-            return _planned(settings, model, costs, grown)
-    return _planned(settings, model, costs, model.workspace_bytes)
+            return _planned(settings, model, costs, grown, idle)
+    return _planned(settings, model, costs, model.workspace_bytes, idle)
 
 
-def _planned(settings: Settings, model: Model, costs: Costs | None, operations: int) -> Plan:
+def _planned(
+    settings: Settings, model: Model, costs: Costs | None, operations: int, idle: int
+) -> Plan:
     sizes = sizes_of(settings, model)
     sizes.fixed["operations"] = operations
     disks = _disks(settings, sizes)
@@ -85,7 +97,7 @@ def _planned(settings: Settings, model: Model, costs: Costs | None, operations: 
         n_checked=_n_checked(settings, model),
         compiled=model.is_native and not settings.storages and model.observation is None,
     )
-    budget = budget_bytes(settings.memory, _of_use(settings, sizes))
+    budget = budget_bytes(settings.memory, _of_use(settings, sizes), idle)
     if settings.memory is None:
         budget = max(budget, problem.smallest_budget)
     allowed = allowance()
@@ -107,11 +119,23 @@ def _of_use(settings: Settings, sizes: Sizes) -> int:
     return sizes.all_fixed + settings.max_steps * max(sizes.tape, sizes.state)
 
 
-def asks_the_machine(settings: Settings, plan: Plan) -> bool:
-    """Tell whether a plan depends on what the machine has free now, in memory or on disk."""
+def still_holds(settings: Settings, plan: Plan, idle: int = 0) -> bool:
+    """Tell whether the machine has free what a plan was made for, and not much more.
+
+    Parameters
+    ----------
+    settings, plan
+        Of the simulation.
+    idle : int
+        As for `plan_gradient`.
+    """
     if settings.on_disk:
+        return False
+    wanted = _of_use(settings, plan.sizes)
+    if settings.memory is not None or wanted <= ALWAYS_GRANTED:
         return True
-    return settings.memory is None and _of_use(settings, plan.sizes) > ALWAYS_GRANTED
+    now = budget_bytes(None, wanted, idle)
+    return plan.budget <= now <= _MUCH_MORE * plan.budget
 
 
 def fitted(plan: Plan, settings: Settings, model: Model, *, running: bool = False) -> Plan:

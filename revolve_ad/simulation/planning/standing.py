@@ -9,7 +9,7 @@ from revolve_ad.simulation.kernels.model import Model
 from revolve_ad.simulation.planning.allowance import allowance
 from revolve_ad.simulation.planning.costs import Costs
 from revolve_ad.simulation.planning.plan import Plan
-from revolve_ad.simulation.planning.planner import asks_the_machine, plan_gradient
+from revolve_ad.simulation.planning.planner import plan_gradient, still_holds
 from revolve_ad.simulation.settings import Settings
 
 __all__ = ["Standing", "standing_plan"]
@@ -43,12 +43,18 @@ class Standing:
 
 
 def standing_plan(
-    known: Standing | None, settings: Settings, model: Model, costs: Costs | None, grown: int
+    known: Standing | None,
+    settings: Settings,
+    model: Model,
+    costs: Costs | None,
+    grown: int,
+    idle: int = 0,
 ) -> Standing:
-    """Return a plan made now, or the known one if it would come out the same.
+    """Return a plan made now, or the known one if it would come out the same, or about so.
 
-    What depends on the free memory, or on the free space of a disk, is planned anew each time; so
-    is a list of actions, which may have been changed.
+    What depends on the free space of a disk is planned anew each time; so is a list of actions,
+    which may have been changed.  What depends on the free memory is planned anew where less is
+    free, or much more; the `idle` bytes that the last gradient left count as free.
     """
     allowed = allowance()
     if (
@@ -59,8 +65,8 @@ def standing_plan(
         and known.allowed == allowed
         and (known.costs is costs or known.costs == costs)
         and not isinstance(settings.schedule, list)
-        and not asks_the_machine(settings, known.plan)
+        and still_holds(settings, known.plan, idle)
     ):
         return known
-    plan = plan_gradient(settings, model, costs, grown=grown)
+    plan = plan_gradient(settings, model, costs, grown=grown, idle=idle)
     return Standing(settings, model, costs, grown, allowed, plan)
