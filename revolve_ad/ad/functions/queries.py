@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from revolve_ad.ad.traced import Traced
+from revolve_ad.ad.traced.caches import refuse_comparison
 from revolve_ad.ad.traced.dispatch import FUNCTIONS, implements
 from revolve_ad.ad.traced.recorder import Recorder
 
@@ -55,6 +56,8 @@ def _looked_at(function: Any) -> Any:
         def looked(x: Any) -> Any:
             return x._concrete(what) if type(x) is Traced else x
 
+        if any(type(x) is Traced and x.rec.carries(x.read()) for x in args):
+            refuse_comparison()
         return function(*map(looked, args), **{k: looked(x) for k, x in kwargs.items()})
 
     return call

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import _lru_cache_wrapper
 from types import CodeType
 from typing import Any
 from weakref import WeakSet
@@ -112,6 +113,8 @@ def trace(
         Of an earlier recording of `f`, with plain values: `f` may read these traced values and no
         others, also after their recordings have ended.  All of them are inputs of the tape.
     """
+    if type(f) is _lru_cache_wrapper:
+        f = f.__wrapped__  # what it keeps has no derivative
     attempt = _Attempt(rebound=_code(f) in _rebound_before)
     first = None
     for _ in range(_MOST_ATTEMPTS):

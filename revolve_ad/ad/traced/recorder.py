@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from threading import get_ident
+from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -45,6 +46,7 @@ __all__ = [
     "other_thread",
     "paused",
     "standing_in",
+    "user_frame",
     "where_called",
 ]
 
@@ -766,11 +768,17 @@ def standing_in(recorder: Recorder, for_: Sequence[Recorder]) -> Iterator[None]:
 
 def where_called() -> str:
     """Return the file and line of the user's code that is running."""
-    frame = sys._getframe(1)
-    while frame is not None and frame.f_globals.get("__name__", "").startswith(
-        ("revolve_ad", "numpy", "scipy", "contextlib")
-    ):
-        frame = frame.f_back  # type: ignore[assignment]
+    frame = user_frame()
     if frame is None:
         return "an unknown line"
     return f"{frame.f_code.co_filename}:{frame.f_lineno} in {frame.f_code.co_name}"
+
+
+def user_frame() -> FrameType | None:
+    """Return the frame of the user's code that is running."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and frame.f_globals.get("__name__", "").startswith(
+        ("revolve_ad", "numpy", "scipy", "contextlib")
+    ):
+        frame = frame.f_back
+    return frame

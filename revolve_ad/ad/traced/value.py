@@ -14,6 +14,7 @@ import numpy as np
 
 from revolve_ad.ad.core import FULL, GATHER, elementwise
 from revolve_ad.ad.strided import StridedMap, c_strides, known_map
+from revolve_ad.ad.traced.caches import looks_for_equality, refuse_comparison, refuse_key
 from revolve_ad.ad.traced.callers import library_call
 from revolve_ad.ad.traced.dispatch import FUNCTIONS
 from revolve_ad.ad.traced.recorder import (
@@ -329,6 +330,8 @@ class Traced:
         return self.v
 
     def __bool__(self) -> bool:
+        if self.varies() and looks_for_equality(self.rec, self.read()):
+            refuse_comparison()
         return bool(self._concrete("a branch on a traced value"))
 
     def __index__(self) -> int:
@@ -363,6 +366,8 @@ class Traced:
     def __hash__(self) -> int:
         if self.cell is not None:
             raise TypeError("unhashable type: 'numpy.ndarray'")
+        if self.dtype.kind in "fc" and self.varies():
+            refuse_key(self.rec, self.read())
         return hash(self._concrete("a traced number as a key"))
 
     def __floor__(self) -> int:
