@@ -2,7 +2,8 @@
 
 An entry is one file.  Its name is a digest of the generated source (which holds shapes and
 constants), the types of the arguments, and the versions and the processor that the code was made
-for; its contents begin with their own digest.  An entry is written to a temporary name and renamed,
+for; that of a plan (see `known`) is one of the recorded tape.  Its contents begin with their own
+digest.  An entry is written to a temporary name and renamed,
 so that processes don't meet half of one, and none waits for another; what isn't as it was written
 is deleted and made again.  An entry that another user could have written isn't read: it is code.
 """
@@ -19,7 +20,15 @@ import time
 from pathlib import Path
 from typing import Any
 
-__all__ = ["cache_folder", "entry_path", "has_worked", "read_entry", "worked", "write_entry"]
+__all__ = [
+    "cache_folder",
+    "entry_path",
+    "has_worked",
+    "plan_path",
+    "read_entry",
+    "worked",
+    "write_entry",
+]
 
 MAGIC = b"revolve_ad machine code 9\n"
 """Its number goes up whenever `load` compiles the same source to other code: entries of before,
@@ -53,6 +62,15 @@ def entry_path(source: str, name: str, types: str, made_for: str) -> Path | None
         return None
     key = _digest(source, name, types, made_for, sys.version)
     return folder / key[:2] / f"{key[2:]}.code"
+
+
+def plan_path(tape: str, made_for: str) -> Path | None:
+    """Return the file of what was planned for a tape; None without a cache."""
+    folder = cache_folder()
+    if folder is None:
+        return None
+    key = _digest(tape, made_for, sys.version)
+    return folder / key[:2] / f"{key[2:]}.plan"
 
 
 def _digest(*parts: str) -> str:
@@ -112,8 +130,8 @@ def _is_own(found: os.stat_result) -> bool:
     return found.st_uid in (0, user()) and not found.st_mode & 0o022
 
 
-def write_entry(path: Path, content: Any, source: str) -> None:
-    """Keep an entry, and beside it the source for whoever wants to read it.
+def write_entry(path: Path, content: Any, source: str | None = None) -> None:
+    """Keep an entry, and beside it the source, if there is one, for whoever wants to read it.
 
     A folder that can't be written only means that the next process compiles again.
     """
@@ -122,7 +140,8 @@ def write_entry(path: Path, content: Any, source: str) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         _clear(path.parent)
         _replace(path, MAGIC + hashlib.sha256(payload).digest() + payload)
-        _replace(path.with_suffix(".py"), source.encode())
+        if source is not None:
+            _replace(path.with_suffix(".py"), source.encode())
 
 
 def _clear(folder: Path) -> None:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import time
+
 from revolve_ad.ad.tape import Tape
 from revolve_ad.native.compiled import MAX_OPERATIONS, Refusal
+from revolve_ad.native.known import keep_plan, known_plan, path_of
+from revolve_ad.native.load import without_numba
 from revolve_ad.native.loop import Layout, Loop, fused_loop
 from revolve_ad.native.worth import estimated_rolled
 
@@ -51,6 +55,24 @@ def compile_loop(
     UnsupportedOperationError
         If an operation has no derivative.
     """
+    began = time.perf_counter()
+    path = None
+    if native and without_numba() is None:
+        path = path_of(tape, layout, observe, max_operations)
+        known = None if path is None else known_plan(path)
+        if isinstance(known, Loop):
+            known.plan_seconds = time.perf_counter() - began
+        if known is not None:
+            return known
+    found = _planned(tape, layout, observe, native, max_operations)
+    if path is not None:
+        keep_plan(path, found)
+    return found
+
+
+def _planned(
+    tape: Tape, layout: Layout, observe: Tape | None, native: bool, max_operations: int
+) -> Loop | Refusal:
     rolled: Loop | Refusal | None = None
     if len(tape.nodes) > min(max_operations, LONG) and not tape.depends_on_values:
         # Fusing so many operations takes long; rolling parts that repeat takes a tenth of a second.

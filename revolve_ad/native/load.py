@@ -15,7 +15,7 @@ from revolve_ad.native.cache import entry_path, has_worked, read_entry, worked, 
 from revolve_ad.native.machine import Argument, Code, called, layout_is_known
 from revolve_ad.native.source.library import needed
 
-__all__ = ["Argument", "Module", "has_numba", "indexable", "without_numba", "writable"]
+__all__ = ["Argument", "Module", "has_numba", "indexable", "made_for", "without_numba", "writable"]
 
 
 @lru_cache(maxsize=1)
@@ -40,7 +40,7 @@ def without_numba() -> str | None:
     if not layout_is_known():
         return "this Python keeps arrays in memory in a way of its own"
     try:
-        if "numba" not in sys.modules and has_worked(_made_for()):
+        if "numba" not in sys.modules and has_worked(made_for()):
             return None
         import numba  # noqa: F401
     except ImportError as error:
@@ -130,7 +130,7 @@ class Module:
     def _machine(self, name: str, source: str, arguments: Sequence[Argument]) -> Any:
         """Compile a function, or take its machine code from the cache."""
         types = " ".join(f"{a.dtype.str}{a.ndim}" for a in arguments)
-        path = entry_path(source, name, types, _made_for())
+        path = entry_path(source, name, types, made_for())
         kept = read_entry(path) if path is not None else None
         if isinstance(kept, tuple) and len(kept) == len(Code._fields):
             found = called(Code(*kept), arguments)
@@ -146,7 +146,7 @@ class Module:
         assert found is not None, f"{name} calls what isn't there: {code.needs}"
         if path is not None:
             write_entry(path, tuple(code), source)
-            worked(_made_for())
+            worked(made_for())
         return found
 
     def _run(self, tools: Mapping[str, Any]) -> dict[str, Any]:
@@ -182,7 +182,7 @@ def _backwards(*bounds: int) -> range:
 
 
 @lru_cache(maxsize=1)
-def _made_for() -> str:
+def made_for() -> str:
     """Return what machine code depends on besides its source."""
     import llvmlite.binding as binding
     from llvmlite import __version__ as llvm

@@ -1,9 +1,10 @@
 """What a first gradient costs: with an empty cache of compiled code, and in later processes.
 
-Run ``python -m tests.benchmarks.bench_start``, with ``--problems P4`` or others.  Every process is
-a new one; its CPU seconds count from the start of Python, the import of NumPy included, to the end
-of the first gradient, less those of a later gradient.  Python's bytecode is kept, as it is of an
-installed library.
+Run ``python -m tests.benchmarks.bench_start``, with ``--problems P4,cavity:121`` or others: a
+problem, or one of the programs in `tests.programs` with a size, and a number of inner iterations,
+such as ``channel:64:3``.  Every process is a new one; its CPU seconds count from the start of
+Python, the import of NumPy included, to the end of the first gradient, less those of a later
+gradient.  Python's bytecode is kept, as it is of an installed library.
 """
 
 import argparse
@@ -13,15 +14,24 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
+from typing import Any
 
+import numpy as np
+
+import revolve_ad as ra
 from tests.benchmarks.contestants import BUDGETS
 from tests.benchmarks.ours import gradient
 from tests.benchmarks.problems import NAMES, make
+from tests.programs import load
 
 __all__ = ["ALLOWED_SECONDS", "main", "measure"]
 
-ALLOWED_SECONDS = {"P4": (6.0, 1.0)}
-"""What the first process and later ones may take."""
+ALLOWED_SECONDS = {"P4": (6.0, 1.0), "cavity:121": (20.0, 1.0), "channel:64:3": (None, 1.0)}
+"""What the first process and later ones may take; None: nothing is asked."""
+
+_STEPS = 20
+"""Of a program."""
 
 
 def measure(problem: str, later: int = 5) -> tuple[float, list[float]]:
@@ -45,8 +55,26 @@ def measure(problem: str, later: int = 5) -> tuple[float, list[float]]:
         return seconds(environment), [seconds(environment) for _ in range(later)]
 
 
+def _gradient(name: str) -> Callable[[], Any]:
+    """Return what takes the gradient of a problem, or of a program of so many cells."""
+    if name in NAMES:
+        return gradient(make(name), native=True, memory=BUDGETS[name])
+    program, size, *sweeps = name.split(":")
+    module = load(program)
+    if sweeps:
+        module.SWEEPS = int(*sweeps)
+    state, params = module.make(int(size), np.random.default_rng(0))
+    simulation = ra.Simulation(module.step, steps=_STEPS, native=True)
+
+    def objective(*params: Any) -> Any:
+        return sum(np.sum(leaf**2) for leaf in simulation(state, params).state)
+
+    value_and_grad = ra.value_and_grad(objective, argnums=tuple(range(len(params))))
+    return lambda: value_and_grad(*params)
+
+
 def _one(problem: str) -> float:
-    run = gradient(make(problem), native=True, memory=BUDGETS[problem])
+    run = _gradient(problem)
     run()
     first = time.process_time()
     again = []
@@ -60,7 +88,11 @@ def _one(problem: str) -> float:
 def main() -> None:
     """Print a line a problem, or the seconds of one process."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--problems", default="P4", help=f"of {', '.join(NAMES)}")
+    parser.add_argument(
+        "--problems",
+        default=",".join(ALLOWED_SECONDS),
+        help=f"of {', '.join(NAMES)}, or program:size:iterations",
+    )
     parser.add_argument("--one", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.one:
@@ -68,8 +100,8 @@ def main() -> None:
         return
     for problem in options.problems.split(","):
         first, later = measure(problem)
-        limits = ALLOWED_SECONDS.get(problem)
-        allowed = "" if limits is None else f"  (at most {limits[0]:.0f} s and {limits[1]:.0f} s)"
+        limits = [x for x in ALLOWED_SECONDS.get(problem, ()) if x is not None]
+        allowed = f"  (at most {' s and '.join(f'{x:.0f}' for x in limits)} s)" if limits else ""
         print(
             f"{problem}: first process {first:.2f} s, later ones {min(later):.2f} to "
             f"{max(later):.2f} s{allowed}"

@@ -56,6 +56,8 @@ class Interpreter:
 
     Attributes
     ----------
+    tape : Tape
+        The tape.
     bytes : int
         Array bytes that a run holds at its peak, beside inputs, constants and known values.
     n_operations : int
@@ -71,6 +73,7 @@ class Interpreter:
         "_steps",
         "bytes",
         "n_operations",
+        "tape",
     )
 
     def __init__(self, tape: Tape, known: Iterable[int] = (), keep: Iterable[int] = ()) -> None:
@@ -85,6 +88,7 @@ class Interpreter:
             dying.setdefault(last[origin[i]], []).append(i)
         ours = {i for i in needed if origin[i] == i and i not in given and not _is_fixed(nodes[i])}
 
+        self.tape = tape
         self._n = len(nodes)
         self._given = [i for i in needed if i in given]
         self._inputs = tape.inputs
