@@ -41,7 +41,7 @@ def root(x: Any) -> Any:
 
 def power_norm(x: Any, order: float, axis: Any, keepdims: bool) -> Any:
     """Return what ``np.linalg.norm`` makes of vectors for any other positive `order`."""
-    total = np.add.reduce(np.abs(x) ** order, axis=axis, keepdims=keepdims)
+    total: Any = np.sum(np.abs(x) ** order, axis=axis, keepdims=keepdims)
     is_zero = total == 0
     one = total.dtype.type(1)
     found = np.where(is_zero, one, total)[()] ** np.reciprocal(order, dtype=total.dtype)
