@@ -4,13 +4,17 @@ An optimiser asks for the gradient of one function at many arguments.  To record
 as long as a small simulation.  Where all that the function reads is known (see `sight`), its tape
 and the reverse of it become one program at the second call, which serves all later ones with
 arguments of the same form, as long as nothing of what it reads has changed.
+
+On large arrays to record takes little beside the arithmetic.  What is gained there is that the
+program does function and reverse on one block after the other: measured on arrays of 1.6 MB, half
+of the time where that is memory's.  The memory that a program works in stays with it, so that one
+which needs much is given up.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from math import prod
 from typing import Any, Final, final
 
 import numpy as np
@@ -19,6 +23,7 @@ from revolve_ad import trees
 from revolve_ad.ad.passes.transform import vjp
 from revolve_ad.ad.recording.call import Recording
 from revolve_ad.ad.recording.sight import Sight, has_plain_containers, sight_of
+from revolve_ad.ad.running.ordering import results_first
 from revolve_ad.ad.running.program import Program
 from revolve_ad.ad.tape import Tape
 from revolve_ad.ad.traced.recorder import active
@@ -27,7 +32,8 @@ __all__ = ["Repeated"]
 
 # A longer function takes long beside its recording, and its program long to be made.
 _MOST_NODES: Final = 2_000
-_MOST_BYTES: Final = 1 << 20
+_MOST_BYTES: Final = 1 << 24
+"""Of memory that is held from one call to the next."""
 _MOST_PROGRAMS: Final = 4
 """A function that reads something else each time is recorded each time."""
 
@@ -112,8 +118,7 @@ class Repeated:
         tape = recording.tape
         if tape.depends_on_values is not None or recording.hidden or not sight.unchanged():
             return
-        sizes = [prod(node.shape) * node.dtype.itemsize for node in tape.nodes]
-        if len(sizes) > _MOST_NODES or sum(sizes) > _MOST_BYTES:
+        if len(tape.nodes) > _MOST_NODES:
             self._left = 0
             return
         forms: list[_Argument] = []
@@ -131,9 +136,14 @@ class Repeated:
             n += len(leaves)
         reverse = vjp(tape, wrt)
         both = Tape(reverse.nodes, reverse.inputs, (*tape.outputs, *reverse.outputs)).pruned()
+        # A sum stands between the function and its reverse; these run together if it comes last.
+        program = Program(results_first(both, range(1, len(both.outputs))))
+        if program.bytes > _MOST_BYTES:
+            self._left = 0
+            return
         self._prepared = _Prepared(
             sight,
-            Program(both),
+            program,
             tuple(forms),
             tuple([forms[k].structure for k in numbers]),
             recording.structure,

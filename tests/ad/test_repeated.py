@@ -218,6 +218,38 @@ def test_value_and_gradient_are_in_all_calls_of_the_same_kind(f: Any, dtype: Any
     assert x.tolist() == [0.5, -1.5, 2.5]
 
 
+def chain(x: Any) -> Any:
+    y = x
+    for _ in range(10):
+        y = np.sin(y) * x + np.exp(-y * y) * 0.5
+    return y
+
+
+LARGE = 1 << 17  # elements: a megabyte
+
+
+def test_a_function_of_large_arrays_runs_in_blocks(recorded: list[Any]) -> None:
+    def norm(x: Any) -> Any:
+        return np.sum(chain(x) ** 2)
+
+    both = ra.value_and_grad(norm)
+    points = [np.linspace(0.1, k, LARGE) for k in (1.0, 2.0, 1.5, 1.0)]
+    found = [both(x) for x in points]
+    assert len(recorded) == 2
+    assert all(same(a, fresh(norm, x)) for a, x in zip(found, points, strict=True))
+    assert same(found[0], found[3])
+
+
+def test_a_function_that_would_hold_much_memory_is_recorded_each_time(recorded: list[Any]) -> None:
+    def ratio(x: Any) -> Any:  # the reverse of the chain has to wait for both sums
+        return np.sum(chain(x)) / np.sum(x)
+
+    both = ra.value_and_grad(ratio)
+    found = [both(np.linspace(0.1, 1.0, LARGE)) for _ in range(4)]
+    assert len(recorded) == 4
+    assert all(same(a, found[0]) for a in found)
+
+
 def test_arguments_that_are_not_used_get_zeros_of_the_callers_own() -> None:
     both = ra.value_and_grad(lambda x, y, z: np.sum(x) + 0.0 * z, (0, 1, 2))
     for _ in range(4):
