@@ -196,9 +196,14 @@ COPY = Primitive(
     reads_result=False,
 )
 
+def _own(part: Any) -> Any:
+    """Return real or imaginary parts in memory of their own; numbers are that already."""
+    return part.copy() if isinstance(part, np.ndarray) else part
+
+
 REAL = Primitive(
     "real",
-    lambda x: np.real(x).copy(),
+    lambda x: _own(np.real(x)),
     infer=lambda x: ArrayType(x.shape, np.empty(0, x.dtype).real.dtype),
     kind=Kind.ELEMENTWISE,
     reads_operands=False,
@@ -207,7 +212,7 @@ REAL = Primitive(
 
 IMAG = Primitive(
     "imag",
-    lambda x: np.imag(x).copy(),
+    lambda x: _own(np.imag(x)),
     infer=lambda x: ArrayType(x.shape, np.empty(0, x.dtype).real.dtype),
     kind=Kind.ELEMENTWISE,
     reads_operands=False,

@@ -203,7 +203,7 @@ ARRAY_PAIRS: dict[str, Operation] = {
 OF_STEP: dict[str, Operation] = {
     "scaled by k": lambda a, k: a * np.cos(k),
     "element k": lambda a, k: a[k % a.shape[0]],
-    "window k": lambda a, k: np.concatenate([a, a, a])[k : k + 2],
+    "window k": lambda a, k: np.concatenate([a] * 5)[k : k + 2],  # within it in all steps
     "parity of k": lambda a, k: np.where(k % 2 == 0, a, 0.5 * a),
     "row k": lambda a, k: _written(a, a, k % a.shape[0]),
     "power of k": lambda a, k: a * 0.5 ** (k + 1),

@@ -74,8 +74,8 @@ def test_random_steps_agree_with_interpreted_ones(seed: int) -> None:
     check(draw_step(rng, int(rng.integers(2, 12))), native=False)
 
 
-@pytest.mark.parametrize("seed", [820, 916, 1171, 1424, 1486, 1637])
+@pytest.mark.parametrize("seed", [820, 916, 1171, 1424, 1486, 1637, 50010])
 def test_steps_that_were_once_refused_or_failed(seed: int) -> None:
-    # Writes of interleaved parts; integers that params decide.
+    # Writes of interleaved parts; integers that params decide; the real part of a Python number.
     rng = np.random.default_rng(seed)
     check(draw_step(rng, int(rng.integers(2, 14))), native=False)
