@@ -121,6 +121,7 @@ def test_the_class_ndarray_makes_arrays_too():
 
 _buffer = np.zeros(6)
 _inner = _buffer[1:-1]
+_other = np.ones(6)
 
 
 def test_scratch_buffers_from_outside_work():
@@ -133,6 +134,24 @@ def test_scratch_buffers_from_outside_work():
         return np.sum(_buffer * x)
 
     assert_gradient(f)
+
+
+def test_scratch_buffers_in_defaults_work():
+    def f(x, work=_buffer, *, pair=(_other, 2.0)):
+        work[:] = x
+        np.multiply(work, pair[1], out=pair[0])
+        work += pair[0]
+        return np.sum(work**2)
+
+    np.testing.assert_array_equal(ra.grad(f)(X), 18 * X)
+    assert f(X) == ra.value_and_grad(f)(X)[0]
+
+    def adds(x, total=_buffer):
+        total += x
+        return np.sum(total)
+
+    with pytest.raises(HiddenStateError, match="read by it and then written"):
+        ra.grad(adds)(X)
 
 
 def test_scratch_buffers_of_an_object_work():

@@ -151,8 +151,12 @@ class Rebound:
             namespace["__builtins__"] = {**vars(builtins), "__import__": self._import}
         cells = tuple(CellType() for _ in f.__closure__ or ())
         copy = FunctionType(f.__code__, namespace, f.__name__, f.__defaults__, cells or None)
-        copy.__kwdefaults__ = f.__kwdefaults__
         self._functions[id(f)] = copy
+        # Buffers stand in defaults too: ``def step(u, p, k, work=np.empty(n))``.
+        if f.__defaults__ is not None:
+            copy.__defaults__ = tuple([self.value(v) for v in f.__defaults__])
+        if f.__kwdefaults__ is not None:
+            copy.__kwdefaults__ = {name: self.value(v) for name, v in f.__kwdefaults__.items()}
         for name in _names(f.__code__):
             if name in f.__globals__:
                 namespace[name] = self.value(f.__globals__[name])
