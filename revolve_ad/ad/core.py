@@ -196,6 +196,7 @@ COPY = Primitive(
     reads_result=False,
 )
 
+
 def _own(part: Any) -> Any:
     """Return real or imaginary parts in memory of their own; numbers are that already."""
     return part.copy() if isinstance(part, np.ndarray) else part
