@@ -26,10 +26,10 @@ DONE, LOST = -1, -2
 """What `play` returns in place of a state to look at: all rows are done; a NaN or Inf came up."""
 
 FEW = 4096
-"""So many bytes of cotangents are tested for NaN and Inf whenever a stretch is reversed."""
+"""So many bytes are tested for NaN and Inf whenever a stretch is reversed, or a checkpoint kept."""
 
 SELDOM = 8
-"""Larger ones whenever so many steps were reversed."""
+"""More are tested in the first sweep, and later whenever so many steps were run or reversed."""
 
 
 _COLUMNS = ((1, "a"), (2, "b"), (3, "slot"), (4, "base"))
@@ -110,7 +110,7 @@ def play_source(
     tested : sequence of int
         The leaves of the state that may hold NaN or Inf.
     seldom : bool
-        Test cotangents only every few steps.
+        Test cotangents, and states that are computed again, only every few steps.
     watched : bool
         Whether observations are made on the way.
     zeros : bool
@@ -153,9 +153,15 @@ def play_source(
         at = ["at", "marks"]
     to = [f"to{i}" for i in range(len(own))]
     named, left = _kept(turns, courses, to)
+    test = []
     for c in computed:
         if c in tested:
-            left += [f"if not finite(flat(pool{c}[base])):", "    return i, -2, turn, back"]
+            test += [f"if not finite(flat(pool{c}[base])):", "    return i, -2, turn, back"]
+    if seldom:
+        left += ["untested += end - a", f"if forward or untested >= {SELDOM}:"]
+        left += ["    untested = 0", *_indented(test)]
+    else:
+        left += test
     advance += [
         f"keeps = what == {KEEP} and end == b",
         "if keeps:",
@@ -230,6 +236,7 @@ def play_source(
         "turn = 0",
         "back = 0",
         "since = 0",
+        "untested = 0",
         *(["settled = False"] if zeros else []),
         "i = first",
         "while i < last:",
