@@ -141,3 +141,33 @@ def test_a_list_is_no_array() -> None:
     with pytest.raises(TypeError) as caught:
         ra.Simulation(lambda u, p, k: u * p, steps=3)([1.0, 2.0], 0.5)
     assert "np.array" in notes(caught.value)
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda old, n: old[n % 3],
+        lambda old, n: old[: n + 1].sum(0),
+        lambda old, n: sum(old[0] for _ in range(n + 1)),
+        lambda old, n: old[0] * np.ones(n + 2).sum(),
+        lambda old, n: old[0] * [1.0, 2.0, 3.0][n % 3],
+        lambda old, n: old[0] * (1 + (n & 1)),
+    ],
+)
+@pytest.mark.parametrize("recorded", [False, True])
+def test_a_counter_that_counts_as_a_float_is_told_how_to_be_a_whole_number(
+    use: Any, recorded: bool
+) -> None:
+    def step(s: Any, p: Any, k: Any) -> Any:
+        return {"u": s["u"] + p * use(s["old"], s["n"]), "old": s["old"], "n": s["n"] + 1}
+
+    simulation = ra.Simulation(step, steps=3)
+
+    def objective(p: Any, n: Any) -> Any:
+        return np.sum(simulation({"u": START, "old": np.ones((3, 3)), "n": n}, p).state["u"])
+
+    call = ra.grad(objective) if recorded else objective
+    with pytest.raises((TypeError, IndexError)) as caught:
+        call(0.5, 0)
+    assert "give np.int64(0) for a counter" in notes(caught.value)
+    assert np.isfinite(call(0.5, np.int64(0)))

@@ -10,6 +10,10 @@ from revolve_ad.simulation.steps.signature import named_arguments, takes
 __all__ = ["blame", "left_array", "one_of"]
 
 _OF_A_LIST = re.compile("multiply sequence|operand type.*'(list|tuple)'")
+_NO_INTEGER = re.compile(
+    "only integers, slices|interpreted as an integer|indices must be integers|only integer scalar"
+    "|sequence of integers|operand type.*'float' and 'int'"
+)
 _DOES_NOT_FIT = re.compile("could not broadcast input|broadcast to indexing result")
 
 
@@ -62,6 +66,11 @@ def blame(
         error.add_note(
             "revolve_ad: a list or a tuple that is given as state, params or inputs stays one, "
             "each number in it a leaf; give np.array(...) to compute with all of them at once"
+        )
+    if isinstance(error, (IndexError, TypeError)) and _NO_INTEGER.search(text):
+        error.add_note(
+            "revolve_ad: a Python int in the state or in params counts as a float, since it may be "
+            "differentiated; give np.int64(0) for a counter, an index or a number of passes"
         )
     if called is not None and isinstance(error, TypeError) and not takes(*called):
         function, call = called
