@@ -14,7 +14,18 @@ from revolve_ad.native.passes.courses import Courses
 from revolve_ad.native.passes.turns import Turns, labels, lent, period, settling
 from revolve_ad.native.source.drive import borrowing
 
-__all__ = ["ADVANCE", "DONE", "KEEP", "LEAF", "LOAD", "LOST", "SAVE", "play_source"]
+__all__ = [
+    "ADVANCE",
+    "DONE",
+    "FEW",
+    "KEEP",
+    "LEAF",
+    "LOAD",
+    "LOST",
+    "SAVE",
+    "SELDOM",
+    "play_source",
+]
 
 ADVANCE, KEEP, SAVE, LOAD, LEAF = 0, 1, 2, 3, 4
 """What a row (what, start, stop, slot, base) says: run steps start … stop - 1 from the checkpoint

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, final
 import numpy as np
 
 from revolve_ad.native.source.library import OUTSIDE
-from revolve_ad.native.source.play import ADVANCE, KEEP, LEAF, LOAD, LOST, SAVE
+from revolve_ad.native.source.play import ADVANCE, FEW, KEEP, LEAF, LOAD, LOST, SAVE, SELDOM
 from revolve_ad.simulation.arrays.addends import add
 from revolve_ad.simulation.arrays.finiteness import require_finite, require_finite_state
 from revolve_ad.simulation.arrays.layout import Leaves
@@ -29,6 +29,24 @@ if TYPE_CHECKING:
     from revolve_ad.native import Sweep as Compiled
 
 __all__ = ["NativeSweep", "native_sweep"]
+
+
+class _Tests:
+    """Tells when states or cotangents should be tested for NaN and Inf: large ones not always."""
+
+    __slots__ = ("_every", "_untested")
+
+    def __init__(self, nbytes: int) -> None:
+        self._every = SELDOM if nbytes > FEW else 1
+        self._untested = 0
+
+    def due(self, n_steps: int) -> bool:
+        """Tell whether it is time, after so many steps more."""
+        self._untested += n_steps
+        if self._untested < self._every:
+            return False
+        self._untested = 0
+        return True
 
 
 @final
@@ -52,13 +70,25 @@ class NativeSweep:
         What has been done so far.
     """
 
-    __slots__ = ("_crew", "_final", "_plays", "_pools", "_rows", "counters", "n_steps")
+    __slots__ = (
+        "_again",
+        "_back",
+        "_crew",
+        "_final",
+        "_plays",
+        "_pools",
+        "_rows",
+        "counters",
+        "n_steps",
+    )
 
     def __init__(self, crew: Crew, rows: Rows, *, plays: bool) -> None:
         assert crew.ending.n_steps is not None
         self._crew, self._rows, self._plays = crew, rows, plays
         self._pools: Leaves = []
         self._final: Leaves = []
+        self._again: _Tests | None = None  # of states: in the first sweep all that are saved
+        self._back = _Tests(crew.layout.cotangents.nbytes)  # of cotangents
         self.n_steps = crew.ending.n_steps
         self.counters = Counters()
 
@@ -164,7 +194,8 @@ class NativeSweep:
             if what == KEEP and pause == stop:
                 after = sweep.checkpoint(self._pools, base)
                 _advance(sweep, state, after, start, stop)
-                require_finite_state(after, layout, stop)
+                if self._again is None or self._again.due(stop - start):
+                    require_finite_state(after, layout, stop)
                 state = after
             elif slot >= 0:
                 # The first step reads the checkpoint where it lies: no copy.
@@ -204,6 +235,7 @@ class NativeSweep:
         source = sweep.checkpoint(self._pools, last.base)
         tape = [source, sweep.block_of(self._pools, last.base + 1)]
         cotangent = kernel.reverse(tape, last.start, last.stop, cotangent)
+        self._again = _Tests(layout.nbytes)
         row, n = 0, len(rows.reverse)
         live = [leaf.copy() for leaf in source] if n else []
         while row < n:
@@ -249,8 +281,9 @@ class NativeSweep:
         for k in sorted(k for k in replays.digests if start <= k < stop):
             replays.compare(k, sweep.state(state, block, k - start))
         cotangent = kernel.reverse([state, block], start, stop, cotangent)
-        layout = self._crew.layout.cotangents
-        require_finite(cotangent, layout, f"at state {start}, in reverse")
+        if self._back.due(stop - start):
+            layout = self._crew.layout.cotangents
+            require_finite(cotangent, layout, f"at state {start}, in reverse")
         return cotangent
 
     def abandon(self) -> None:
