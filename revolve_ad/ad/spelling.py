@@ -125,7 +125,8 @@ def _view(index: Any) -> str:
     box = straight.box
     if box is None and len(index.shape) == 1:
         flat = known_map((prod(index.source),), *index[1:])
-        return f".ravel(){_slices(flat, flat.box)}"
+        if flat.box is not None:  # what has no elements is in no box
+            return f".ravel(){_slices(flat, flat.box)}"
     if box is None:
         return f".strided(offset={index.offset}, shape={index.shape}, strides={index.strides})"
     shape = tuple([box.shape[a.view_axis] for a in box.axes if a.view_axis is not None])

@@ -57,6 +57,12 @@ def test_arrays_show_their_types_and_indices() -> None:
     assert "adjoint" not in printed  # the result isn't one number
 
 
+def test_a_view_without_elements_prints() -> None:
+    # np.pad writes the edge that isn't asked for into no elements.
+    printed = str(ra.record(lambda u: np.sum(np.pad(u, (0, 2), "edge")), np.ones(3)))
+    assert "shape=(0,)" in printed
+
+
 def test_a_printed_view_is_numpy_code_that_makes_it() -> None:
     cube = np.arange(2 * 3 * 4.0).reshape(2, 3, 4)
     views = [
