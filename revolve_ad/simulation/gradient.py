@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, final
 
+from revolve_ad.errors import BudgetError
 from revolve_ad.schedule import Action, Advance, Level, LevelCounts
 from revolve_ad.simulation.arrays.finiteness import require_finite_state
 from revolve_ad.simulation.arrays.layout import Leaves
@@ -23,7 +24,7 @@ from revolve_ad.simulation.kernels.protocol import Gradients, Kernel, Observer
 from revolve_ad.simulation.kernels.seeing import DynamicObserver, ObserveCheck
 from revolve_ad.simulation.kernels.stepcheck import StepCheck
 from revolve_ad.simulation.kernels.user import UserKernel
-from revolve_ad.simulation.planning.allowance import allowing
+from revolve_ad.simulation.planning.allowance import allowance, allowing
 from revolve_ad.simulation.planning.costs import Costs
 from revolve_ad.simulation.planning.plan import Plan, make_plan
 from revolve_ad.simulation.planning.planner import (
@@ -379,8 +380,13 @@ class Gradient:
         try:
             with allowing(self._inside):
                 cotangent = self._sweep.reverse(kernel, final, observed)
-        except BaseException:
+        except BaseException as error:
             self.abandon()
+            if isinstance(error, BudgetError) and allowance() == self.plan.budget:
+                error.add_note(
+                    "what it may hold is what the simulation around it leaves to those inside of "
+                    "its steps, a quarter of its own memory: give that one more"
+                )
             raise
         kernel.finish()
         operations = self._ledger.held("operations")

@@ -177,6 +177,13 @@ def test_what_would_lose_the_derivative_says_what_to_write(f):
         ra.grad(lambda x: f(x[0]) * x[1])(X)
 
 
+def test_the_number_types_of_numpy_say_what_does_the_same():
+    with pytest.raises(TracedValueError, match=r"np\.asarray\(x, np\.float64\) does what np"):
+        ra.grad(lambda x: np.float64(x) * x)(2.0)
+    for x, expected in ((2.0, 8.0), (np.array(3.0), 12.0)):
+        assert ra.grad(lambda x: np.asarray(x, np.float64) * 2.0 * x)(x) == expected
+
+
 def test_a_traced_value_in_a_function_of_c_says_what_to_write():
     with pytest.raises(TypeError, match="Traced") as caught:
         ra.grad(lambda x: float(decimal.Decimal(x[0])))(X)

@@ -266,3 +266,22 @@ def test_from_any_states_the_rest_is_reversed_within_bytes_and_slots(
     assert set(kept) <= held | on_disk
     counts = check(Resumed(n, kept, room))
     assert counts.recorded == n
+
+
+def nested(memory: str | int | None) -> Any:
+    def outer(u: Any, p: Any, k: Any) -> Any:
+        return ra.Simulation(growing, steps=8)(u, p).state
+
+    simulation = ra.Simulation(outer, steps=4, memory=memory)
+    return lambda p: np.sum(simulation(START, p).state ** 2)
+
+
+def test_an_inner_run_may_grow_within_a_quarter_of_the_memory_of_the_outer_one() -> None:
+    p, v, h = np.array(0.3), np.array(1.0), 1e-5
+    expected = ra.grad(nested(None))(p), ra.hvp(nested(None), p, v)
+    slope = (ra.grad(nested(None))(p + h) - ra.grad(nested(None))(p - h)) / (2 * h)
+    np.testing.assert_allclose(expected[1], slope, rtol=1e-7)
+    assert (ra.grad(nested("2 MB"))(p), ra.hvp(nested("2 MB"), p, v)) == expected
+    with pytest.raises(BudgetError, match="has grown") as caught:
+        ra.grad(nested("100 kB"))(p)
+    assert any("give that one more" in note for note in caught.value.__notes__)

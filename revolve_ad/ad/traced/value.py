@@ -309,9 +309,10 @@ class Traced:
                 f"{library_call()}a traced value would become a plain array here, and its "
                 f"derivative would be lost. If it is assigned into a plain array from outside, "
                 f"make that array inside of the function (np.empty). If it is the argument of a "
-                f"function, use NumPy's, which are recorded (np.array makes an array of a list); "
-                f"give a foreign function its derivative with ra.primitive; or cut it on purpose "
-                f"with ra.stop_gradient"
+                f"function, use NumPy's, which are recorded (np.array makes an array of a list, "
+                f"np.asarray(x, np.float64) does what np.float64(x) can't); give a foreign "
+                f"function its derivative with ra.primitive; or cut it on purpose with "
+                f"ra.stop_gradient"
             )
         if copy or self.cell is None or self.rec.child is CLOSED or dtype not in (None, self.dtype):
             return np.array(self.v, dtype=dtype)

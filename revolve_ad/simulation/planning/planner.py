@@ -2,6 +2,7 @@
 
 from contextlib import suppress
 from math import prod
+from sys import maxsize
 from typing import Final
 
 from revolve_ad.errors import BudgetError
@@ -174,7 +175,10 @@ def is_planned_on_the_way(plan: Plan) -> bool:
 
 
 def needs(settings: Settings, model: Model) -> tuple[int, int]:
-    """Return the fewest bytes that a gradient works with, and the most that are of use to it."""
+    """Return the fewest bytes that a gradient works with, and the most that are of use to it.
+
+    Where the step branches, a larger tape may come than was seen: all that it may have is of use.
+    """
     sizes = sizes_of(settings, model)
     disks = _disks(settings, sizes)
     problem = Problem(
@@ -188,6 +192,8 @@ def needs(settings: Settings, model: Model) -> tuple[int, int]:
         return peak, peak
     smallest = problem.smallest_budget
     wanted = sizes.all_fixed + (settings.max_steps + 1) * max(sizes.tape, sizes.state)
+    if model.branches:
+        wanted = maxsize
     if settings.memory is not None:
         wanted = min(wanted, settings.memory)
     return smallest, max(smallest, wanted)
