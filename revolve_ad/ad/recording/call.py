@@ -16,7 +16,7 @@ from revolve_ad import trees
 from revolve_ad.ad.recording.captured import Rebound, hidden_state
 from revolve_ad.ad.tape import Node, Tape
 from revolve_ad.ad.traced import Traced, node_and_value, plain
-from revolve_ad.ad.traced.interception import Token, intercepted, leave_whole
+from revolve_ad.ad.traced.interception import Token, intercepted, leave_whole, recording_of
 from revolve_ad.ad.traced.recorder import (
     Cell,
     Recorder,
@@ -257,8 +257,9 @@ def _record(
 
 def _called(f: Callable[..., Any], args: Sequence[Any], recorder: Recorder) -> Any:
     """Return ``f(*args)``; an error that only hides another gives way to it."""
+    recorded = recording_of(f)
     try:
-        return f(*args)
+        return f(*args) if recorded is None else recorded(recorder, *args)
     except SystemError as error:
         # A loop of C, such as brentq's, that went on after the function it calls had raised.
         if isinstance(error.__cause__, RevolveError):

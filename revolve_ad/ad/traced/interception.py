@@ -32,6 +32,7 @@ __all__ = [
     "leave_whole",
     "numpy_stand_in",
     "original_of",
+    "recording_of",
     "stand_in_of",
     "stands_for",
 ]
@@ -236,7 +237,25 @@ def _replacement(original: Any, recorded: Callable[..., Any], *, trusting: bool 
                 return original(*args, **kwargs)
         return recorded(recorder, *args, **kwargs)
 
+    call.__dict__["recorded"] = recorded
     return call
+
+
+def recording_of(f: Any) -> Callable[..., Any] | None:
+    """Return ``f(recorder, *args)`` for a function that recordings replace; else None.
+
+    It is recorded itself, as in ``ra.grad(scipy.linalg.det)``: called by this package, which gets
+    the originals.
+    """
+    given: tuple[Any, ...] = ()
+    keywords: dict[str, Any] = {}
+    while isinstance(f, functools.partial):
+        given, keywords = (*f.args, *given), {**f.keywords, **keywords}
+        f = f.func
+    stand_in = stand_in_of(f)
+    if stand_in is None:
+        return None
+    return lambda recorder, *args: stand_in.recorded(recorder, *given, *args, **keywords)
 
 
 def _imported(own: FunctionType | None) -> list[tuple[dict[str, Any], str, int]]:

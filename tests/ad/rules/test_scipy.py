@@ -1,5 +1,7 @@
 """SciPy's functions, each held against every oracle by one line."""
 
+import functools
+
 import numpy as np
 import pytest
 import scipy
@@ -14,6 +16,7 @@ import scipy.special
 from scipy import interpolate
 from scipy.linalg import solve_banded
 
+import revolve_ad as ra
 from revolve_ad.ad.recording.call import trace
 from revolve_ad.errors import RevolveError
 from tests.ad.rules.harness import Draw, check, one, positive, unit
@@ -685,3 +688,17 @@ def test_sparse_matrices_may_be_made_inside_of_a_function():
         return scipy.sparse.linalg.spsolve((matrix + shifted).tocsc(), matrix @ (x * x))
 
     check(f, one(5), single=False)
+
+
+@pytest.mark.parametrize(
+    ("f", "written"),
+    [
+        (la.det, lambda a: la.det(a)),
+        (functools.partial(la.norm, ord=1), lambda a: la.norm(a, 1)),
+        (functools.partial(sp.logsumexp, b=2.0), lambda a: sp.logsumexp(a, b=2.0)),
+    ],
+)
+def test_a_function_of_scipy_is_itself_recorded(f, written):
+    a = np.array([[2.0, 0.3], [0.1, 1.5]])
+    assert ra.vjp(f, a)[0] == f(a)
+    np.testing.assert_array_equal(ra.grad(f)(a), ra.grad(written)(a))
