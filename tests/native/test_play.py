@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -14,6 +15,7 @@ import revolve_ad.native
 from revolve_ad.errors import NonFiniteError
 from revolve_ad.native import choice
 from revolve_ad.native.passes import zeros
+from revolve_ad.native.source.play import FEW, KEEP, SAVE
 from revolve_ad.schedule import Record, Reverse
 from revolve_ad.simulation.planning import playing
 from revolve_ad.simulation.sweeps import native
@@ -148,15 +150,29 @@ def test_played_schedules_give_the_bits_of_storing_all(
     assert report.peak_checkpoints == counts.peak_checkpoints
 
 
+@pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("check", ["all", "off"])
-def test_every_replayed_state_can_be_compared(check: Any, played: list[Any]) -> None:
+def test_every_replayed_state_can_be_compared(check: Any, case: str, played: list[Any]) -> None:
     settings = {"schedule": SCHEDULES["mixed"], "replay_check": check}
-    found = gradient("one leaf", **settings)
-    same(found, gradient("one leaf", schedule=ra.schedule.store_all(STEPS)))
+    found = gradient(case, **settings)
+    same(found, gradient(case, schedule=ra.schedule.store_all(STEPS)))
     assert played
     last = rows_of(SCHEDULES["mixed"], STEPS)
     assert last is not None
     assert found[1].compared == (last.last.start if check == "all" else 0)
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_steps_write_the_checkpoints_that_they_end_with(schedule: str) -> None:
+    rows = rows_of(SCHEDULES[schedule], STEPS, keeps=True)
+    assert rows is not None
+    kinds = [*rows.forward[:, 0].tolist(), *rows.reverse[:, 0].tolist()]
+    assert kinds.count(SAVE) == 1  # state 0
+    assert kinds.count(KEEP) == rows.counters.saved - 1
+    kept = {int(row[2]): int(row[4]) for row in rows.forward if row[0] == KEEP}
+    for row, following in itertools.pairwise(rows.forward.tolist()):
+        if row[0] == KEEP:  # nothing is live then
+            assert following[3] == kept[row[2]]
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES)
@@ -208,20 +224,29 @@ def growing(u: Any, p: Any, k: Any) -> Any:
     return u * p
 
 
-def test_a_state_that_overflows_is_named() -> None:
+@pytest.mark.parametrize("size", [3, 2 + FEW // 8])
+def test_a_state_that_overflows_is_named(size: int) -> None:
     sim = ra.Simulation(growing, steps=400, native=True, schedule=ra.schedule.binomial(400, 9))
     with pytest.raises(NonFiniteError, match="state 309"), np.errstate(all="ignore"):
-        ra.grad(lambda u: np.sum(sim(u, 10.0).state))(np.ones(3))
+        ra.grad(lambda u: np.sum(sim(u, 10.0).state))(np.ones(size))
 
 
 def falling(u: Any, p: Any, k: Any) -> Any:
     return np.sqrt(u * u * 0.25) * p
 
 
-def test_a_cotangent_that_is_lost_is_an_error() -> None:
+@pytest.mark.parametrize("played_by", ["compiled code", "Python"])
+@pytest.mark.parametrize("size", [2, 2 + FEW // 8])
+def test_a_cotangent_that_is_lost_is_an_error(
+    size: int, played_by: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if played_by == "Python":
+        monkeypatch.setattr(playing, "_FEWEST", 1 << 60)
     sim = ra.Simulation(falling, steps=60, native=True, schedule=ra.schedule.binomial(60, 5))
+    start = np.ones(size)
+    start[-1] = 0.0
     with pytest.raises(NonFiniteError, match="in reverse"), np.errstate(all="ignore"):
-        ra.grad(lambda u: np.sum(sim(u, 1.0).state))(np.array([1.0, 0.0]))
+        ra.grad(lambda u: np.sum(sim(u, 1.0).state))(start)
 
 
 def test_budgets_hold_the_slots_of_checkpoints_and_tapes() -> None:

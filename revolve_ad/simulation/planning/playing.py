@@ -17,8 +17,9 @@ _SHARE: Final = 0.04
 """Compiling the player takes seconds: it must save this share of a gradient."""
 
 SECONDS_OF_A_TURN: Final = 3e-7
-SECONDS_OF_A_BYTE: Final = 2e-10
-"""What compiled code takes for the actions that go with a restored checkpoint, and for copies."""
+SECONDS_OF_A_BYTE: Final = 5e-11
+"""What compiled code takes for the actions that go with a restored checkpoint, and beyond a step
+between arrays in the cache for one that reads and writes where checkpoints lie."""
 
 
 def is_played(n_steps: int, restored: int, state_bytes: int) -> bool:
