@@ -1,7 +1,6 @@
 """The checkpointed time loop that users build: `Simulation`."""
 
 from collections.abc import Callable, Iterable, Sequence
-from functools import partial
 from typing import Any, final
 
 from revolve_ad.ad.recording.sight import IMMUTABLE
@@ -15,15 +14,15 @@ from revolve_ad.errors import (
     TracedValueError,
 )
 from revolve_ad.simulation.arrays.form import Form
-from revolve_ad.simulation.arrays.layout import Layout, Leaves
+from revolve_ad.simulation.arrays.layout import Layout
 from revolve_ad.simulation.arrays.pool import Pool
 from revolve_ad.simulation.arrays.replay import ReplayCheck
 from revolve_ad.simulation.evaluation import evaluate
 from revolve_ad.simulation.gradient import Gradient
-from revolve_ad.simulation.kernels.met import Met, meet
-from revolve_ad.simulation.kernels.model import Model, record_model
+from revolve_ad.simulation.kernels.met import Met
 from revolve_ad.simulation.kernels.observations import PlainObserver
-from revolve_ad.simulation.kernels.stepcheck import StaleTapeError, StepCheck, changed
+from revolve_ad.simulation.kernels.stepcheck import StaleTapeError, changed
+from revolve_ad.simulation.models import Models
 from revolve_ad.simulation.operation import SIMULATE, Call
 from revolve_ad.simulation.planning.measuring import measure
 from revolve_ad.simulation.planning.plan import Plan
@@ -37,15 +36,10 @@ from revolve_ad.storage import Storage
 
 __all__ = ["Simulation"]
 
-Advance = Callable[[Leaves, int, int], Leaves]
-
 NOTHING_OBSERVED = (
     "revolve_ad: Run.observed is None, since the Simulation has no observe=; the final state is "
     "Run.state"
 )
-
-_FEW_STEPS = 50
-"""So few steps are run by the Python function, without recording it for native code."""
 
 
 @final
@@ -117,7 +111,7 @@ class Simulation:
     settings: Settings
     _last: Record
     _pool: Pool
-    _models: dict[Form, Model]
+    _models: Models
 
     def __init__(
         self,
@@ -189,7 +183,7 @@ class Simulation:
             return self._called(recorder, form, leaves)
         except TracedValueError:
             # A step may have come to a traced value that none read at state 0.
-            met = None if recorder is None else self._met(form, leaves)
+            met = None if recorder is None else self._models.met(form, leaves)
             if met is None:
                 raise
         return self._called(recorder, form, leaves, met)
@@ -203,21 +197,6 @@ class Simulation:
                 return run
         with paused():
             return self._evaluate(form, leaves)
-
-    def _met(self, form: Form, leaves: list[list[Any]]) -> Met | None:
-        """Return which traced values the steps read; None where that isn't why a run failed."""
-        given = self.settings
-        step, observe, until = given.step, given.observe, given.until
-        if isinstance(step, Step) and step.has_vjp:
-            return None
-        function = step.function if isinstance(step, Step) else step
-        state, params, inputs = [[plain(leaf) for leaf in group] for group in leaves]
-        first, n, seen = form.state.copy_in(state), given.max_steps, given.observed(given.steps)
-        try:
-            met = meet(function, observe, form, first, params, inputs, n, until, seen)
-        except Exception:
-            return None  # the first error names what the user wrote
-        return met if met.step.places or met.observe.places else None
 
     def release(self) -> None:
         """Let go of the memory that a gradient left for the next one.
@@ -246,27 +225,10 @@ class Simulation:
         form, leaves = self._form(state, params, inputs)
         self.release()  # the measurement needs memory too
         with paused():
-            state_leaves, params_leaves, inputs_leaves = [
-                [plain(leaf) for leaf in group] for group in leaves
-            ]
-            model, _ = record_model(
-                self.settings.step,
-                self.settings.observe,
-                form,
-                form.state.copy_in(state_leaves),
-                params_leaves,
-                inputs_leaves,
-                n_steps=self.settings.max_steps,
-                native=self.settings.native,
-            )
-            plan = measure(
-                self.settings,
-                model,
-                state_leaves,
-                params_leaves,
-                inputs_leaves,
-                grown=self._last.grown.get(model.form, 0),
-            )
+            plains = [[plain(leaf) for leaf in group] for group in leaves]
+            model, _ = self._models.record(form, plains)
+            grown = self._last.grown.get(model.form, 0)
+            plan = measure(self.settings, model, *plains, grown=grown)
         if plan.costs is not None:
             self._last.costs[model.form] = plan.costs  # gradients are planned by the same
         return plan
@@ -308,8 +270,10 @@ class Simulation:
         flat = [leaf for group in leaves for leaf in group]
         left: IndexRangeError | None = None
         for attempt in range(3):
-            model, hidden, fresh = self._model(
-                recorder, form, leaves, met, afresh=attempt > 0, slices_leave=left is not None
+            # A tape is taken from an earlier call only where it will be compared with the step.
+            again = not attempt and recorder.keep
+            model, hidden, fresh = self._models.for_gradient(
+                form, leaves, met, again=again, slices_leave=left is not None
             )
             if left is not None and not model.branches:
                 raise left
@@ -358,57 +322,10 @@ class Simulation:
             results[-1].record = record
         return Run(form.state.structure.unflatten(results[:n]), observed, call.n_steps, record)
 
-    def _model(
-        self,
-        recorder: Recorder,
-        form: Form,
-        leaves: list[list[Any]],
-        met: Met | None,
-        *,
-        afresh: bool,
-        slices_leave: bool = False,
-    ) -> tuple[Model, tuple[Any, ...], bool]:
-        """Return the model, its hidden params, and whether it was recorded just now."""
-        known = None
-        # A tape is taken from an earlier call only where it will be compared with the step.
-        if met is None and not afresh and recorder.keep and self.settings.replay_check != "off":
-            known = self._models.get(form)
-            if known is not None and known.is_current:
-                return known, (), False
-        plains = [[plain(leaf) for leaf in group] for group in leaves]
-        model, hidden = self._recorded(form, plains, slices_leave=slices_leave, met=met)
-        if known is not None and not hidden and known.equals(model):
-            return known, (), False
-        if not hidden:
-            self._models[form] = model
-        return model, hidden, True
-
-    def _recorded(
-        self,
-        form: Form,
-        leaves: list[list[Any]],
-        *,
-        slices_leave: bool = False,
-        met: Met | None = None,
-    ) -> tuple[Model, tuple[Any, ...]]:
-        state, params, inputs = leaves
-        return record_model(
-            self.settings.step,
-            self.settings.observe,
-            form,
-            form.state.copy_in(state),
-            params,
-            inputs,
-            n_steps=self.settings.max_steps,
-            native=self.settings.native,
-            slices_leave=slices_leave,
-            met=met,
-        )
-
     def _evaluate(self, form: Form, leaves: list[list[Any]]) -> Run:
         state, params, inputs = leaves
         stepper = Stepper(self.settings.step, form, params, inputs)
-        native = self._native(form, leaves)
+        native = self._models.advance(form, leaves)
         advance = stepper.advance if native is None else native
         observer = None
         if self.settings.observe is not None:
@@ -424,51 +341,6 @@ class Simulation:
         if observer is not None and observer.layout is not None:
             observed = observer.layout.structure.unflatten(seen)
         return Run(form.state.result(final), observed, report.steps, Record(report))
-
-    def _native(self, form: Form, leaves: list[list[Any]]) -> Advance | None:
-        """Return what runs the steps as native code, where a gradient would do so too.
-
-        Then the value is bit for bit the same in both.
-        """
-        settings = self.settings
-        if isinstance(settings.step, Step) and settings.step.has_vjp:
-            return None
-        if settings.native is False or settings.max_steps < _FEW_STEPS:
-            return None
-        from revolve_ad.native.load import has_numba
-
-        if settings.native == "auto" and not has_numba():
-            return None
-        state, params, inputs = leaves
-        known = self._models.get(form) if settings.replay_check != "off" else None
-        if known is not None and not known.is_native:
-            return None
-        if known is not None and not known.is_current:
-            again, _ = self._recorded(form, leaves)
-            if not known.equals(again):
-                known = self._models[form] = again
-        if known is not None and known.is_compared:
-            original = known.original(params, inputs)
-            if original is not None and settings.replay_check == "all":
-                original.trust = None
-            check = StepCheck(
-                original,
-                known.kernel(params, inputs, []),
-                partial(known.interpreter, params, inputs, []),
-                form.state,
-                fresh=False,
-            )
-            try:
-                check.look(0, form.state.copy_in(state))
-            except StaleTapeError:
-                known = None
-        model = known
-        if model is None:
-            model, _ = self._recorded(form, leaves)
-            self._models[form] = model
-        if not model.is_native:
-            return None
-        return model.kernel(params, inputs, []).advance
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Simulation):
@@ -491,7 +363,7 @@ class Simulation:
         object.__setattr__(self, "settings", settings)
         object.__setattr__(self, "_pool", Pool())
         object.__setattr__(self, "_last", Record(pool=self._pool))
-        object.__setattr__(self, "_models", {})
+        object.__setattr__(self, "_models", Models(settings))
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(

@@ -122,7 +122,7 @@ def test_a_simulation_built_afresh_compiles_nothing_again() -> None:
     loops: list[Any] = []
     first = ra.grad(objective)(0.7)
     assert ra.grad(objective)(0.7) == first
-    models = [next(iter(simulation._models.values())) for simulation in loops]
+    models = [next(iter(simulation._models.by_form.values())) for simulation in loops]
     assert models[0].loop is models[1].loop
     factor *= 2
     assert ra.grad(objective)(0.7) != first

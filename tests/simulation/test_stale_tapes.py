@@ -114,10 +114,10 @@ def test_what_was_prepared_serves_again_where_a_recording_is_equal() -> None:
     simulation = ra.Simulation(pulse.step, steps=N)
     gradient = ra.grad(lambda p: np.sum(simulation(START, p).state))
     gradient(0.9)
-    (model,) = simulation._models.values()
+    (model,) = simulation._models.by_form.values()
     for _ in range(3):
         gradient(0.9)
-        assert next(iter(simulation._models.values())) is model
+        assert next(iter(simulation._models.by_form.values())) is model
     pulse.change(2.0)
     gradient(0.9)
-    assert next(iter(simulation._models.values())) is not model
+    assert next(iter(simulation._models.by_form.values())) is not model
