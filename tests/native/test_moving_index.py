@@ -64,6 +64,26 @@ def test_the_cotangent_of_a_series_is_written_into_one_place_a_step() -> None:
     assert "range(400)" not in loop.source
 
 
+def rolled(state: Any, params: Any, k: Any) -> Any:
+    """Look at one array across its seam and at computed places."""
+    x, y = state
+    a, w = params
+    made = np.tanh(x * a)
+    far = 1.0 / (2.0 + made)
+    made[k % 6] = np.sum(made) * w[k % 3]
+    return np.roll(far, 1) * x + np.sum(np.cos(far)), y + far[(k + 1) % 6] + made[::2] + far[1::2]
+
+
+def test_computed_places_in_an_array_that_repeats_its_ends() -> None:
+    rng = np.random.default_rng(1)
+    state = rng.standard_normal(6), rng.standard_normal(3)
+    made = Case(rolled, state, (0.7, rng.standard_normal(3)))
+    loop = compile_loop(made.tape, made.layout, native=False)
+    assert isinstance(loop, Loop)
+    assert "_flat[1 + " in loop.source
+    made.check(loop)
+
+
 A = ("array",)
 SLICE = ("slice", None, None, None)
 FORMS = {

@@ -74,8 +74,9 @@ def test_random_steps_agree_with_interpreted_ones(seed: int) -> None:
     check(draw_step(rng, int(rng.integers(2, 12))), native=False)
 
 
-@pytest.mark.parametrize("seed", [820, 916, 1171, 1424, 1486, 1637, 50010])
+@pytest.mark.parametrize("seed", [820, 916, 1171, 1424, 1486, 1637, 50010, 51170, 51903])
 def test_steps_that_were_once_refused_or_failed(seed: int) -> None:
-    # Writes of interleaved parts; integers that params decide; the real part of a Python number.
+    # Writes of interleaved parts; integers that params decide; the real part of a Python number;
+    # a computed place in an array that repeats its end before its beginning.
     rng = np.random.default_rng(seed)
     check(draw_step(rng, int(rng.integers(2, 14))), native=False)

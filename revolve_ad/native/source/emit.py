@@ -349,7 +349,7 @@ class _Writer:
                 names[i] = name
                 continue
             if expr.kind == "take":
-                body = f"{expr.what}_flat[{names[expr.args[0]]}]"
+                body = self._taken(expr.what, names[expr.args[0]])
             elif expr.kind == "load":
                 body = self._element(*expr.what)
             else:
@@ -412,13 +412,18 @@ class _Writer:
         slope = counter if p.coef == 1 else f"{p.coef} * {counter}"
         return slope if p.off == 0 else f"{slope} + {p.off}" if p.off > 0 else f"{slope} - {-p.off}"
 
+    def _taken(self, buffer: str, at: str) -> str:
+        """Return the element of a buffer at a computed place in C order."""
+        before = self.before.get(buffer)
+        return f"{buffer}_flat[{before} + ({at})]" if before else f"{buffer}_flat[{at}]"
+
     def _element(self, buffer: str, index: Sequence[Position], flat: bool) -> str:
+        before = self.before.get(buffer)
+        if before:
+            # What is repeated before the first element moves all the others.
+            index = [index[0]._replace(off=index[0].off + before), *index[1:]]
         if flat and self.naming is None:
             return f"{buffer}_flat[{' + '.join(self._term(p) for p in index)}]"
-        before = self.before.get(buffer)
-        if before and not flat:
-            # What is repeated before the first element moves all the others.
-            index = [index[0]._replace(off=index[0].off + before)]
         if self.naming is not None:
             fixed = [p._replace(dim=-1) if p.dim not in self.depth else p for p in index]
             return self.naming.name(buffer, fixed, flat=flat)
@@ -428,7 +433,7 @@ class _Writer:
         sign = "+=" if store.add else "="
         if value.startswith("(") and value.endswith(")") and _enclosed(value):
             value = value[1:-1]
-        place = f"{store.buffer}_flat[{at}]" if at else ""
+        place = self._taken(store.buffer, at) if at else ""
         place = place or self._element(store.buffer, store.index, store.flat)
         product = self._product(store.value, np.dtype(np.float64)) if store.add else None
         if product is not None:
