@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -65,47 +64,83 @@ def _shown(full: Any, a: tuple[int, ...], v: tuple[int, ...], mode: str) -> Any:
     return _cut(full, [m - 1 for m in v], [n - m + 1 for n, m in zip(a, v, strict=True)])
 
 
-def _convolve(a: Any, v: Any, mode: str = "full", **_: Any) -> Any:
+# The same by Fourier transforms, along some axes; along the others one factor may have length one.
+# Rules that sum would take n·m operations where the function takes n·log(n).
+CONVOLVE_FOURIER = Primitive(
+    "fftconvolve",
+    lambda a, v, axes: scipy_function(_MODULE, "fftconvolve")(a, v, "full", axes),
+    infer=lambda a, v, axes: ArrayType(
+        tuple(
+            n + m - 1 if d in axes else max(n, m)
+            for d, (n, m) in enumerate(zip(a.shape, v.shape, strict=True))
+        ),
+        np.result_type(a.dtype, v.dtype, *([] if a.dtype.kind in "fc" else [float])),
+    ),
+    params=("axes",),
+)
+
+
+def _pulled_fourier(g: Any, v: Any, a: Any, axes: tuple[int, ...]) -> Any:
+    full = apply(CONVOLVE_FOURIER, (g, np.conjugate(np.flip(v, axes))), (axes,))
+    starts = [m - 1 if d in axes else 0 for d, m in enumerate(v.shape)]
+    lengths = [n if d in axes else full.shape[d] for d, n in enumerate(a.shape)]
+    repeated = tuple(d for d, n in enumerate(a.shape) if lengths[d] > n)
+    return np.sum(_cut(full, starts, lengths), axis=repeated, keepdims=True)
+
+
+define_by_formulas(
+    CONVOLVE_FOURIER,
+    vjp=[
+        lambda g, y, a, v, axes: _pulled_fourier(g, v, a, axes),
+        lambda g, y, a, v, axes: _pulled_fourier(g, a, v, axes),
+    ],
+    jvp=[
+        lambda t, y, a, v, axes: apply(CONVOLVE_FOURIER, (t, v), (axes,)),
+        lambda t, y, a, v, axes: apply(CONVOLVE_FOURIER, (a, t), (axes,)),
+    ],
+)
+
+
+def _full(a: Any, v: Any, mode: str, method: str) -> Any:
+    """Return the full convolution, by the method that SciPy takes."""
+    if method == "auto":
+        alike = [np.broadcast_to(x.dtype.type(0), x.shape) for x in (a, v)]
+        method = scipy_function(_MODULE, "choose_conv_method")(*alike, mode)
+    if method == "fft":
+        return apply(CONVOLVE_FOURIER, (a, v), (tuple(range(a.ndim)),))
+    return apply(CONVOLVE_ND, (a, v))
+
+
+def _convolve(a: Any, v: Any, mode: str = "full", method: str = "direct") -> Any:
     if a.ndim == 0:
         return a * v
-    return _shown(apply(CONVOLVE_ND, (a, v)), a.shape, v.shape, mode)
+    return _shown(_full(a, v, mode, method), a.shape, v.shape, mode)
 
 
-def _correlate(a: Any, v: Any, mode: str = "full", **_: Any) -> Any:
+def _correlate(a: Any, v: Any, mode: str = "full", method: str = "direct") -> Any:
     if a.ndim == 0:
         return a * np.conjugate(v)
     turned = np.conjugate(np.flip(v))
     if mode == "valid" and any(m > n for n, m in zip(a.shape, v.shape, strict=True)):
-        return np.conjugate(np.flip(_convolve(v, np.conjugate(np.flip(a)), mode)))
-    return _convolve(a, turned, mode)
+        swapped = _convolve(v, np.conjugate(np.flip(a)), mode, method)
+        return np.conjugate(np.flip(swapped))
+    return _convolve(a, turned, mode, method)
 
 
 def _along_axes(a: Any, v: Any, mode: str, axes: Any = None) -> Any:
     """Return the convolution along some axes; along the others one of the two has length one."""
-    if axes is None:
-        return _convolve(a, v, mode)
-    along = normalize_axis_tuple(axes, a.ndim)
-    rest = [d for d in range(a.ndim) if d not in along]
-    sizes = [np.broadcast_shapes((a.shape[d],), (v.shape[d],))[0] for d in rest]
-    rows = []
-    for k in itertools.product(*map(range, sizes)):
-        at = dict(zip(rest, k, strict=True))
-
-        def row(x: Any, at: dict[int, int] = at) -> Any:
-            index = tuple(
-                slice(None)
-                if d not in at
-                else slice(0, 1)
-                if x.shape[d] == 1
-                else slice(at[d], at[d] + 1)
-                for d in range(x.ndim)
-            )
-            return x[index]
-
-        rows.append(_convolve(row(a), row(v), mode))
-    for d, n in reversed(list(zip(rest, sizes, strict=True))):
-        rows = [np.concatenate(rows[j : j + n], axis=d) for j in range(0, len(rows), n)]
-    return rows[0]
+    if a.ndim == 0:
+        return a * v
+    along = tuple(range(a.ndim)) if axes is None else normalize_axis_tuple(axes, a.ndim)
+    full = apply(CONVOLVE_FOURIER, (a, v), (along,))
+    if mode == "full":
+        return full
+    if mode == "same":  # SciPy cuts all axes to the first factor
+        return _cut(full, [(k - n) // 2 for k, n in zip(full.shape, a.shape, strict=True)], a.shape)
+    pairs = list(zip(full.shape, a.shape, v.shape, strict=True))
+    starts = [min(n, m) - 1 if d in along else 0 for d, (_, n, m) in enumerate(pairs)]
+    lengths = [abs(n - m) + 1 if d in along else k for d, (k, n, m) in enumerate(pairs)]
+    return _cut(full, starts, lengths)
 
 
 opaque(_MODULE, "convolve", ("in1", "in2"), _convolve)

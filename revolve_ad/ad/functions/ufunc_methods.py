@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -73,6 +74,10 @@ def _along(x: Any, axis: int, part: slice | int) -> Any:
 
 def _recur(a: Any, b: Any, axis: int) -> Any:
     out = np.array(b)
+    if out.ndim == 1 and out.size and a.dtype == out.dtype == np.float64:
+        # The same numbers by Python's floats, which take a tenth of the time of NumPy's.
+        (_, first), *pairs = zip(a.tolist(), out.tolist(), strict=True)
+        return np.array([*accumulate(pairs, lambda r, ab: ab[1] + ab[0] * r, initial=first)])
     for k in range(1, out.shape[axis]):
         here = (*(slice(None),) * axis, k)
         out[here] = out[here] + _along(a, axis, k) * _along(out, axis, k - 1)  # type: ignore[index]
