@@ -11,6 +11,7 @@ from typing import Any, Final, final
 from revolve_ad.ad.traced import plain
 from revolve_ad.simulation.arrays.form import Form
 from revolve_ad.simulation.arrays.layout import Leaves
+from revolve_ad.simulation.kernels.given import Given
 from revolve_ad.simulation.kernels.met import Met, meet
 from revolve_ad.simulation.kernels.model import Model, record_model
 from revolve_ad.simulation.kernels.stepcheck import StaleTapeError, StepCheck
@@ -67,16 +68,12 @@ class Models:
         met : Met, optional
             Which traced values the steps read, if that had to be found out.
         """
-        given, (state, params, inputs) = self._settings, leaves
+        settings, (state, params, inputs) = self._settings, leaves
+        first = form.state.copy_in(state)
         return record_model(
-            given.step,
-            given.observe,
-            form,
-            form.state.copy_in(state),
-            params,
-            inputs,
-            n_steps=given.max_steps,
-            native=given.native,
+            Given(settings.step, settings.observe, form, first, params, inputs),
+            n_steps=settings.max_steps,
+            native=settings.native,
             slices_leave=slices_leave,
             met=met,
         )
@@ -176,15 +173,15 @@ class Models:
         form, leaves
             As for `record`; the leaves may be traced.
         """
-        given = self._settings
-        step, observe, until = given.step, given.observe, given.until
+        settings, step = self._settings, self._settings.step
         if isinstance(step, Step) and step.has_vjp:
             return None
         function = step.function if isinstance(step, Step) else step
         state, params, inputs = _plain(leaves)
-        first, n, seen = form.state.copy_in(state), given.max_steps, given.observed(given.steps)
+        first, seen = form.state.copy_in(state), settings.observed(settings.steps)
+        given = Given(function, settings.observe, form, first, params, inputs)
         try:
-            met = meet(function, observe, form, first, params, inputs, n, until, seen)
+            met = meet(given, settings.max_steps, settings.until, seen)
         except Exception:
             return None  # the first error names what the user wrote
         return met if met.step.places or met.observe.places else None

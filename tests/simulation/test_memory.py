@@ -14,6 +14,7 @@ from revolve_ad.simulation import Report
 from revolve_ad.simulation.arrays.form import Form
 from revolve_ad.simulation.arrays.layout import Layout
 from revolve_ad.simulation.gradient import Arguments, Gradient
+from revolve_ad.simulation.kernels.given import Given
 from revolve_ad.simulation.kernels.model import record_model
 from revolve_ad.simulation.memory import budget_bytes, free_bytes, parse_bytes
 from tests.simulation.clock import Clock
@@ -57,7 +58,8 @@ def test_the_budget_holds_by_count_and_by_tracemalloc(
     plan = simulation.plan(start, np.array([0.3]))
     params = np.array([0.4])
     form = Form(Layout.of(start, "state")[1], Layout.of(params, "params")[1])
-    model, _ = record_model(step, simulation.settings.observe, form, [start.copy()], [params], [])
+    observe = simulation.settings.observe
+    model, _ = record_model(Given(step, observe, form, [start.copy()], [params], []))
     arguments = Arguments([start], [params], [], [])
 
     def gradient() -> Report:
@@ -212,7 +214,7 @@ def test_a_simulation_inside_a_step_is_counted_in_the_budget_around_it() -> None
         simulation = ra.Simulation(step, steps=10, memory=budget)
         params = np.array(0.3)
         form = Form(Layout.of(start, "state")[1], Layout.of(params, "params")[1])
-        model, _ = record_model(step, None, form, [start.copy()], [params], [])
+        model, _ = record_model(Given(step, None, form, [start.copy()], [params], []))
         arguments = Arguments([start], [params], [], [])
         gc.collect()
         tracemalloc.start()

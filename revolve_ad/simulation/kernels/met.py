@@ -10,8 +10,8 @@ from typing import Any, final
 
 from revolve_ad.ad.recording.call import Around
 from revolve_ad.ad.traced import plain
-from revolve_ad.simulation.arrays.form import Form
-from revolve_ad.simulation.arrays.layout import Layout, Leaves
+from revolve_ad.simulation.arrays.layout import Layout
+from revolve_ad.simulation.kernels.given import Given
 from revolve_ad.simulation.steps.recording import record_observe, record_step
 
 __all__ = ["Met", "meet", "plainly"]
@@ -40,12 +40,7 @@ def plainly(around: Around) -> Around | None:
 
 
 def meet(
-    step: Callable[..., Any],
-    observe: Callable[..., Any] | None,
-    form: Form,
-    state: Leaves,
-    params: list[Any],
-    inputs: list[Any],
+    given: Given,
     n_steps: int,
     until: Callable[..., Any] | None,
     observed: Sequence[int],
@@ -54,12 +49,8 @@ def meet(
 
     Parameters
     ----------
-    step, observe : callable
-        The user's functions; `observe` may be None.
-    form : Form
-        What their arguments look like.
-    state, params, inputs : list
-        Their leaves, plain; the state is that before step 0.
+    given : Given
+        The functions, and what they begin with.
     n_steps : int
         The number of steps; with `until` the most.
     until : callable or None
@@ -67,18 +58,19 @@ def meet(
     observed : sequence of int
         The states that are observed.
     """
+    form, state, params = given.form, given.state, given.params
     places: tuple[dict[Any, Any], dict[Any, Any]] = {}, {}
     wanted = frozenset(observed)
     result: Layout | None = None
     for k in range(n_steps + 1):
-        if observe is not None and k in wanted:
-            tape, _, around = record_observe(observe, form, state, params, k, result)
+        if given.observe is not None and k in wanted:
+            tape, _, around = record_observe(given.observe, form, state, params, k, result)
             result = tape.result
             places[1].update(zip(around.places, around.values, strict=True))
         if until is not None and k:
             if until(form.state.build_read_only(state), form.params.build_read_only(params), k):
                 break
         if k < n_steps:
-            _, state, around = record_step(step, form, state, params, inputs, k)
+            _, state, around = record_step(given.step, form, state, params, given.inputs, k)
             places[0].update(zip(around.places, around.values, strict=True))
     return Met(*[Around(tuple(found), tuple(found.values())) for found in places])

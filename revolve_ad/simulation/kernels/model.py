@@ -8,10 +8,11 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol, final
 
 from revolve_ad.simulation.arrays.form import Form
-from revolve_ad.simulation.arrays.layout import Layout, Leaves
+from revolve_ad.simulation.arrays.layout import Layout
 from revolve_ad.simulation.kernels.account import Account
 from revolve_ad.simulation.kernels.afresh import Afresh, observe_afresh, step_afresh
 from revolve_ad.simulation.kernels.dynamic import DynamicKernel
+from revolve_ad.simulation.kernels.given import Given
 from revolve_ad.simulation.kernels.kept import equal_tape
 from revolve_ad.simulation.kernels.loop import LoopKernel
 from revolve_ad.simulation.kernels.met import Met, plainly
@@ -341,12 +342,7 @@ def _account_of(
 
 
 def record_model(
-    step: Callable[..., Any],
-    observe: Callable[..., Any] | None,
-    form: Form,
-    state: Leaves,
-    params: list[Any],
-    inputs: list[Any],
+    given: Given,
     *,
     n_steps: int = 1,
     native: str | bool = False,
@@ -366,6 +362,8 @@ def record_model(
     hidden : tuple
         The traced values of an outer recording that they read, the step's first.
     """
+    step, observe, form = given.step, given.observe, given.form
+    state, params, inputs = given.state, given.params, given.inputs
     hidden: tuple[Any, ...] = ()
     in_step = 0
     recorded: RoleTape | None = None
@@ -375,9 +373,9 @@ def record_model(
     if not (isinstance(step, Step) and step.has_vjp):
         function = step.function if isinstance(step, Step) else step
         trust = trust_in(function, form.state, form.params, form.inputs)
-        given = None if met is None else plainly(met.step)
+        read = None if met is None else plainly(met.step)
         recorded, _, around = record_step(
-            function, form, state, params, inputs, 0, given, slices_leave=slices_leave
+            function, form, state, params, inputs, 0, read, slices_leave=slices_leave
         )
         if met is not None:
             around = met.step
@@ -389,9 +387,9 @@ def record_model(
     seen: Seeing | None = None
     if observe is not None:
         sure = trust_in(observe, form.state, form.params)
-        given = None if met is None else plainly(met.observe)
+        read = None if met is None else plainly(met.observe)
         tape, _, around = record_observe(
-            observe, form, state, params, 0, None, given, slices_leave=slices_leave
+            observe, form, state, params, 0, None, read, slices_leave=slices_leave
         )
         if met is not None:
             around = met.observe
