@@ -452,7 +452,7 @@ class Gradient:
             steps=self._sweep.n_steps,
             checked=self._check.count,
             compared=self._replays.compared,
-            native=self._model.account,
+            model=self._model,
         )
         if not shelves:
             return made
@@ -469,8 +469,11 @@ class Gradient:
         require_finite_state(state, self._model.form.state, k)
 
 
-def _report(counters: Counters, ledger: Ledger, plan: Plan, **others: Any) -> Report:
+def _report(
+    counters: Counters, ledger: Ledger, plan: Plan, *, model: Model, **others: Any
+) -> Report:
     return Report(
+        native=model.account,
         advanced=counters.advanced,
         recorded=counters.recorded,
         saved=counters.saved,

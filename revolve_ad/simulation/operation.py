@@ -64,6 +64,7 @@ class Call:
     n_steps: int | None = None
     n_observed: int | None = None
     releases: bool = False
+    _pulled: list[tuple[int, bool]] | None = field(default=None, init=False)
 
     def _key(self) -> tuple[object, ...]:
         parts = id(self.settings), id(self.model), id(self.last)
@@ -94,6 +95,18 @@ class Call:
         b = a + len(form.params.shapes)
         c = b + (0 if form.inputs is None else len(form.inputs.shapes))
         return Arguments(rest[:a], rest[a:b], rest[b:c], rest[c:])
+
+    @property
+    def pulled(self) -> list[tuple[int, bool]]:
+        """Which operands have a cotangent, and whether it is an array."""
+        if self._pulled is None:
+            leaves = enumerate(
+                (flag, shape)
+                for group in self.groups
+                for flag, shape in zip(group.differentiable, group.shapes, strict=True)
+            )
+            self._pulled = [(i, bool(shape)) for i, (flag, shape) in leaves if flag]
+        return self._pulled
 
     @property
     def n_final(self) -> int:
@@ -270,15 +283,7 @@ def _pull(
 
 def _results(call: Call, pulled: Pulled) -> tuple[Any, ...]:
     parts = [*pulled.state, *pulled.params, *pulled.inputs, *pulled.hidden]
-    flags = [flag for group in call.groups for flag in group.differentiable]
-    shapes = [shape for group in call.groups for shape in group.shapes]
-    return tuple(
-        [
-            part if shape else part[()]
-            for part, flag, shape in zip(parts, flags, shapes, strict=True)
-            if flag
-        ]
-    )
+    return tuple([parts[i] if is_array else parts[i][()] for i, is_array in call.pulled])
 
 
 def _cotangent(

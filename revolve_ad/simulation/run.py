@@ -32,7 +32,7 @@ class Record:
         Numbers the gradients, so that what is checked moves about.
     """
 
-    __slots__ = ("_plans", "_pool", "_report", "costs", "grown", "turns")
+    __slots__ = ("_plans", "_pool", "_report", "_standing", "costs", "grown", "turns")
 
     def __init__(self, report: Report | None = None, pool: Pool | None = None) -> None:
         self._report: Report | Callable[[], Report] | None = report
@@ -42,6 +42,7 @@ class Record:
         # Tapes that are kept by what they compute refer to this object.
         self._pool = None if pool is None else weakref.ref(pool)
         self._plans: dict[Form, Standing] = {}
+        self._standing: Standing | None = None
 
     @property
     def report(self) -> Report | None:
@@ -63,12 +64,15 @@ class Record:
 
     def plan(self, settings: Settings, model: Model) -> Plan:
         """Return the plan of a gradient; see `plan_gradient`."""
-        form = model.form
-        known = self._plans.get(form)
-        costs, grown = self.costs.get(form), self.grown.get(form, 0)
+        form, known = model.form, self._standing
+        # To hash a form takes a microsecond, and most gradients are by the model of the last one.
+        if known is None or known.model is not model:
+            known = self._plans.get(form)
+        costs = self.costs.get(form) if self.costs else None
+        grown = self.grown.get(form, 0) if self.grown else 0
         standing = standing_plan(known, settings, model, costs, grown, self.pool.nbytes)
-        if standing is not known:
-            self._plans[form] = standing
+        if standing is not self._standing:
+            self._standing = self._plans[form] = standing
         return standing.plan
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from functools import lru_cache
 from threading import get_ident
 from types import FrameType
-from typing import Any
+from typing import Any, final
 
 import numpy as np
 
@@ -59,15 +59,18 @@ def active() -> Recorder | None:
     return stack[-1] if stack else None
 
 
-@contextmanager
-def paused() -> Iterator[None]:
-    """Run the body as if nothing were recorded: for plain calls made while a recording is open."""
-    stack = _thread.__dict__.setdefault("stack", [])
-    stack.append(None)
-    try:
-        yield
-    finally:
-        stack.pop()
+@final
+class paused:
+    """Runs the body as if nothing were recorded: for plain calls made while a recording is open."""
+
+    __slots__ = ("_stack",)
+
+    def __enter__(self) -> None:
+        self._stack = _thread.__dict__.setdefault("stack", [])
+        self._stack.append(None)
+
+    def __exit__(self, *raised: object) -> None:
+        self._stack.pop()
 
 
 class Cell:
