@@ -17,6 +17,9 @@ from numpy.lib.array_utils import normalize_axis_index
 
 from revolve_ad.ad.functions.arguments import prepared
 from revolve_ad.ad.functions.foreign import foreign, opaque, scipy_function
+from revolve_ad.ad.functions.formulas import define_by_formulas
+from revolve_ad.ad.tape import ArrayType, Primitive
+from revolve_ad.ad.traced import apply
 from revolve_ad.ad.traced.interception import FOREIGN
 from revolve_ad.ad.traced.recorder import Recorder
 
@@ -25,15 +28,50 @@ _MODULE = "scipy.ndimage"
 _PADDED = 12
 """Pixels that SciPy adds on each side where its filter has no exact ends."""
 
+_LONG = 65
+"""From so many pixels on, the filter's two ends don't see each other: 0.43^65 < 1e-23."""
+
 
 # -- coefficients --------------------------------------------------------------------------------
 
 
+# The coefficients along one axis of at least `_LONG` pixels, computed by recursive filters.
+FILTER = Primitive(
+    "spline_filter1d",
+    lambda x, order, axis, mode: scipy_function(_MODULE, "spline_filter1d")(
+        x, order, axis, mode=mode
+    ),
+    infer=lambda x, order, axis, mode: ArrayType(x.shape, np.result_type(x.dtype, float)),
+    params=("order", "axis", "mode"),
+)
+_SYMMETRIC = ("reflect", "grid-mirror", "nearest", "grid-wrap")
+
+
+def _transposed(g: Any, y: Any, x: Any, order: int, axis: int, mode: str) -> Any:
+    """Apply the filter's transpose: itself, where the ends aren't mirrored at their pixels."""
+    if mode in _SYMMETRIC:
+        return apply(FILTER, (g,), (order, axis, mode))
+    # W B is symmetric for the matrix B of the splines' values, if W halves both ends.
+    weights = np.ones(g.shape[axis])
+    weights[[0, -1]] = 0.5
+    weights = weights.reshape([-1 if d == axis else 1 for d in range(g.ndim)])
+    return apply(FILTER, (g / weights,), (order, axis, mode)) * weights
+
+
+define_by_formulas(
+    FILTER,
+    vjp=[_transposed],
+    jvp=[lambda t, y, x, order, axis, mode: apply(FILTER, (t,), (order, axis, mode))],
+)
+
+
 def _filtered1d(x: Any, order: int, axis: int, mode: str) -> Any:
-    """Return the coefficients along one axis: a matrix times the image."""
+    """Return the coefficients along one axis; of a short one, a matrix times the image."""
     if order < 2:
         return x * 1.0
     axis = normalize_axis_index(axis, x.ndim)
+    if x.shape[axis] >= _LONG:
+        return apply(FILTER, (x,), (order, axis, mode))
     unit = np.eye(x.shape[axis])
     matrix = scipy_function(_MODULE, "spline_filter1d")(unit, order, axis=0, mode=mode)
     return np.moveaxis(np.tensordot(matrix, x, axes=(1, axis)), 0, axis)

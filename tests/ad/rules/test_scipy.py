@@ -723,3 +723,15 @@ def test_derivatives_of_long_convolutions_go_through_fourier_transforms_too(f):
     names = [node.op.name for node in adjoint.nodes]
     assert names.count("fftconvolve") >= 2
     assert names.count("convolve") <= 1  # the function itself
+
+
+@pytest.mark.parametrize("mode", ["mirror", "constant", "nearest", "wrap", "reflect", "grid-wrap"])
+def test_splines_of_long_axes_are_filtered_both_ways(mode):
+    """Along an axis of 65 pixels and more the filter's transpose is no matrix."""
+
+    def f(x):
+        return nd.spline_filter1d(x, 4, 0, mode=mode), nd.spline_filter(x[:, :1], mode=mode)
+
+    check(f, one(66, 2), complex=True, layouts=False, second=False)
+    adjoint = transform.vjp(trace(lambda x: f(x)[0], (np.ones((5_000, 1)),)).tape, [0])
+    assert all(np.prod(node.shape) <= 5_000 for node in adjoint.nodes)
