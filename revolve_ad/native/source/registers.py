@@ -8,24 +8,22 @@ variable for each element, and arrays are read before and written after.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from math import prod
 
 import numpy as np
 
-from revolve_ad.native.passes.expression import Position
 from revolve_ad.native.passes.fuse import Fused
 from revolve_ad.native.passes.rows import joined
 from revolve_ad.native.passes.turns import Turns, Type
 from revolve_ad.native.source.drive import Seen, borrowing, rows_source
 from revolve_ad.native.source.emit import loops_source
+from revolve_ad.native.source.variables import Elements, NotSmallError
 
-__all__ = ["Elements", "fits", "in_variables", "register_loops"]
+__all__ = ["fits", "in_variables", "register_loops"]
 
 FEW = 16
 """Elements of a state that are variables; with many more they don't fit into registers."""
-
-MANY = 96
-"""Elements of all other arrays that a step reads or writes."""
 
 _KINDS = frozenset(map(np.dtype, (np.float64, np.complex128, np.int64, np.bool_)))
 """Types of which a variable has just the bits of an array's element."""
@@ -43,56 +41,6 @@ def fits(types: Sequence[Type]) -> bool:
 def in_variables(n: int) -> Turns:
     """Return the turns of `n` leaves that are all written anew in each step."""
     return Turns((None,) * n, {j: j for j in range(n)})
-
-
-class _NotSmallError(Exception):
-    """The loops need arrays."""
-
-
-class Elements:
-    """The variables of the elements of arrays, made as they are met."""
-
-    def __init__(self, shapes: Mapping[str, tuple[int, ...]]) -> None:
-        self.shapes = shapes
-        self.used: dict[str, dict[int, str]] = {}
-
-    def name(self, buffer: str, index: Sequence[Position], *, flat: bool) -> str:
-        """Return the variable of an element; `flat`: the terms of `index` are added up."""
-        if any(p.dim >= 0 for p in index):
-            raise _NotSmallError
-        at = [p.off for p in index]
-        shape = self.shapes[buffer] or (1,)
-        place = sum(at)
-        if not flat:
-            at = at or [0]
-            place = int(np.ravel_multi_index(at, shape)) if len(at) == len(shape) else -1
-        if not 0 <= place < prod(shape):
-            raise _NotSmallError
-        return self.variable(buffer, place)
-
-    def variable(self, buffer: str, place: int) -> str:
-        """Return the variable of an element by its place in C order."""
-        if sum(map(len, self.used.values())) > MANY:
-            raise _NotSmallError
-        return self.used.setdefault(buffer, {}).setdefault(place, f"{buffer}e{place}")
-
-    def all(self, buffer: str) -> list[str]:
-        """Return the variables of all elements of an array."""
-        return [self.variable(buffer, i) for i in range(prod(self.shapes[buffer] or (1,)))]
-
-    def places(self, buffer: str, array: str = "", row: str = "") -> list[str]:
-        """Return the elements of an array in Python, or of one like it, or of a row of that."""
-        shape = self.shapes[buffer] or (1,)
-        found = []
-        for i in range(prod(shape)):
-            at = ", ".join(str(k) for k in np.unravel_index(i, shape))
-            found.append(f"{array or buffer}[{row + ', ' if row else ''}{at}]")
-        return found
-
-    def read(self, buffer: str) -> list[str]:
-        """Return lines that read what is used of an array."""
-        places = self.places(buffer)
-        return [f"{v} = {places[i]}" for i, v in sorted(self.used.get(buffer, {}).items())]
 
 
 def register_loops(
@@ -137,11 +85,13 @@ def register_loops(
         pull = _lines(reverse, back)
         leaves, floats = range(n_leaves), range(n_floats)
         return (
-            _advance(step, ahead, leaves, rows, given["advance"], seen),
-            _record(step, ahead, leaves, rows, given["record"], seen),
-            _pull(pull, back, leaves, floats, rows, row_cotangents, n_sums, given["pull"], seen),
+            _advance(step, _Loop(ahead, leaves, rows, given["advance"], seen)),
+            _record(step, _Loop(ahead, leaves, rows, given["record"], seen)),
+            _pull(
+                pull, _Loop(back, leaves, rows, given["pull"], seen), floats, row_cotangents, n_sums
+            ),
         )
-    except _NotSmallError:
+    except NotSmallError:
         return None
 
 
@@ -150,12 +100,12 @@ def _lines(fused: Fused, elements: Elements) -> list[str]:
     lines = []
     for nest in fused.nests:
         if nest.call is not None or nest.kernel is not None:
-            raise _NotSmallError
+            raise NotSmallError
         for loops in joined(fused.graph, nest.loops):
             if any(n != 1 for n in loops.extent) or any(s.at >= 0 for s in loops.stores):
-                raise _NotSmallError
+                raise NotSmallError
             if any(fused.graph.exprs[i].kind in ("take", "select") for i in _reached(fused, loops)):
-                raise _NotSmallError
+                raise NotSmallError
             lines += loops_source(fused.graph, loops, fused.before, elements)
     return lines
 
@@ -165,20 +115,90 @@ def _reached(fused: Fused, loops: object) -> list[int]:
     return list(fused.graph.reachable([s.value for s in stores]))
 
 
-def _fixed(elements: Elements, given: Sequence[str]) -> list[str]:
-    """Return lines that read params, constants and what is prepared, once."""
-    return [line for b in given if b[0] in "pcq" for line in elements.read(b)]
+@dataclass(frozen=True, slots=True)
+class _Loop:
+    """A loop over the steps: what its variables are, and what it is given.
 
+    Attributes
+    ----------
+    elements : Elements
+        The variables.
+    leaves : range
+        Numbers the leaves of the state.
+    rows : sequence of int
+        The ranks of a row of each leaf of the inputs.
+    given : sequence of str
+        The parameters after the first ones.
+    seen : pair of Seen, optional
+        The observation, and what adds its cotangents.
+    """
 
-def _rows(elements: Elements, rows: Sequence[int]) -> list[str]:
-    """Return lines that read the row of a step."""
-    lines = []
-    for k, rank in enumerate(rows):
-        places = elements.places(f"row{k}", f"all_row{k}", "k")
-        if not rank:
-            places = [f"all_row{k}[k]"]
-        lines += [f"{v} = {places[i]}" for i, v in sorted(elements.used.get(f"row{k}", {}).items())]
-    return lines
+    elements: Elements
+    leaves: range
+    rows: Sequence[int]
+    given: Sequence[str]
+    seen: tuple[Seen, Seen] | None
+
+    def all(self, stem: str, numbers: range | None = None) -> list[str]:
+        """Return the variables of the leaves, ``x`` before a step and ``y`` after it."""
+        numbers = self.leaves if numbers is None else numbers
+        return [v for j in numbers for v in self.elements.all(f"{stem}{j}")]
+
+    def written(self, stem: str, source: str, row: str = "") -> list[str]:
+        """Return lines that write the leaves ``x`` to arrays like ``stem``, or a row of them."""
+        lines = []
+        for j in self.leaves:
+            array = source.format(j)
+            places = self.elements.places(f"{stem}{j}", array, row)
+            lines += _moves(places, self.elements.all(f"x{j}"))
+        return lines
+
+    def read(self) -> list[str]:
+        """Return lines that read the state."""
+        return [line for j in self.leaves for line in self.elements.read(f"x{j}")]
+
+    def fixed(self) -> list[str]:
+        """Return lines that read params, constants and what is prepared, once."""
+        return [line for b in self.given if b[0] in "pcq" for line in self.elements.read(b)]
+
+    def rows_read(self) -> list[str]:
+        """Return lines that read the row of a step."""
+        lines = []
+        for k, rank in enumerate(self.rows):
+            places = self.elements.places(f"row{k}", f"all_row{k}", "k")
+            if not rank:
+                places = [f"all_row{k}[k]"]
+            used = self.elements.used.get(f"row{k}", {})
+            lines += [f"{v} = {places[i]}" for i, v in sorted(used.items())]
+        return lines
+
+    def forward(self, step: list[str], state: list[str], stem: str) -> list[str]:
+        """Return the lines of a step after its number is known.
+
+        Parameters
+        ----------
+        step : list of str
+            The lines of the step itself.
+        state : list of str
+            Lines that bring the state into arrays, to be observed.
+        stem : str
+            How these arrays are called.
+        """
+        lines: list[str] = []
+        if self.seen is not None:
+            names = {f"x{j}": f"{stem}{j}" for j in self.leaves}
+            look = [*state, *_taken(self.seen[0], "o", names), "at += 1"]
+            lines += ["if at < len(marks) and marks[at] == k:", *_indented(look)]
+        return [*lines, *self.rows_read(), *step, *_moves(self.all("x"), self.all("y"))]
+
+    def function(self, name: str, first: Sequence[str], body: Sequence[str]) -> str:
+        """Return the source of a function with these lines."""
+        # A multiply-add takes as long as either: the chain through a step gets a third shorter.
+        decorator = "kernel_contracting" if name == "pull" else "kernel"
+        watched = [] if self.seen is None else ["at", "marks"]
+        parameters = [*first, *watched, *self.given]
+        lines = [f"@{decorator}\ndef {name}({', '.join(parameters)}):"]
+        return "\n".join([*lines, *_indented([*borrowing(parameters), *body])]) + "\n"
 
 
 def _moves(to: Sequence[str], source: Sequence[str]) -> list[str]:
@@ -189,82 +209,36 @@ def _indented(lines: Sequence[str]) -> list[str]:
     return ["    " + line for line in lines]
 
 
-def _function(name: str, parameters: Sequence[str], body: Sequence[str]) -> str:
-    # A multiply-add takes as long as either: the chain through a step gets a third shorter.
-    decorator = "kernel_contracting" if name == "pull" else "kernel"
-    lines = [f"@{decorator}\ndef {name}({', '.join(parameters)}):"]
-    return "\n".join([*lines, *_indented([*borrowing(parameters), *body])]) + "\n"
-
-
 def _taken(seen: Seen, stem: str, names: Mapping[str, str]) -> list[str]:
     lines = rows_source(seen.rows, stem, "at")
     return lines + [f"{f}({', '.join(names.get(a, a) for a in args)})" for f, args in seen.calls]
 
 
-def _watched(seen: tuple[Seen, Seen] | None) -> list[str]:
-    return [] if seen is None else ["at", "marks"]
-
-
-def _advance(
-    step: list[str],
-    elements: Elements,
-    leaves: range,
-    rows: Sequence[int],
-    given: Sequence[str],
-    seen: tuple[Seen, Seen] | None,
-) -> str:
-    xs = [v for j in leaves for v in elements.all(f"x{j}")]
-    ys = [v for j in leaves for v in elements.all(f"y{j}")]
-    inner: list[str] = []
-    if seen is not None:
-        # The arrays of the result are free until the end.
-        look = [m for j in leaves for m in _moves(elements.places(f"y{j}"), elements.all(f"x{j}"))]
-        look += _taken(seen[0], "o", {f"x{j}": f"y{j}" for j in leaves})
-        inner += ["if at < len(marks) and marks[at] == k:", *_indented([*look, "at += 1"])]
-    inner += [*_rows(elements, rows), *step, *_moves(xs, ys)]
-    odd = [m for j in leaves for m in _moves(elements.places(f"y{j}"), elements.all(f"x{j}"))]
-    even = [
-        m
-        for j in leaves
-        for m in _moves(elements.places(f"y{j}", f"s{j}_0"), elements.all(f"x{j}"))
-    ]
+def _advance(step: list[str], loop: _Loop) -> str:
+    # The arrays of the result are free until the end: states are observed there.
+    observed = loop.written("y", "y{}") if loop.seen is not None else []
     body = [
-        *_fixed(elements, given),
-        *[line for j in leaves for line in elements.read(f"x{j}")],
+        *loop.fixed(),
+        *loop.read(),
         "for k in range(start, stop):",
-        *_indented(inner),
+        *_indented(loop.forward(step, observed, "y")),
         "if (stop - start) % 2 == 1:",
-        *_indented(odd),
+        *_indented(loop.written("y", "y{}")),
         "else:",
-        *_indented(even),
+        *_indented(loop.written("y", "s{}_0")),
     ]
-    return _function("advance", ["start", "stop", *_watched(seen), *given], body)
+    return loop.function("advance", ["start", "stop"], body)
 
 
-def _record(
-    step: list[str],
-    elements: Elements,
-    leaves: range,
-    rows: Sequence[int],
-    given: Sequence[str],
-    seen: tuple[Seen, Seen] | None,
-) -> str:
-    xs = [v for j in leaves for v in elements.all(f"x{j}")]
-    ys = [v for j in leaves for v in elements.all(f"y{j}")]
-    inner = ["k = start + t"]
-    if seen is not None:
-        look = [*_state(leaves), *_taken(seen[0], "o", {f"x{j}": f"u{j}" for j in leaves})]
-        inner += ["if at < len(marks) and marks[at] == k:", *_indented([*look, "at += 1"])]
-    inner += [*_rows(elements, rows), *step, *_moves(xs, ys)]
-    for j in leaves:
-        inner += _moves(elements.places(f"x{j}", f"kept{j}", "t"), elements.all(f"x{j}"))
+def _record(step: list[str], loop: _Loop) -> str:
+    inner = ["k = start + t", *loop.forward(step, _state(loop.leaves), "u")]
     body = [
-        *_fixed(elements, given),
-        *[line for j in leaves for line in elements.read(f"x{j}")],
+        *loop.fixed(),
+        *loop.read(),
         "for t in range(stop - start):",
-        *_indented(inner),
+        *_indented([*inner, *loop.written("x", "kept{}", "t")]),
     ]
-    return _function("record", ["start", "stop", *_watched(seen), *given], body)
+    return loop.function("record", ["start", "stop"], body)
 
 
 def _state(leaves: range) -> list[str]:
@@ -274,24 +248,15 @@ def _state(leaves: range) -> list[str]:
 
 
 def _pull(
-    pull: list[str],
-    elements: Elements,
-    leaves: range,
-    floats: range,
-    rows: Sequence[int],
-    row_cotangents: Sequence[int],
-    n_sums: int,
-    given: Sequence[str],
-    seen: tuple[Seen, Seen] | None,
+    pull: list[str], loop: _Loop, floats: range, row_cotangents: Sequence[int], n_sums: int
 ) -> str:
-    gs = [v for k in floats for v in elements.all(f"g{k}")]
-    hs = [v for k in floats for v in elements.all(f"h{k}")]
-    first = [line for j in leaves for line in elements.read(f"x{j}")]
+    elements, leaves, seen = loop.elements, loop.leaves, loop.seen
+    first = loop.read()
     later = []
     for j in leaves:
         places = elements.places(f"x{j}", f"kept{j}", "t - 1")
         later += [f"{v} = {places[i]}" for i, v in sorted(elements.used.get(f"x{j}", {}).items())]
-    inner = ["k = origin + t", *_rows(elements, rows)]
+    inner = ["k = origin + t", *loop.rows_read()]
     if first:
         inner += ["if t == 0:", *_indented(first), "else:", *_indented(later)]
     inner += pull
@@ -299,7 +264,7 @@ def _pull(
         if rank >= 0:
             places = elements.places(f"rbar{k}", f"all_rbar{k}", "k")
             inner += _moves(places if rank else [f"all_rbar{k}[k]"], elements.all(f"rbar{k}"))
-    inner += _moves(gs, hs)
+    inner += _moves(loop.all("g", floats), loop.all("h", floats))
     if seen is not None:
         turn = [m for k in floats for m in _moves(elements.places(f"h{k}"), elements.all(f"g{k}"))]
         names = {f"x{j}": f"u{j}" for j in leaves} | {f"g{k}": f"h{k}" for k in floats}
@@ -310,7 +275,7 @@ def _pull(
     odd = [m for k in floats for m in _moves(elements.places(f"h{k}"), elements.all(f"g{k}"))]
     even = [m for k in floats for m in _moves(elements.places(f"g{k}"), elements.all(f"g{k}"))]
     body = [
-        *_fixed(elements, given),
+        *loop.fixed(),
         *[line for k in floats for line in elements.read(f"g{k}")],
         *[line for s in sums for line in elements.read(s)],
         "for t in range(stop - origin - 1, start - origin - 1, -1):",
@@ -325,4 +290,4 @@ def _pull(
             for i, v in sorted(elements.used.get(s, {}).items())
         ],
     ]
-    return _function("pull", ["origin", "start", "stop", *_watched(seen), *given], body)
+    return loop.function("pull", ["origin", "start", "stop"], body)
