@@ -313,17 +313,16 @@ def mean(
 def var(
     rec: Recorder,
     a: Any,
+    *,
+    dtype: Any,
+    typed: Any,
+    ddof: Any,
     axis: Any = None,
-    dtype: Any = None,
-    out: Any = None,
-    ddof: Any = 0,
     keepdims: Any = False,
     where: Any = True,
     mean: Any = None,
-    correction: Any = None,
 ) -> Any:
-    """Record np.var; of `out` only the type matters here."""
-    ddof = ddof if correction is None else correction
+    """Record np.var, with the squares added up in the type `typed`."""
     if dtype is None and a.dtype.kind in "biu":
         dtype = float
     if mean is None:
@@ -333,7 +332,7 @@ def var(
     x = x * x if x.dtype.kind != "c" else x.real * x.real + x.imag * x.imag
     left = _count(a, axis, bool(keepdims), where) - ddof
     left = np.maximum(left, 0) if type(left) is Traced or np.ndim(left) else max(left, 0)
-    typed = dtype if out is None else out.dtype
+    typed = dtype if typed is None else typed
     return divided(reduce(rec, np.add, x, axis, typed, None, keepdims, where=where), left)
 
 
@@ -342,8 +341,19 @@ def deviation(function: Any, square: Any, after: Any) -> None:
 
     # The mean is that of `dtype` alone: only the sum of the squares is in the type of `out`.
     @reduction(function, order="axis dtype out ddof keepdims", sees_out=True)
-    def call(rec: Recorder, a: Any, **given: Any) -> Any:
-        return after(square(rec, a, **given))
+    def call(
+        rec: Recorder,
+        a: Any,
+        dtype: Any = None,
+        out: Any = None,
+        ddof: Any = 0,
+        correction: Any = None,
+        **given: Any,
+    ) -> Any:
+        given["ddof"] = ddof if correction is None else correction
+        return after(
+            square(rec, a, dtype=dtype, typed=dtype if out is None else out.dtype, **given)
+        )
 
 
 deviation(np.var, var, lambda found: found)

@@ -35,19 +35,19 @@ def nanmean(
 def nanvar(
     rec: Recorder,
     a: Any,
+    *,
+    dtype: Any,
+    typed: Any,
+    ddof: Any,
     axis: Any = None,
-    dtype: Any = None,
-    out: Any = None,
-    ddof: Any = 0,
     keepdims: Any = False,
     where: Any = True,
     mean: Any = None,
-    correction: Any = None,
 ) -> Any:
-    """Record np.nanvar; of `out` only the type matters here."""
+    """Record np.nanvar, with the squares added up in the type `typed`."""
     if a.dtype.kind not in "fc":
-        return var(rec, a, axis, dtype, out, ddof, keepdims, where, mean, correction)
-    ddof = ddof if correction is None else correction
+        kinds = {"dtype": dtype, "typed": typed, "ddof": ddof}
+        return var(rec, a, **kinds, axis=axis, keepdims=keepdims, where=where, mean=mean)
     over: dict[str, Any] = {"axis": axis, "keepdims": True, "where": where}
     missing = np.isnan(a)
     n = np.sum(~missing, dtype=np.intp, **over)
@@ -55,7 +55,6 @@ def nanvar(
         mean = divided(np.sum(np.where(missing, 0, a), dtype=dtype, **over), n)
     x = np.where(missing, 0, (a - mean).astype(a.dtype))
     square = x * x if x.dtype.kind != "c" else np.multiply(x, np.conjugate(x)).real
-    typed = dtype if out is None else out.dtype
     found = np.sum(square, axis=axis, dtype=typed, keepdims=keepdims, where=where)
     left = (n if keepdims else np.sum(n, axis=axis)) - ddof
     return np.where(left <= 0, np.nan, divided(found, left)).astype(found.dtype)
