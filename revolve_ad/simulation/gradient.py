@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, final
 
 from revolve_ad.errors import BudgetError
-from revolve_ad.schedule import Action, Advance, Level, LevelCounts
+from revolve_ad.schedule import Action, Advance, Level
 from revolve_ad.simulation.arrays.finiteness import require_finite_state
 from revolve_ad.simulation.arrays.layout import Leaves
 from revolve_ad.simulation.arrays.ledger import Ledger
 from revolve_ad.simulation.arrays.levels import on_levels, storages_by_level
 from revolve_ad.simulation.arrays.replay import Replays, sampled_states
 from revolve_ad.simulation.arrays.shelf import Shelf
+from revolve_ad.simulation.counted import report_maker
 from revolve_ad.simulation.kernels.dynamic import DynamicKernel
 from revolve_ad.simulation.kernels.loop import LoopKernel
 from revolve_ad.simulation.kernels.model import Model
@@ -37,7 +37,7 @@ from revolve_ad.simulation.report import Report
 from revolve_ad.simulation.run import Record
 from revolve_ad.simulation.settings import Settings
 from revolve_ad.simulation.steps.stepping import Stepper
-from revolve_ad.simulation.sweeps.crew import Counters, Crew
+from revolve_ad.simulation.sweeps.crew import Crew
 from revolve_ad.simulation.sweeps.ending import Ending
 from revolve_ad.simulation.sweeps.lookout import Look, Lookout
 from revolve_ad.simulation.sweeps.opening import TIMED_STEPS, Opening
@@ -443,63 +443,24 @@ class Gradient:
     @property
     def counted(self) -> Callable[[], Report]:
         """What makes the report of what has been done: few ask for it."""
-        shelves = self._shelves
-        made = partial(
-            _report,
+        return report_maker(
             self._sweep.counters,
             self._ledger,
             self.plan,
+            self._model,
+            self._shelves,
             steps=self._sweep.n_steps,
             checked=self._check.count,
             compared=self._replays.compared,
-            model=self._model,
-        )
-        if not shelves:
-            return made
-        return partial(
-            made,
-            disk_saved=sum(shelf.saved for shelf in shelves),
-            disk_restored=sum(shelf.restored for shelf in shelves),
-            peak_disk=shelves[0].tally.peak,
-            io_seconds=sum(shelf.seconds for shelf in shelves),
-            by_level=_by_level(shelves),
         )
 
     def _require_finite(self, k: int, state: Leaves) -> None:
         require_finite_state(state, self._model.form.state, k)
 
 
-def _report(
-    counters: Counters, ledger: Ledger, plan: Plan, *, model: Model, **others: Any
-) -> Report:
-    return Report(
-        native=model.account,
-        advanced=counters.advanced,
-        recorded=counters.recorded,
-        saved=counters.saved,
-        restored=counters.restored,
-        peak_checkpoints=counters.peak_checkpoints,
-        peak_bytes=ledger.peak_bytes,
-        peak_holders=ledger.holders,
-        replanned=counters.replanned,
-        budget=plan.budget,
-        forward_seconds=counters.forward_seconds,
-        reverse_seconds=counters.reverse_seconds,
-        schedule=plan.schedule,
-        **others,
-    )
-
-
 def _outlives(kernel: Kernel) -> bool:
     """Tell whether a kernel serves the reverse sweep too, whatever became of the arguments."""
     return isinstance(kernel, NativeKernel) and kernel.keeps_arguments
-
-
-def _by_level(shelves: Sequence[Shelf]) -> tuple[LevelCounts, ...]:
-    """Return what was done on each storage, where there are several."""
-    if len(shelves) < 2:
-        return ()
-    return tuple([LevelCounts(shelf.saved, shelf.restored, shelf.peak) for shelf in shelves])
 
 
 def _executed(plan: Plan) -> int | None:
