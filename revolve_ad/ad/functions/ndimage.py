@@ -238,6 +238,9 @@ opaque(_MODULE, "prewitt", ("input",), _edges([1.0, 1.0, 1.0]))
 
 # -- resampling by splines: linear in the image, one axis after the other -------------------------
 
+_LONG = 500
+"""From so many pixels on, an axis isn't resampled by a matrix; shorter ones are faster by one."""
+
 
 def _axis_matrix(name: str, n: int, argument: Any, keywords: Mapping[str, Any]) -> Any:
     """Return the matrix of a resampling along one axis: what it makes of each unit vector."""
@@ -246,13 +249,34 @@ def _axis_matrix(name: str, n: int, argument: Any, keywords: Mapping[str, Any]) 
     return np.stack(columns, axis=1)
 
 
+def _places(name: str, n: int, argument: float, grid_mode: bool) -> Any:
+    """Return where a resampling along one axis of `n` pixels reads."""
+    if name == "shift":
+        return np.arange(n) - float(argument)
+    m = round(n * argument)
+    if grid_mode:
+        return (np.arange(m) + 0.5) * (n / m) - 0.5
+    return np.arange(m) * ((n - 1) / (m - 1) if m > 1 else 1.0)
+
+
 def _resampled(name: str) -> Callable[..., Any]:
     def equal(x: Any, **keywords: Any) -> Any:
         arguments = _per_axis(keywords.pop("shift" if name == "shift" else "zoom"), x.ndim)
+        if name == "zoom" and keywords["prefilter"] and all(z == 1 for z in arguments):
+            return x * 1  # SciPy filters an axis as it is only beside another that is zoomed
         keywords["cval"] = 0.0  # what lies outside is constant
         for d, argument in enumerate(arguments):
-            matrix = _axis_matrix(name, x.shape[d], argument, keywords)
-            x = np.moveaxis(np.tensordot(matrix, x, axes=(1, d)), 0, d)
+            n = x.shape[d]
+            as_it_is = name == "zoom" and argument == 1
+            if (n >= _LONG or as_it_is) and keywords["order"] > 0:
+                from revolve_ad.ad.functions.splines import interpolated
+
+                places = _places(name, n, argument, keywords.get("grid_mode", False))
+                rest = {k: v for k, v in keywords.items() if k != "grid_mode"}
+                x = np.moveaxis(interpolated(np.moveaxis(x, d, 0), [places], **rest), 0, d)
+            else:
+                matrix = _axis_matrix(name, n, argument, keywords)
+                x = np.moveaxis(np.tensordot(matrix, x, axes=(1, d)), 0, d)
         return x
 
     return equal

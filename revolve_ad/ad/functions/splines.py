@@ -145,7 +145,7 @@ def _weights(t: Any, order: int) -> list[Any]:
     return found
 
 
-def _interpolated(
+def interpolated(
     x: Any, places: Sequence[Any], order: int, mode: str, cval: Any, prefilter: bool
 ) -> Any:
     """Return the image at places along its first axes, which are the first of the result.
@@ -202,7 +202,7 @@ def _map_coordinates(
     x: Any, coordinates: Any, order: int, mode: str, cval: Any, prefilter: bool
 ) -> Any:
     places = [coordinates[k] for k in range(x.ndim)]
-    return _interpolated(x, places, order, mode, cval, prefilter)
+    return interpolated(x, places, order, mode, cval, prefilter)
 
 
 def _affine_transform(
@@ -227,7 +227,7 @@ def _affine_transform(
         places = [
             sum(matrix[k, j] * grid[j] for j in range(len(shape))) + offset[k] for k in range(d)
         ]
-    return _interpolated(x, places, order, mode, cval, prefilter)
+    return interpolated(x, places, order, mode, cval, prefilter)
 
 
 def _rotate(
@@ -250,7 +250,7 @@ def _rotate(
         shape = (np.ptp(corners, axis=1) + 0.5).astype(int)
     offset = (plane - 1) / 2 - turn @ ((shape - 1) / 2)
     places = np.tensordot(turn, np.indices(tuple(shape)), axes=1) + offset[:, None, None]
-    found = _interpolated(
+    found = interpolated(
         np.moveaxis(x, (first, second), (0, 1)), list(places), order, mode, cval, prefilter
     )
     return np.moveaxis(found, (0, 1), (first, second))
