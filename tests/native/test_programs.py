@@ -1,4 +1,4 @@
-"""The ten programs give the same numbers compiled as interpreted, forward and in reverse."""
+"""The twelve programs give the same numbers compiled as interpreted, forward and in reverse."""
 
 from __future__ import annotations
 

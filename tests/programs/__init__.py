@@ -1,4 +1,4 @@
-"""Ten simulation codes in ordinary NumPy, of the kinds that benchmark suites collect.
+"""Twelve simulation codes in ordinary NumPy, of the kinds that benchmark suites collect.
 
 They are written as their users write them: arrays updated in place, slices, scratch arrays made by
 ``np.zeros`` and ``np.empty``, loops over single elements.  None knows that it will be
@@ -28,6 +28,8 @@ NAMES = (
     "nbody",
     "hdiff",
     "vadv",
+    "boltzmann",
+    "particles",
 )
 
 

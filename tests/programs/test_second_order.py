@@ -1,4 +1,4 @@
-"""The ten programs in forward mode and second order; checkpointed gradients bit by bit."""
+"""The twelve programs in forward mode and second order; checkpointed gradients bit by bit."""
 
 import numpy as np
 import pytest
