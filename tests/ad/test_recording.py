@@ -167,6 +167,31 @@ def test_scratch_buffers_of_an_object_work():
     assert_gradient(lambda x: model.step(x * x))
 
 
+_shifts, _places, _shape, _axes = (np.array(v) for v in ([1, 2], [1], [2, 3], [1, 0]))
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda a: np.roll(a, _shifts, axis=(0, 1)),
+        lambda a: np.roll(a, 1, axis=_axes),
+        lambda a: np.split(a, _places, axis=_axes[0])[1],
+        lambda a: np.take(a, _shifts, axis=_axes[0]),
+        lambda a: np.broadcast_to(a[0], _shape),
+        lambda a: np.broadcast_to(a[0], np.array([2, 3])),
+        lambda a: a.reshape(_shape[::-1]),
+        lambda a: np.repeat(a, _shape, axis=0),
+        lambda a: np.pad(a, np.array([[1, 0], [0, 2]])),
+    ],
+)
+def test_whole_numbers_from_outside_serve_beside_a_scratch_buffer(use):
+    def f(x):
+        _buffer[:] = np.sin(x)
+        return np.sum(use(_buffer.reshape(2, 3)) ** 2)
+
+    assert_gradient(f)
+
+
 def test_arrays_in_captured_containers_are_copied_and_written():
     start = {"u": np.linspace(0.5, 1.0, 6), "more": [np.ones((2, 3)), 3.0]}
     kept = start["u"].copy()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from typing import Any
 
@@ -555,6 +556,7 @@ def take(
     a = a if type(a) is Traced else np.asarray(a)
     if axis is None:
         a, axis = a.reshape(-1), 0
+    axis = operator.index(axis)
     n = a.shape[axis]
     indices = indices if type(indices) is Traced else np.asarray(indices)
     if mode == "wrap":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import itertools
+import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -136,7 +137,7 @@ for _function in (np.atleast_1d, np.atleast_2d, np.atleast_3d):
 
 @implements(np.broadcast_to)
 def broadcast_to(rec: Recorder, array: Any, shape: Any, subok: bool = False) -> Any:
-    shape = (shape,) if isinstance(shape, int) else tuple(shape)
+    shape = (shape,) if isinstance(shape, int) else tuple([operator.index(n) for n in shape])
     if type(array) is not Traced or array.rec is not rec or array.cell is None:
         node, value = node_and_value(rec, array)
         array = Traced.wrap(rec, node, np.array(value))
@@ -230,8 +231,9 @@ def column_stack(rec: Recorder, tup: Any) -> Any:
 
 @implements(np.split, np.array_split)
 def split(rec: Recorder, ary: Any, indices_or_sections: Any, axis: int = 0) -> Any:
+    axis = operator.index(axis)
     n = ary.shape[axis]
-    bounds = np.array_split(np.arange(n), indices_or_sections)
+    bounds = np.array_split(np.arange(n), _whole(indices_or_sections))
     starts = np.cumsum([0, *(len(b) for b in bounds)])
     lead = (slice(None),) * (axis % ary.ndim)
     return [ary[(*lead, slice(int(a), int(b)))] for a, b in itertools.pairwise(starts)]
@@ -241,7 +243,7 @@ def split(rec: Recorder, ary: Any, indices_or_sections: Any, axis: int = 0) -> A
 def roll(rec: Recorder, a: Any, shift: Any, axis: Any = None) -> Any:
     if axis is None:
         return np.reshape(roll(rec, np.ravel(a), shift, 0), a.shape)
-    shifts, axes = np.broadcast_arrays(np.atleast_1d(_whole(shift)), np.atleast_1d(axis))
+    shifts, axes = np.broadcast_arrays(np.atleast_1d(_whole(shift)), np.atleast_1d(_whole(axis)))
     for k, d in zip(shifts.tolist(), axes.tolist(), strict=True):
         d = normalize_axis_index(d, a.ndim)
         n = a.shape[d]
@@ -253,7 +255,9 @@ def roll(rec: Recorder, a: Any, shift: Any, axis: Any = None) -> Any:
 
 
 def _whole(x: Any) -> Any:
-    return x.__index__() if type(x) is Traced else x
+    if type(x) is not Traced:
+        return x
+    return x._concrete("a place or a shift") if np.ndim(x.v) else x.__index__()
 
 
 @implements(np.astype)
