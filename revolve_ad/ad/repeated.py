@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import Any, Final, final
 
 import numpy as np
@@ -25,6 +26,7 @@ from revolve_ad.ad.recording.call import Recording
 from revolve_ad.ad.recording.sight import Sight, has_plain_containers, sight_of
 from revolve_ad.ad.running.ordering import results_first
 from revolve_ad.ad.running.program import Program
+from revolve_ad.ad.running.together import gains_together
 from revolve_ad.ad.tape import Tape
 from revolve_ad.ad.traced.recorder import active
 
@@ -34,6 +36,8 @@ __all__ = ["Repeated"]
 _MOST_NODES: Final = 2_000
 _MOST_BYTES: Final = 1 << 24
 """Of memory that is held from one call to the next."""
+_MOST_BYTES_AROUND: Final = 1 << 20
+"""Of all values of a function that runs a simulation: that has a budget of its own to keep."""
 _MOST_PROGRAMS: Final = 4
 """A function that reads something else each time is recorded each time."""
 
@@ -135,6 +139,9 @@ class Repeated:
             forms.append(_Argument(structure, types, k in numbers))
             n += len(leaves)
         reverse = vjp(tape, wrt)
+        if gains_together(reverse) and _bytes_of_values(tape) > _MOST_BYTES_AROUND:
+            self._left = 0
+            return
         both = Tape(reverse.nodes, reverse.inputs, (*tape.outputs, *reverse.outputs)).pruned()
         # A sum stands between the function and its reverse; these run together if it comes last.
         program = Program(results_first(both, range(1, len(both.outputs))))
@@ -150,6 +157,10 @@ class Repeated:
             isinstance(trees.flatten(recording.value)[0][0], _ndarray),
             np.ones((), tape.nodes[tape.outputs[0]].dtype)[()],
         )
+
+
+def _bytes_of_values(tape: Tape) -> int:
+    return sum([prod(node.shape) * node.dtype.itemsize for node in tape.nodes])
 
 
 @dataclass(frozen=True, slots=True)

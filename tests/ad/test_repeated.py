@@ -250,6 +250,26 @@ def test_a_function_that_would_hold_much_memory_is_recorded_each_time(recorded: 
     assert all(same(a, found[0]) for a in found)
 
 
+def decay(u: Any, p: Any, k: Any) -> Any:
+    return u * (1.0 - 0.1 * p)
+
+
+SMALL_RUN, LARGE_RUN = ra.Simulation(decay, steps=3), ra.Simulation(decay, steps=4)
+
+
+@pytest.mark.parametrize(("run", "size", "times"), [(SMALL_RUN, 9, 2), (LARGE_RUN, LARGE, 4)])
+def test_beside_a_simulation_little_memory_is_held(
+    run: Any, size: int, times: int, recorded: list[Any]
+) -> None:
+    def norm(x: Any) -> Any:
+        return np.sum(run(x, 0.5).state ** 2)
+
+    both = ra.value_and_grad(norm)
+    found = [both(np.linspace(0.1, 1.0, size)) for _ in range(4)]
+    assert sum(f is norm for f in recorded) == times
+    assert all(same(a, found[0]) for a in found)
+
+
 def test_arguments_that_are_not_used_get_zeros_of_the_callers_own() -> None:
     both = ra.value_and_grad(lambda x, y, z: np.sum(x) + 0.0 * z, (0, 1, 2))
     for _ in range(4):
