@@ -13,7 +13,7 @@ from revolve_ad.native.worth import estimated_rolled
 
 __all__ = ["compile_loop"]
 
-LONG = 150
+LONG = 80
 """Operations from which repeated parts are looked for first."""
 
 SHORT = 60
