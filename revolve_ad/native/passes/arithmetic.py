@@ -37,9 +37,9 @@ _FORMS: dict[str, str] = {
     "cube": "({0} * {0} * {0})",
     "reciprocal": "(1.0 / {0})",
     "where": "({1} if {0} else {2})",
-    # NaN wins, as in NumPy's own definition.
-    "maximum": "({0} if ({0} >= {1} or {0} != {0}) else {1})",
-    "minimum": "({0} if ({0} <= {1} or {0} != {0}) else {1})",
+    # NaN wins, as in NumPy's own definition; of two zeros the second, as in its loops on x86.
+    "maximum": "({0} if ({0} > {1} or {0} != {0}) else {1})",
+    "minimum": "({0} if ({0} < {1} or {0} != {0}) else {1})",
     "fmax": "({0} if ({0} >= {1} or {1} != {1}) else {1})",
     "fmin": "({0} if ({0} <= {1} or {1} != {1}) else {1})",
     "sign": "(1.0 if {0} > 0.0 else (-1.0 if {0} < 0.0 else (0.0 if {0} == 0.0 else {0})))",
