@@ -67,14 +67,22 @@ def clip(
         low = None if type(low) is int and low <= info.min else low
         high = None if type(high) is int and high >= info.max else high
     value = np.positive(a, **kwargs) if low is None and high is None else a
+    # Of two equal operands, which zeros of both signs may be, the second is the extreme on x86:
+    # NumPy keeps the element where both bounds are one number each, and else takes the bound.
+    keeps = low is not None and high is not None and _is_one(low, a) and _is_one(high, a)
     if low is not None:
-        value = np.maximum(value, low, **kwargs)
+        value = np.maximum(*((low, value) if keeps else (value, low)), **kwargs)
     if high is not None:
-        value = np.minimum(value, high, **kwargs)
+        value = np.minimum(*((high, value) if keeps else (value, high)), **kwargs)
     if masked is not True and type(out) is Traced:
         out.write(value, where=masked)
         return out
     return finished(value, out, "clip")
+
+
+def _is_one(bound: Any, a: Any) -> bool:
+    """Tell whether a bound is one number for all elements of `a`, for NumPy's loop too."""
+    return np.ndim(bound) == 0 or (np.size(bound) == 1 and a.size > 1)
 
 
 @implements(np.copyto)

@@ -1,5 +1,7 @@
 """At a kink the derivative is one that the convex function allows, as docs/functions.md says."""
 
+import platform
+
 import numpy as np
 import pytest
 import scipy.linalg
@@ -82,3 +84,39 @@ def test_a_root_itself_keeps_its_infinite_slope():
 )
 def test_where_several_are_the_extreme_each_has_its_share(f, x, expected):
     np.testing.assert_array_equal(ra.grad(f)(np.array(x)), expected)
+
+
+@pytest.mark.skipif(
+    platform.machine() not in ("x86_64", "AMD64"), reason="other processors order zeros otherwise"
+)
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize(
+    "bounds",
+    [
+        (0, 1),
+        (-1.0, -0.0),
+        (-0.0, None),
+        (None, 0.0),
+        (np.zeros(1), 1),
+        (np.zeros(6), 1),
+        (0, np.zeros(6)),
+    ],
+    ids=str,
+)
+def test_clip_gives_the_zeros_that_numpy_gives(bounds, dtype):
+    x = np.array([-1.0, -0.0, 0.0, 0.5, 1.0, 2.0], dtype)
+
+    def signs(x):
+        return np.sum(np.copysign(1.0, np.clip(x, *bounds)) * [1, 2, 4, 8, 16, 32])
+
+    assert ra.value_and_grad(signs)(x)[0] == signs(x)
+
+
+@pytest.mark.parametrize("native", [False, True])
+def test_a_clipped_state_may_hold_zeros_of_both_signs(native):
+    if native:
+        pytest.importorskip("numba")
+    sim = ra.Simulation(lambda u, p, k: np.clip(u * p, 0.0, 1.0), steps=3, native=native)
+    u0 = np.array([-1.0, -0.0, 0.0, 0.5, 2.0])
+    gradient = ra.grad(lambda p: np.sum(sim(u0, p).state))(1.1)
+    np.testing.assert_allclose(gradient, 3 * 0.5 * 1.1**2, rtol=1e-14)
