@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-import revolve_ad as ra
+from tests.benchmarks import ours
 from tests.benchmarks.contestants import BUDGETS
 from tests.benchmarks.problems import make
 
@@ -23,31 +23,13 @@ __all__ = ["main", "members"]
 THREADS = 2
 
 
-def members(name: str, n: int, own: bool, **sizes: int) -> list[Callable[[], Any]]:
-    """Return gradients of a problem at `n` params, of a simulation each or of one for all."""
-    problem = make(name, **sizes)
+def members(name: str, n: int, own: bool) -> list[Callable[[], Any]]:
+    """Return `n` gradients of a problem, of a simulation each or of one for all."""
 
-    def simulation() -> ra.Simulation:
-        return ra.Simulation(
-            problem.step,
-            steps=problem.steps,
-            observe=problem.observe,
-            observe_at=problem.observe_at,
-            memory=BUDGETS[name],
-            native=True,
-        )
+    def member() -> Callable[[], Any]:
+        return ours.gradient(make(name), native=True, memory=BUDGETS[name])
 
-    def member(sim: ra.Simulation, factor: float) -> Callable[[], Any]:
-        def objective(params: Any) -> Any:
-            run = sim(problem.state, params, problem.inputs)
-            return problem.objective(run.state, run.observed)
-
-        value_and_grad = ra.value_and_grad(objective)
-        params = np.asarray(problem.params) * factor
-        return lambda: value_and_grad(params)[1]
-
-    shared = simulation()
-    return [member(simulation() if own else shared, 1 + 0.01 * i) for i in range(n)]
+    return [member() for _ in range(n)] if own else [member()] * n
 
 
 def race(gradients: Sequence[Callable[[], Any]], repeats: int) -> tuple[float, float]:
@@ -63,7 +45,7 @@ def race(gradients: Sequence[Callable[[], Any]], repeats: int) -> tuple[float, f
             began = time.perf_counter()
             found = list(pool.map(lambda gradient: gradient(), gradients))
             together.append(time.perf_counter() - began)
-            if not all(map(np.array_equal, found, reference)):
+            if not all(np.array_equal(x[1], y[1]) for x, y in zip(found, reference, strict=True)):
                 raise AssertionError("two threads gave other bits than one")
     return statistics.median(alone), statistics.median(together)
 
@@ -72,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Print a line for each problem and way."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.bench_ensemble")
     parser.add_argument("--problems", default="P3,P4", help="such as P3,P4")
-    parser.add_argument("--members", type=int, default=4, help="how many params")
+    parser.add_argument("--members", type=int, default=4, help="how many gradients")
     parser.add_argument("--repeats", type=int, default=7, help="turns")
     options = parser.parse_args(arguments)
     for name in options.problems.split(","):
